@@ -1,0 +1,193 @@
+//! The elements of a message, one name for each, whatever the encoding [SyncML RepPro 1.2; SyncML MetInf 1.2].
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// Which vocabulary an element is of: a namespace in XML, a code page in WBXML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Page {
+    /// `SYNCML:SYNCML1.2` (or `1.1`), code page 0.
+    SyncMl,
+    /// `syncml:metinf`, code page 1.
+    MetInf,
+}
+
+macro_rules! tags {
+    ($($variant:ident = $page:ident $token:literal $name:literal;)+) => {
+        /// An element of SyncML or MetInf.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Tag {
+            $(#[doc = concat!("`", $name, "`.")] $variant,)+
+        }
+
+        impl Tag {
+            /// The element's name in XML.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The vocabulary that the element is of.
+            #[must_use]
+            pub const fn page(self) -> Page {
+                match self { $(Self::$variant => Page::$page,)+ }
+            }
+
+            /// The element's token on its code page, without the bits for content and attributes [digest 7.3].
+            #[must_use]
+            pub const fn token(self) -> u8 {
+                match self { $(Self::$variant => $token,)+ }
+            }
+
+            /// The element of this name; no name is in both vocabularies.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The element of this token.
+            #[must_use]
+            pub const fn from_token(page: Page, token: u8) -> Option<Self> {
+                match (page, token) { $((Page::$page, $token) => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// Every element.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+        }
+    };
+}
+
+tags! {
+    Add = SyncMl 0x05 "Add";
+    Alert = SyncMl 0x06 "Alert";
+    Archive = SyncMl 0x07 "Archive";
+    Atomic = SyncMl 0x08 "Atomic";
+    Chal = SyncMl 0x09 "Chal";
+    Cmd = SyncMl 0x0A "Cmd";
+    CmdId = SyncMl 0x0B "CmdID";
+    CmdRef = SyncMl 0x0C "CmdRef";
+    Copy = SyncMl 0x0D "Copy";
+    Cred = SyncMl 0x0E "Cred";
+    Data = SyncMl 0x0F "Data";
+    Delete = SyncMl 0x10 "Delete";
+    Exec = SyncMl 0x11 "Exec";
+    Final = SyncMl 0x12 "Final";
+    Get = SyncMl 0x13 "Get";
+    Item = SyncMl 0x14 "Item";
+    Lang = SyncMl 0x15 "Lang";
+    LocName = SyncMl 0x16 "LocName";
+    LocUri = SyncMl 0x17 "LocURI";
+    Map = SyncMl 0x18 "Map";
+    MapItem = SyncMl 0x19 "MapItem";
+    Meta = SyncMl 0x1A "Meta";
+    MsgId = SyncMl 0x1B "MsgID";
+    MsgRef = SyncMl 0x1C "MsgRef";
+    NoResp = SyncMl 0x1D "NoResp";
+    NoResults = SyncMl 0x1E "NoResults";
+    Put = SyncMl 0x1F "Put";
+    Replace = SyncMl 0x20 "Replace";
+    RespUri = SyncMl 0x21 "RespURI";
+    Results = SyncMl 0x22 "Results";
+    Search = SyncMl 0x23 "Search";
+    Sequence = SyncMl 0x24 "Sequence";
+    SessionId = SyncMl 0x25 "SessionID";
+    SftDel = SyncMl 0x26 "SftDel";
+    Source = SyncMl 0x27 "Source";
+    SourceRef = SyncMl 0x28 "SourceRef";
+    Status = SyncMl 0x29 "Status";
+    Sync = SyncMl 0x2A "Sync";
+    SyncBody = SyncMl 0x2B "SyncBody";
+    SyncHdr = SyncMl 0x2C "SyncHdr";
+    SyncMl = SyncMl 0x2D "SyncML";
+    Target = SyncMl 0x2E "Target";
+    TargetRef = SyncMl 0x2F "TargetRef";
+    VerDtd = SyncMl 0x31 "VerDTD";
+    VerProto = SyncMl 0x32 "VerProto";
+    NumberOfChanges = SyncMl 0x33 "NumberOfChanges";
+    MoreData = SyncMl 0x34 "MoreData";
+    Field = SyncMl 0x35 "Field";
+    Filter = SyncMl 0x36 "Filter";
+    Record = SyncMl 0x37 "Record";
+    FilterType = SyncMl 0x38 "FilterType";
+    SourceParent = SyncMl 0x39 "SourceParent";
+    TargetParent = SyncMl 0x3A "TargetParent";
+    Move = SyncMl 0x3B "Move";
+    Correlator = SyncMl 0x3C "Correlator";
+    Anchor = MetInf 0x05 "Anchor";
+    Emi = MetInf 0x06 "EMI";
+    Format = MetInf 0x07 "Format";
+    FreeId = MetInf 0x08 "FreeID";
+    FreeMem = MetInf 0x09 "FreeMem";
+    Last = MetInf 0x0A "Last";
+    Mark = MetInf 0x0B "Mark";
+    MaxMsgSize = MetInf 0x0C "MaxMsgSize";
+    Mem = MetInf 0x0D "Mem";
+    MetInf = MetInf 0x0E "MetInf";
+    Next = MetInf 0x0F "Next";
+    NextNonce = MetInf 0x10 "NextNonce";
+    SharedMem = MetInf 0x11 "SharedMem";
+    Size = MetInf 0x12 "Size";
+    Type = MetInf 0x13 "Type";
+    Version = MetInf 0x14 "Version";
+    MaxObjSize = MetInf 0x15 "MaxObjSize";
+    FieldLevel = MetInf 0x16 "FieldLevel";
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Self::from_name(&name).ok_or_else(|| D::Error::custom("not the name of an element"))
+    }
+}
+
+/// The elements that were open at some place, outermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ElementPath(pub Vec<Tag>);
+
+impl fmt::Display for ElementPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("the document");
+        }
+        for (at, tag) in self.0.iter().enumerate() {
+            write!(f, "{}{tag}", if at == 0 { "" } else { "/" })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_tokens_lead_back_to_their_element() {
+        for tag in Tag::ALL {
+            assert_eq!(Tag::from_name(tag.name()), Some(*tag));
+            assert_eq!(Tag::from_token(tag.page(), tag.token()), Some(*tag));
+        }
+        assert_eq!(Tag::from_token(Page::SyncMl, 0x30), None, "reserved");
+    }
+}
