@@ -6,6 +6,8 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::{command::Command, sync::{Anchor, Filter, Memory}};
 use crate::ids::{MsgId, SessionId};
 
@@ -206,6 +208,18 @@ impl Format {
         let Self::Other(text) = self else { return self.clone() };
         let known = Self::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
         known.map_or_else(|| self.clone(), |(_, format)| format.clone())
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(from)?))
     }
 }
 

@@ -1,0 +1,111 @@
+//! What a session asks of a tree, and what it takes back.
+
+use alloc::{string::String, vec::Vec};
+
+use core_kit::Body;
+use serde::{Deserialize, Serialize};
+
+use crate::{codes::StatusCode, wire::Format};
+
+/// One thing to do to the tree, for one item of one command. Addresses are as the server wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Op {
+    /// Read a node, or with `?prop=` one of its properties [DM RepPro 1.2, 6.6.7].
+    Get {
+        /// The node.
+        uri: String,
+    },
+    /// Create a node; 418 if it is there [DM RepPro 1.2, 6.6.1].
+    Add {
+        /// The node.
+        uri: String,
+        /// What it shall be and hold.
+        content: Content,
+    },
+    /// Overwrite a value or a property; 404 if the node is not there [DM RepPro 1.2, 6.6.11].
+    Replace {
+        /// The node, or with `?prop=` the property.
+        uri: String,
+        /// What it shall hold.
+        content: Content,
+    },
+    /// Remove a node and all below it [DM RepPro 1.2, 6.6.5].
+    Delete {
+        /// The node.
+        uri: String,
+    },
+    /// Copy the value of a leaf [DM RepPro 1.2, 6.6.4].
+    Copy {
+        /// The leaf to read.
+        from: String,
+        /// The leaf to write.
+        to: String,
+    },
+    /// Run a node [DM RepPro 1.2, 6.6.6].
+    Exec {
+        /// The node.
+        uri: String,
+        /// The argument.
+        argument: Content,
+        /// Comes back in the alert that reports the end of a run which was answered with 202.
+        correlator: Option<String>,
+    },
+}
+
+impl Op {
+    /// The node that is acted on; for a copy the one that is written.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        match self {
+            Self::Get { uri }
+            | Self::Add { uri, .. }
+            | Self::Replace { uri, .. }
+            | Self::Delete { uri }
+            | Self::Copy { to: uri, .. }
+            | Self::Exec { uri, .. } => uri,
+        }
+    }
+}
+
+/// A value as it comes over the wire, with what its `Meta` says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// `Format`, where the command or the item has one; `chr` is meant where neither has.
+    pub format: Option<Format>,
+    /// `Type`, likewise; `text/plain` is meant where there is none.
+    pub media_type: Option<String>,
+    /// `Data`: text as UTF-8, or octets. With format `b64` this is still the base64 text.
+    pub data: Option<Body>,
+}
+
+/// What became of an [`Op`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpResult {
+    /// The status that the server gets for the item.
+    pub status: StatusCode,
+    /// What a successful `Get` found: one node, or several where a sub-tree was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Found>,
+}
+
+impl OpResult {
+    /// A status and nothing more.
+    #[must_use]
+    pub const fn status(status: StatusCode) -> Self {
+        Self { status, found: Vec::new() }
+    }
+}
+
+/// One node as a `Get` found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// The node's address.
+    pub uri: String,
+    /// What the node is and holds. An interior node has format `node`, and as data its children's names joined by `/`.
+    /// Octets of format `bin` are raw; the session writes them as the encoding of the message demands.
+    pub content: Content,
+}
