@@ -121,3 +121,8 @@ text_id! {
     /// The embedder's own name for a command that it queued; it comes back with the command's outcome.
     JobTag
 }
+
+text_id! {
+    /// A server's identifier: what an account is found by, and what access control lists name [DM TND 1.2, 7.7.1].
+    ServerId
+}

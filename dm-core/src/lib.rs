@@ -7,10 +7,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod auth;
+pub mod client;
 pub mod codes;
+pub mod fault;
 pub mod ids;
 pub mod limits;
 mod packet;
+pub mod server;
+pub mod session;
 pub mod tree;
 pub mod wire;
 

@@ -34,3 +34,30 @@ impl WireLimits {
     /// For a server: 1 MiB a message.
     pub const SERVER: Self = Self { message_bytes_max: 1024 * 1024, ..Self::CLIENT };
 }
+
+/// How long and how much a session may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionLimits {
+    /// Commands that one session takes from its embedder.
+    pub orders_max: u32,
+    /// Messages that a session takes from its peer before it gives up; bounds a peer that never ends.
+    pub messages_max: u32,
+    /// Messages of one package that do not end it.
+    pub open_messages_max: u32,
+    /// Wrong credentials before the session ends [DM SEC 1.2, 5.3.3]: the first may be stale, the second is wrong.
+    pub wrong_credentials_max: u32,
+    /// Octets of a message to a peer that has not said how much it takes [digest 3.5].
+    pub unannounced_bytes_max: u64,
+}
+
+impl SessionLimits {
+    /// The digest's bounds.
+    pub const DEFAULT: Self = Self {
+        orders_max: 10_000,
+        messages_max: 10_000,
+        open_messages_max: 8,
+        wrong_credentials_max: 2,
+        unannounced_bytes_max: 64 * 1024,
+    };
+}

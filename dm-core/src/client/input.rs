@@ -1,0 +1,175 @@
+//! What a client session is told, and what it asks.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Packet,
+    auth::{Claim, SignRequest, Signature, Verdict},
+    ids::{QuestionId, ServerId, SessionId},
+    session::Reason,
+    tree::{Op, OpResult},
+};
+
+/// What happens to a client session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Input {
+    /// Open the session. Once, and first.
+    Start(Trigger),
+    /// A reply came in. Refused while a question is open or before anything was sent.
+    Received(Packet),
+    /// The last message could not be delivered, or its reply could not be fetched.
+    SendFailed(Failure),
+    /// The open question was answered; made by the question's own `answer`.
+    Answered(Answer),
+    /// [`deadline`](core_kit::Machine::deadline) has come. Never refused; early, it does nothing.
+    Wake,
+    /// Give the session up: Alert 1223 goes out and its reply is not waited for [DM 1.2, 8.1].
+    Abort(Reason),
+}
+
+/// Why a session is opened, and under which identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Trigger {
+    /// The device or its user wants it: Alert 1201. The identifier should be new for this device.
+    Client(SessionId),
+    /// A notification asked for it: Alert 1200, under the notification's identifier.
+    Server(SessionId),
+}
+
+/// How badly sending failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// It may work later: no connection, a time-out, a server error. The same bytes are sent again.
+    Temporary,
+    /// It will not work: the server refuses the request as such.
+    Permanent,
+}
+
+/// What the session needs from outside before it can go on. One is open at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Question {
+    /// What does the tree say?
+    Tree(Ops),
+    /// What proves this client to the server?
+    Sign(Sign),
+    /// Is the server what it claims to be?
+    Authenticate(Authenticate),
+}
+
+impl Question {
+    /// The number that the answer must carry.
+    #[must_use]
+    pub const fn id(&self) -> QuestionId {
+        match self {
+            Self::Tree(question) => question.id,
+            Self::Sign(question) => question.id,
+            Self::Authenticate(question) => question.id,
+        }
+    }
+}
+
+/// Operations on the tree, to be done in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ops {
+    /// This question.
+    pub id: QuestionId,
+    /// Whose rights count. Nothing: the client itself reads its device information.
+    pub server: Option<ServerId>,
+    /// What to do. After a crash in the middle the question comes again: an embedder whose tree is durable keeps the
+    /// results under [`id`](Self::id) with it.
+    pub ops: Vec<Op>,
+}
+
+impl Ops {
+    /// The answer: one result for each operation, in the same order.
+    #[must_use]
+    pub fn answer(self, results: Vec<OpResult>) -> Input {
+        Input::Answered(Answer::Tree { id: self.id, results })
+    }
+}
+
+/// Asks for the client's own credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// This question.
+    pub id: QuestionId,
+    /// For whom, and how.
+    pub request: SignRequest,
+}
+
+impl Sign {
+    /// The answer.
+    #[must_use]
+    pub fn answer(self, signature: Signature) -> Input {
+        Input::Answered(Answer::Sign { id: self.id, signature: Some(signature) })
+    }
+
+    /// There is nothing to sign with: the message goes out without credentials.
+    #[must_use]
+    pub fn decline(self) -> Input {
+        Input::Answered(Answer::Sign { id: self.id, signature: None })
+    }
+}
+
+/// Asks for a verdict on the server's claim. Comes only if the profile wants the server to prove itself in messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// This question.
+    pub id: QuestionId,
+    /// Who says to be whom.
+    pub claim: Claim,
+}
+
+impl Authenticate {
+    /// The answer.
+    #[must_use]
+    pub fn answer(self, verdict: Verdict) -> Input {
+        Input::Answered(Answer::Authenticate { id: self.id, verdict })
+    }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// To [`Ops`].
+    Tree {
+        /// The question.
+        id: QuestionId,
+        /// One for each operation.
+        results: Vec<OpResult>,
+    },
+    /// To [`Sign`].
+    Sign {
+        /// The question.
+        id: QuestionId,
+        /// The credentials.
+        signature: Option<Signature>,
+    },
+    /// To [`Authenticate`].
+    Authenticate {
+        /// The question.
+        id: QuestionId,
+        /// What the embedder thinks of the claim.
+        verdict: Verdict,
+    },
+}
+
+impl Answer {
+    /// The question that it is for.
+    #[must_use]
+    pub const fn id(&self) -> QuestionId {
+        match self {
+            Self::Tree { id, .. } | Self::Sign { id, .. } | Self::Authenticate { id, .. } => *id,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a peer can do wrong, as data.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Scheme,
+    codes::StatusCode,
+    ids::{CmdId, MsgId},
+    wire::{DecodeError, DecodeErrorKind, ElementPath},
+};
+
+/// Something that the peer, or the network in its name, did wrong. It is reported, and answered with
+/// [`status`](Self::status) where there is something to answer; it is never an error of the caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// The bytes are no message.
+    #[error("malformed message: {kind} at byte {offset} in {path}")]
+    Malformed {
+        /// What is wrong.
+        kind: DecodeErrorKind,
+        /// Where, in octets.
+        offset: usize,
+        /// In which element.
+        path: ElementPath,
+    },
+    /// A session opens with something that is not package 1: no Alert 1200 or 1201.
+    #[error("the first message of a session has no alert 1200 or 1201")]
+    NotPackageOne,
+    /// Package 1 without device information.
+    #[error("package 1 has no ./DevInfo")]
+    NoDevInfo,
+    /// A `VerDTD` that is not spoken here.
+    #[error("DTD version {0:?} is not supported")]
+    DtdVersion(String),
+    /// A `VerProto` that is not spoken here.
+    #[error("protocol version {0:?} is not supported")]
+    ProtocolVersion(String),
+    /// The message is of another session, or for somebody else.
+    #[error("message of another session")]
+    ForeignSession,
+    /// The message is older than the last one taken.
+    #[error("message {0} is older than the last one taken")]
+    StaleMessage(MsgId),
+    /// A `MsgID` that was answered already, with other bytes.
+    #[error("message {0} was sent before with other content")]
+    MessageReused(MsgId),
+    /// A reply that answers another message than the last one sent.
+    #[error("the reply is not for the last message sent")]
+    WrongReference,
+    /// A message after the end of its session.
+    #[error("the session is over")]
+    SessionOver,
+    /// Two commands of one message have the same `CmdID`.
+    #[error("command id {0:?} is used twice in one message")]
+    CmdIdReused(CmdId),
+    /// A `CmdID` that is empty or `0`.
+    #[error("command id {0:?} cannot be referred to")]
+    CmdIdUnusable(CmdId),
+    /// `Cred` inside a command.
+    #[error("command {0:?} carries credentials")]
+    CredInCommand(CmdId),
+    /// A `Status` for a command that was not sent, or that has its status already.
+    #[error("status for command {cmd_ref:?} of message {msg_ref}, which does not wait for one")]
+    UnexpectedStatus {
+        /// The message that it names.
+        msg_ref: MsgId,
+        /// The command that it names.
+        cmd_ref: Option<CmdId>,
+    },
+    /// `Results` for anything but a `Get` that waits for them.
+    #[error("results for command {cmd_ref:?}, which does not wait for any")]
+    UnexpectedResults {
+        /// The command that they name.
+        cmd_ref: CmdId,
+    },
+    /// A message without a `Status` for the `SyncHdr` it answers.
+    #[error("no status for the header")]
+    NoHeaderStatus,
+    /// 401 or 407 without a challenge that can be met.
+    #[error("refused without a usable challenge")]
+    NoChallenge,
+    /// A challenge to credentials weaker than configured.
+    #[error("challenge to the weaker scheme {0:?}")]
+    WeakChallenge(Scheme),
+    /// More messages in one package than allowed, or more in one session.
+    #[error("the session does not come to an end")]
+    Endless,
+    /// The reply is larger than the peer takes.
+    #[error("the peer takes no message large enough for an answer")]
+    PeerTooSmall,
+}
+
+impl PeerFault {
+    /// The status that tells the peer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::DtdVersion(_) => StatusCode::DTD_NOT_SUPPORTED,
+            Self::ProtocolVersion(_) => StatusCode::PROTOCOL_NOT_SUPPORTED,
+            Self::Malformed { kind: DecodeErrorKind::TooLarge | DecodeErrorKind::TooManyCommands, .. }
+            | Self::PeerTooSmall => StatusCode::TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<&DecodeError> for PeerFault {
+    fn from(error: &DecodeError) -> Self {
+        Self::Malformed { kind: error.kind, offset: error.offset, path: error.path.clone() }
+    }
+}

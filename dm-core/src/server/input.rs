@@ -1,0 +1,239 @@
+//! What a server session is told, and what it asks.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Packet,
+    auth::{Claim, Scheme, SignRequest, Signature, Verdict},
+    ids::{DeviceId, JobTag, QuestionId},
+    session::Reason,
+    tree::Content,
+};
+
+/// What happens to a server session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Input {
+    /// A message came in. Refused while a question is open.
+    Received(Packet),
+    /// The open question was answered; made by the question's own `answer`.
+    Answered(Answer),
+    /// [`deadline`](core_kit::Machine::deadline) has come. Never refused; early, it does nothing.
+    Wake,
+    /// Give the session up: the reply that is owed, or the next one, is Alert 1223 [DM 1.2, 8.1].
+    Abort(Reason),
+}
+
+/// What the session needs from outside before it can go on. One is open at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Question {
+    /// Is this device what it claims to be?
+    Authenticate(Authenticate),
+    /// What shall the device do?
+    Commands(NextCommands),
+    /// What proves this server to the device?
+    Sign(Sign),
+}
+
+impl Question {
+    /// The number that the answer must carry.
+    #[must_use]
+    pub const fn id(&self) -> QuestionId {
+        match self {
+            Self::Authenticate(question) => question.id,
+            Self::Commands(question) => question.id,
+            Self::Sign(question) => question.id,
+        }
+    }
+}
+
+/// Asks for a verdict on a device's claim. Comes once for each message until one is accepted for the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// This question.
+    pub id: QuestionId,
+    /// Who says to be whom.
+    pub claim: Claim,
+}
+
+impl Authenticate {
+    /// The answer. `prove` is how the server proves itself to this device in turn; nothing where the transport does.
+    #[must_use]
+    pub fn answer(self, verdict: Verdict, prove: Option<Scheme>) -> Input {
+        Input::Answered(Answer::Authenticate { id: self.id, verdict, prove })
+    }
+}
+
+/// Asks for the next commands. Comes at each package of an authenticated device; no commands end the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NextCommands {
+    /// This question.
+    pub id: QuestionId,
+    /// Whom they are for.
+    pub device: DeviceId,
+    /// How many commands have been taken in this session already.
+    pub taken: u32,
+}
+
+impl NextCommands {
+    /// The answer, in the order in which the device gets them.
+    #[must_use]
+    pub fn answer(self, orders: Vec<Order>) -> Input {
+        Input::Answered(Answer::Commands { id: self.id, orders })
+    }
+}
+
+/// Asks for the server's own credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// This question.
+    pub id: QuestionId,
+    /// For whom, and how.
+    pub request: SignRequest,
+}
+
+impl Sign {
+    /// The answer.
+    #[must_use]
+    pub fn answer(self, signature: Signature) -> Input {
+        Input::Answered(Answer::Sign { id: self.id, signature: Some(signature) })
+    }
+
+    /// There is nothing to sign with: the message goes out without credentials.
+    #[must_use]
+    pub fn decline(self) -> Input {
+        Input::Answered(Answer::Sign { id: self.id, signature: None })
+    }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// To [`Authenticate`].
+    Authenticate {
+        /// The question.
+        id: QuestionId,
+        /// What the embedder thinks of the claim.
+        verdict: Verdict,
+        /// How the server proves itself in turn.
+        prove: Option<Scheme>,
+    },
+    /// To [`NextCommands`].
+    Commands {
+        /// The question.
+        id: QuestionId,
+        /// What the device shall do.
+        orders: Vec<Order>,
+    },
+    /// To [`Sign`].
+    Sign {
+        /// The question.
+        id: QuestionId,
+        /// The credentials.
+        signature: Option<Signature>,
+    },
+}
+
+impl Answer {
+    /// The question that it is for.
+    #[must_use]
+    pub const fn id(&self) -> QuestionId {
+        match self {
+            Self::Authenticate { id, .. } | Self::Commands { id, .. } | Self::Sign { id, .. } => *id,
+        }
+    }
+}
+
+/// One command for a device, under the embedder's own name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Comes back with the outcome; need not be unique.
+    pub tag: JobTag,
+    /// What to do.
+    pub request: Request,
+}
+
+impl Order {
+    /// An order.
+    #[must_use]
+    pub fn new(tag: impl Into<JobTag>, request: Request) -> Self {
+        Self { tag: tag.into(), request }
+    }
+}
+
+/// A management command [DM RepPro 1.2, 6.6], one `Item` for each address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Request {
+    /// Read nodes.
+    Get(Vec<String>),
+    /// Create nodes.
+    Add(Vec<Entry>),
+    /// Overwrite values.
+    Replace(Vec<Entry>),
+    /// Remove nodes.
+    Delete(Vec<String>),
+    /// Copy values.
+    Copy(Vec<Pair>),
+    /// Run a node.
+    Exec {
+        /// The node and its argument.
+        entry: Entry,
+        /// Comes back in the alert that reports the end, if the device answers 202.
+        correlator: Option<String>,
+    },
+}
+
+/// A node and what it shall hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The node.
+    pub uri: String,
+    /// Its content.
+    pub content: Content,
+}
+
+impl Entry {
+    /// A node with a text: format `chr`, type `text/plain`.
+    #[must_use]
+    pub fn text(uri: &str, text: &str) -> Self {
+        let content = Content {
+            format: Some(crate::wire::Format::Chr),
+            media_type: Some("text/plain".into()),
+            data: Some(text.as_bytes().into()),
+        };
+        Self { uri: uri.into(), content }
+    }
+
+    /// An interior node.
+    #[must_use]
+    pub fn node(uri: &str) -> Self {
+        Self { uri: uri.into(), content: Content { format: Some(crate::wire::Format::Node), ..Content::default() } }
+    }
+
+    /// A node and nothing to hold: the argument of a run without one.
+    #[must_use]
+    pub fn bare(uri: &str) -> Self {
+        Self { uri: uri.into(), content: Content::default() }
+    }
+}
+
+/// A copy from one leaf to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The leaf to read.
+    pub from: String,
+    /// The leaf to write.
+    pub to: String,
+}

@@ -1,0 +1,44 @@
+//! What stays the same for all sessions of a server.
+
+use alloc::string::String;
+
+use core_kit::Millis;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{SessionLimits, WireLimits};
+
+/// How a server behaves. It is not in a snapshot: whoever restores a session brings the profile along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The server's address: `Source` of its messages.
+    pub address: String,
+    /// `RespURI`, where the client's next message shall go; nothing for the address that it has.
+    pub resp_uri: Option<String>,
+    /// `MaxMsgSize` that the server announces, in octets; nothing to announce none.
+    pub max_msg_size: Option<u64>,
+    /// What is refused while reading.
+    pub wire: WireLimits,
+    /// How long and how much.
+    pub session: SessionLimits,
+    /// Silence after which a session ends.
+    pub idle_ms: Millis,
+    /// Silence after which a session ends whose client has not proved itself.
+    pub unauthenticated_ms: Millis,
+}
+
+impl Profile {
+    /// A server at `address` with the digest's limits.
+    #[must_use]
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            resp_uri: None,
+            max_msg_size: Some(WireLimits::SERVER.message_bytes_max as u64),
+            wire: WireLimits::SERVER,
+            session: SessionLimits::DEFAULT,
+            idle_ms: Millis::from_secs(300),
+            unauthenticated_ms: Millis::from_secs(30),
+        }
+    }
+}

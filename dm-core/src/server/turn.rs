@@ -1,0 +1,101 @@
+//! One message of a device as a stateless node serves it: load, run, commit, then reply.
+
+use alloc::vec::Vec;
+
+use core_kit::{
+    Deadline, Durable, Env, Machine,
+    journal::{self, RecordOf},
+};
+
+use super::{Input, Misuse, Output, Profile, Question, Report, RestoreError, Session, Snapshot, Why};
+use crate::{Packet, fault::PeerFault, session::Outcome};
+
+/// A session between load and commit. It belongs to one node; if the commit is lost it is thrown away and run again.
+#[derive(Debug)]
+pub struct Turn {
+    session: Session,
+    loaded: u64,
+    facts: Facts,
+}
+
+/// What a turn came to. All of it but the reply goes into one transaction; the reply leaves after that.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What to store, in order.
+    pub reports: Vec<Report>,
+    /// The steps taken, for a journal.
+    pub records: Vec<RecordOf<Session>>,
+    /// What the device gets.
+    pub reply: Option<Packet>,
+    /// Why the device's message was refused without a reply; the session is as it was.
+    pub refused: Option<PeerFault>,
+    /// How the session ended in this turn.
+    pub finished: Option<Outcome>,
+}
+
+impl Turn {
+    /// A turn of the stored session, or of a new one.
+    ///
+    /// # Errors
+    /// The snapshot was not taken.
+    pub fn begin(stored: Option<Snapshot>, profile: &Profile) -> Result<Self, RestoreError> {
+        let session = match stored {
+            Some(snapshot) => Session::restore(snapshot, profile)?,
+            None => Session::new(profile),
+        };
+        Ok(Self { loaded: session.revision(), session, facts: Facts::default() })
+    }
+
+    /// Takes one input. Where it leaves a question, the turn goes on with the answer to it.
+    ///
+    /// # Errors
+    /// The input does not fit; the turn is as it was.
+    pub fn step(&mut self, env: &Env, input: Input) -> Result<Option<Question>, Misuse> {
+        let record = journal::step(&mut self.session, env, input)?;
+        let mut open = None;
+        for output in &record.outputs {
+            match output.clone() {
+                Output::Report(report) => self.facts.reports.push(report),
+                Output::Ask(question) => open = Some(question),
+                Output::Reply(packet) => self.facts.reply = Some(packet),
+                Output::Refuse(fault) => self.facts.refused = Some(fault),
+                Output::Finished(outcome) => self.facts.finished = Some(outcome),
+            }
+        }
+        self.facts.records.push(record);
+        Ok(open)
+    }
+
+    /// The session as it is now.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The revision that must still be the stored one when this turn is committed; 0 for a session not stored yet.
+    #[must_use]
+    pub const fn loaded(&self) -> u64 {
+        self.loaded
+    }
+
+    /// Whether there is anything to commit. A repeated or refused message changes nothing, nor does one that a fresh
+    /// session answered for good: keeping no state for such a peer is a defence.
+    #[must_use]
+    pub fn is_worth_keeping(&self) -> bool {
+        let never_stored = self.loaded == 0;
+        let over_at_once = self.facts.finished.as_ref().is_some_and(|outcome| *outcome != Outcome::Completed);
+        self.session.revision() != self.loaded && !(never_stored && over_at_once)
+    }
+
+    /// When the stored session wants to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline<Why>> {
+        self.session.deadline()
+    }
+
+    /// The end: what to store, and what came of it.
+    #[must_use]
+    pub fn finish(self) -> (Snapshot, Facts) {
+        (self.session.snapshot(), self.facts)
+    }
+}

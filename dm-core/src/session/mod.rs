@@ -1,0 +1,58 @@
+//! What both roles of a session share: how it ends, and which steps it may take.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{codes::StatusCode, fault::PeerFault};
+
+mod misuse;
+
+pub use misuse::{Misuse, RestoreError};
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Both sides had nothing left to say [DM 1.2, 8].
+    Completed,
+    /// The client's credentials were not believed.
+    ClientNotAuthenticated,
+    /// The server's credentials were not believed.
+    ServerNotAuthenticated,
+    /// The peer gave the session up with Alert 1223, or refused it with this status.
+    PeerEnded(StatusCode),
+    /// This side's embedder gave the session up.
+    Aborted(Reason),
+    /// The peer was silent for too long, or could not be reached.
+    TimedOut,
+    /// The peer broke the protocol beyond repair.
+    Failed(PeerFault),
+}
+
+impl Outcome {
+    /// One word for each, for counters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::ClientNotAuthenticated => "client-not-authenticated",
+            Self::ServerNotAuthenticated => "server-not-authenticated",
+            Self::PeerEnded(_) => "peer-ended",
+            Self::Aborted(_) => "aborted",
+            Self::TimedOut => "timed-out",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Why an embedder gives a session up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Somebody asked for it.
+    Requested,
+    /// The process ends.
+    ShuttingDown,
+    /// A question could not be answered.
+    Unavailable,
+}
