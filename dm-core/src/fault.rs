@@ -89,6 +89,9 @@ pub enum PeerFault {
     /// More messages in one package than allowed, or more in one session.
     #[error("the session does not come to an end")]
     Endless,
+    /// No answer to the message can be written in its encoding.
+    #[error("no answer can be written")]
+    Unanswerable,
     /// The reply is larger than the peer takes.
     #[error("the peer takes no message large enough for an answer")]
     PeerTooSmall,

@@ -16,6 +16,7 @@ mod packet;
 pub mod server;
 pub mod session;
 pub mod tree;
+pub mod uri;
 pub mod wire;
 
 pub use packet::Packet;

@@ -61,3 +61,79 @@ impl SessionLimits {
         unannounced_bytes_max: 64 * 1024,
     };
 }
+
+/// How long and deep the address of a node may be, in the terms of `./DevDetail/URI`: 0 stands for no bound of the
+/// device's own [DM StdObj 1.2, 5]. The constants bound it all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UriLimits {
+    /// `MaxDepth`: segments of an address; the root has none.
+    pub depth_max: u16,
+    /// `MaxTotLen`: characters of an address with its suffix, without a leading `./`.
+    pub total_chars_max: u16,
+    /// `MaxSegLen`: characters of one segment.
+    pub segment_chars_max: u16,
+}
+
+impl UriLimits {
+    /// Octets of an address, whatever the device says. A segment takes two at least, so no tree is deeper than 512.
+    pub const TOTAL_BYTES_MAX: usize = 1024;
+    /// Octets of one segment, whatever the device says.
+    pub const SEGMENT_BYTES_MAX: usize = 255;
+
+    /// 32 segments, and the hard bounds for the rest.
+    pub const DEFAULT: Self = Self { depth_max: 32, total_chars_max: 1024, segment_chars_max: 255 };
+    /// The hard bounds and nothing else.
+    pub const HARD: Self = Self { depth_max: 0, total_chars_max: 0, segment_chars_max: 0 };
+
+    /// Whether an address may be so long, counted as [`total_chars_max`](Self::total_chars_max) says.
+    #[must_use]
+    pub const fn admits_total(&self, octets: usize, chars: usize) -> bool {
+        octets <= Self::TOTAL_BYTES_MAX && (self.total_chars_max == 0 || chars <= self.total_chars_max as usize)
+    }
+
+    /// Whether a segment may be so long.
+    #[must_use]
+    pub const fn admits_segment(&self, octets: usize, chars: usize) -> bool {
+        octets <= Self::SEGMENT_BYTES_MAX && (self.segment_chars_max == 0 || chars <= self.segment_chars_max as usize)
+    }
+
+    /// Whether an address may have so many segments.
+    #[must_use]
+    pub const fn admits_depth(&self, segments: usize) -> bool {
+        self.depth_max == 0 || segments <= self.depth_max as usize
+    }
+}
+
+/// How much a tree in memory may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeLimits {
+    /// Addresses; 414 beyond.
+    pub uri: UriLimits,
+    /// Nodes, the root included; 420 beyond.
+    pub nodes_max: usize,
+    /// Octets of one value; 413 beyond.
+    pub value_bytes_max: usize,
+    /// Octets of all values together; 420 beyond.
+    pub tree_bytes_max: usize,
+    /// Octets of one access control list as text; 420 beyond [DM TND 1.2, 7.7.1].
+    pub acl_bytes_max: usize,
+    /// Octets of one `Type`; 415 beyond, since nothing that is registered is longer.
+    pub type_bytes_max: usize,
+    /// Runs of nodes that wait to be taken; 420 beyond.
+    pub runs_max: usize,
+}
+
+impl TreeLimits {
+    /// 100,000 nodes, 1 MiB a value, 64 MiB together.
+    pub const DEFAULT: Self = Self {
+        uri: UriLimits::DEFAULT,
+        nodes_max: 100_000,
+        value_bytes_max: 1024 * 1024,
+        tree_bytes_max: 64 * 1024 * 1024,
+        acl_bytes_max: 4 * 1024,
+        type_bytes_max: 255,
+        runs_max: 256,
+    };
+}

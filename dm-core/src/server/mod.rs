@@ -1,55 +1,391 @@
-//! stub
+//! The management server's side of one session [DM 1.2, 8].
+//!
+//! A session takes a device's messages one by one and gives the reply to each. What it cannot know it asks:
+//! [`Authenticate`], [`NextCommands`], [`Sign`]. [`Turn`] runs it the way a stateless node does; [`route`] tells whose
+//! session a message is of.
+//!
+//! What the session guarantees:
+//!
+//! - Nothing of a message counts before its sender is believed.
+//! - A repeated message gets the stored reply, byte for byte, and nothing is reported again.
+//! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
+//!   sent again only if the device said that it did not carry it out.
+
 use alloc::vec::Vec;
-use core_kit::{Deadline, Durable, Env, Machine};
+use core::mem;
+
+use core_kit::{Deadline, Durable, Env, Machine, Tick};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Packet,
+    fault::PeerFault,
+    ids::{DeviceId, QuestionId, SessionId},
+    session::{
+        Outcome, Reason, Since, Step,
+        table::{self, EventKind, PhaseKind, Role},
+    },
+    wire::{self, Decoded, Deviations, Encoding, Header},
+};
+
 mod input;
 mod output;
+mod phase;
 mod profile;
+mod reply;
+mod sent;
+mod snapshot;
 mod turn;
-pub use input::*;
-pub use output::*;
-pub use profile::*;
+mod work;
+
+pub use input::{Answer, Authenticate, Entry, Input, NextCommands, Order, Pair, Question, Request, Sign};
+pub use output::{AlertItem, Done, ItemDone, OrderFault, Output, Report};
+pub use profile::Profile;
+pub use snapshot::{Snapshot, Stable};
 pub use turn::{Facts, Turn};
+
 pub use crate::session::{Misuse, RestoreError};
-/// One DM session.
+use phase::{Asking, Common, Next, Phase, Rest, Standing, Taken};
+
+/// One session with one device.
 #[derive(Clone, Debug)]
-pub struct Session { _profile: Profile }
-/// The stored form.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Snapshot { /// V1
- V1 }
-/// Timers.
+pub struct Session {
+    profile: Profile,
+    common: Common,
+    phase: Phase,
+}
+
+/// Which timer of a server session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why { /// Idle
- Idle }
-impl Session {
- /// A session that has seen nothing yet.
- #[must_use]
- pub fn new(profile: &Profile) -> Self { Self { _profile: profile.clone() } }
- /// The open question.
- #[must_use]
- pub fn pending(&self) -> Option<Question> { None }
- /// How the session ended, if it has.
- #[must_use]
- pub fn outcome(&self) -> Option<&crate::session::Outcome> { None }
+pub enum Why {
+    /// The device has been silent for [`Profile::idle_ms`].
+    Idle,
+    /// Somebody who has not proved to be the device has been silent for [`Profile::unauthenticated_ms`].
+    Unauthenticated,
 }
-impl Machine for Session {
- type Input = Input; type Output = Output; type Misuse = Misuse; type Why = Why;
- fn handle(&mut self, _: &Env, _: Input, _: &mut Vec<Output>) -> Result<(), Misuse> { Err(Misuse::Over) }
- fn deadline(&self) -> Option<Deadline<Why>> { None }
-}
-impl Durable for Session {
- type Snapshot = Snapshot; type Profile = Profile; type RestoreError = RestoreError;
- fn snapshot(&self) -> Snapshot { Snapshot::V1 }
- fn restore(_: Snapshot, profile: &Profile) -> Result<Self, RestoreError> { Ok(Self::new(profile)) }
- fn revision(&self) -> u64 { 0 }
-}
-/// Which session a packet is of: the key of a store.
+
+/// Which session a message is of: the key of a store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey { /// d
-pub device: crate::ids::DeviceId, /// s
-pub session: crate::ids::SessionId }
-/// Reads only the header.
+pub struct SessionKey {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which; in upper case, since clients write the same identifier in either [digest 1.4].
+    pub session: SessionId,
+}
+
+impl SessionKey {
+    fn of(header: &Header) -> Self {
+        let session = header.session_id.as_str().to_ascii_uppercase().into();
+        Self { device: header.source.uri.as_str().into(), session }
+    }
+}
+
+/// Tells which session a message is of, from its header alone.
 ///
 /// # Errors
-/// The packet has no readable header.
-pub fn route(_: &crate::Packet, _: &Profile) -> Result<SessionKey, crate::fault::PeerFault> { Err(crate::fault::PeerFault::NotPackageOne) }
+/// The header cannot be read: nobody can be answered.
+pub fn route(packet: &Packet, profile: &Profile) -> Result<SessionKey, PeerFault> {
+    match wire::decode_header(packet.encoding, &packet.body, &profile.wire) {
+        Ok(header) => Ok(SessionKey::of(&header)),
+        Err(error) => Err((&error).into()),
+    }
+}
+
+impl Session {
+    /// A session that no message has come for.
+    #[must_use]
+    pub fn new(profile: &Profile) -> Self {
+        Self { profile: profile.clone(), common: Common::default(), phase: Phase::Rest(Rest::Fresh) }
+    }
+
+    /// The open question, to be asked again after a restore.
+    #[must_use]
+    pub fn pending(&self) -> Option<Question> {
+        match &self.phase {
+            Phase::Asking(asking, _) => Some(asking.question()),
+            Phase::Rest(_) => None,
+        }
+    }
+
+    /// How the session ended; nothing while it goes on.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Rest(Rest::Over(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Which session this is; nothing before the first message.
+    #[must_use]
+    pub fn key(&self) -> Option<SessionKey> {
+        let peer = self.common.peer.as_ref()?;
+        let session = peer.session.as_str().to_ascii_uppercase().into();
+        Some(SessionKey { device: peer.device.clone(), session })
+    }
+
+    /// Whether the device has proved who it is.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        matches!(self.common.client, Standing::Proven | Standing::PerMessage { .. })
+    }
+
+    fn due(&self, now: Tick) -> bool {
+        matches!(self.phase, Phase::Rest(Rest::Waiting { until }) if until <= now)
+    }
+
+    /// What the input means in this state; everything that can be refused is refused here, before anything changes.
+    fn accept(&self, input: &Input, due: bool) -> Result<Accepted, Misuse> {
+        let open = match &self.phase {
+            Phase::Asking(asking, _) => Some(asking.id()),
+            Phase::Rest(_) => None,
+        };
+        match (input, open) {
+            (Input::Wake, _) => Ok(Accepted::Nothing),
+            (Input::Received(_) | Input::Abort(_), Some(open)) => Err(Misuse::Asking(open)),
+            (Input::Received(packet), None) => Ok(self.accept_packet(packet, due)),
+            (Input::Abort(reason), None) => match &self.phase {
+                _ if due => Err(Misuse::Over),
+                Phase::Rest(Rest::Over(_)) => Err(Misuse::Over),
+                _ => Ok(Accepted::Abort(*reason)),
+            },
+            (Input::Answered(answer), _) => match &self.phase {
+                Phase::Asking(asking, _) if asking.id() == answer.id() => match (asking, answer) {
+                    (Asking::Authenticating(..), Answer::Authenticate { .. })
+                    | (Asking::Choosing(..), Answer::Commands { .. })
+                    | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
+                    _ => Err(Misuse::WrongKind(answer.id())),
+                },
+                _ => Err(Misuse::NotAsked { given: answer.id(), open }),
+            },
+        }
+    }
+
+    fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
+        let hash: phase::Hash = Sha256::digest(&*packet.body).into();
+        let last = self.common.last.as_ref();
+        // A repetition is known by its bytes, so it need not be read again.
+        if let Some(last) = last.filter(|last| last.hash == hash) {
+            return Accepted::Repeat(last.reply.clone());
+        }
+        let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
+        let over = due || matches!(self.phase, Phase::Rest(Rest::Over(_)));
+        let Decoded { message, deviations } = match wire::decode(packet.encoding, &packet.body, &self.profile.wire) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                let fault = PeerFault::from(&error);
+                return match error.header {
+                    Some(header) if fresh => Accepted::Broken { header: *header, hash, fault },
+                    // Nobody knows who sent this: a session that goes on is not disturbed by it.
+                    _ => Accepted::Refuse(fault),
+                };
+            }
+        };
+        let header = &message.header;
+        if self.key().is_some_and(|key| key != SessionKey::of(header)) {
+            return Accepted::Refuse(PeerFault::ForeignSession);
+        }
+        if over {
+            return Accepted::Refuse(PeerFault::SessionOver);
+        }
+        match last.map(|last| last.msg_id) {
+            Some(last) if header.msg_id < last => Accepted::Refuse(PeerFault::StaleMessage(header.msg_id)),
+            Some(last) if header.msg_id == last => {
+                let fault = PeerFault::MessageReused(header.msg_id);
+                Accepted::Broken { header: message.header, hash, fault }
+            }
+            _ => {
+                let identity = packet.identity.clone();
+                Accepted::Message { taken: Taken { message, hash, identity }, deviations }
+            }
+        }
+    }
+
+    /// Takes what was accepted.
+    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
+        let step = Step { env: *env, input };
+        match accepted {
+            Accepted::Nothing => {}
+            Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
+            Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
+            Accepted::Message { taken, deviations } => {
+                if !deviations.is_empty() {
+                    out.push(Output::Report(Report::Deviated(deviations)));
+                }
+                let Some((from, since)) = self.leave_rest(step) else { return };
+                let (event, next) = self.take(env, taken, encoding_of(&since), out);
+                self.enter(from, event, next, since, out);
+            }
+            Accepted::Broken { header, hash, fault } => {
+                let Some((from, since)) = self.leave_rest(step) else { return };
+                let next = self.refuse(env, header, hash, encoding_of(&since), fault, out);
+                self.enter(from, EventKind::Ended, next, since, out);
+            }
+            Accepted::Answer(answer) => {
+                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let from = asking.kind();
+                let (event, next) = match (asking, answer) {
+                    (Asking::Authenticating(question, taken), Answer::Authenticate { verdict, prove, .. }) => {
+                        self.judged(env, &question.claim, taken, verdict, prove, out)
+                    }
+                    (Asking::Choosing(_, draft), Answer::Commands { orders, .. }) => {
+                        self.ordered(orders, out);
+                        (EventKind::Ordered, self.sign_and_send(env, draft, out))
+                    }
+                    (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
+                        let signature = signature.map(|signature| (question.request.scheme, signature));
+                        (EventKind::Signed, self.send(env, draft, signature, out))
+                    }
+                    // accept() has let no other pair through.
+                    (asking, _) => (EventKind::Answered, Next::Ask(asking)),
+                };
+                self.enter(from, event, next, since, out);
+            }
+            Accepted::Abort(reason) => match self.phase {
+                Phase::Rest(Rest::Fresh) => self.end(Outcome::Aborted(reason), out),
+                _ => {
+                    self.common.abort = Some(reason);
+                    self.common.revision += 1;
+                }
+            },
+        }
+    }
+
+    /// What the session is stored as while this message is worked on, and the phase it leaves.
+    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
+        let Phase::Rest(rest) = &self.phase else { return None };
+        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
+        Some((rest.kind(), Since { base, steps: [step].into() }))
+    }
+
+    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Asking, Since<Stable, Input>)> {
+        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
+            Phase::Asking(asking, mut since) => {
+                since.steps.push(step);
+                Some((asking, *since))
+            }
+            rest @ Phase::Rest(_) => {
+                self.phase = rest;
+                None
+            }
+        }
+    }
+
+    /// Changes phase, and asks what the new one asks.
+    fn enter(
+        &mut self,
+        from: PhaseKind,
+        event: EventKind,
+        next: Next,
+        since: Since<Stable, Input>,
+        out: &mut Vec<Output>,
+    ) {
+        let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
+        debug_assert!(table::is_legal(Role::Server, from, event, next.kind()), "{from:?} {event:?} {:?}", next.kind());
+        self.phase = match next {
+            Next::Rest(rest) => Phase::Rest(rest),
+            Next::Ask(asking) => {
+                out.push(Output::Ask(asking.question()));
+                Phase::Asking(asking, since.into())
+            }
+        };
+        self.common.revision += 1;
+    }
+
+    /// Ends the session without a reply.
+    fn end(&mut self, outcome: Outcome, out: &mut Vec<Output>) {
+        self.close(out);
+        out.push(Output::Finished(outcome.clone()));
+        self.phase = Phase::Rest(Rest::Over(outcome));
+        self.common.revision += 1;
+    }
+
+    fn next_question(&mut self) -> QuestionId {
+        self.common.asked += 1;
+        QuestionId(self.common.asked)
+    }
+}
+
+fn encoding_of(since: &Since<Stable, Input>) -> Encoding {
+    match since.steps.last().map(|step| &step.input) {
+        Some(Input::Received(packet)) => packet.encoding,
+        _ => Encoding::Xml,
+    }
+}
+
+/// An input that fits the state, read.
+enum Accepted {
+    /// Nothing to do.
+    Nothing,
+    /// The last message again.
+    Repeat(Packet),
+    /// A message that changes nothing.
+    Refuse(PeerFault),
+    /// A message that ends the session, but can be answered.
+    Broken { header: Header, hash: phase::Hash, fault: PeerFault },
+    /// A message of this session.
+    Message { taken: Taken, deviations: Deviations },
+    /// An answer to the open question.
+    Answer(Answer),
+    /// The embedder gives up.
+    Abort(Reason),
+}
+
+impl Machine for Session {
+    type Input = Input;
+    type Output = Output;
+    type Misuse = Misuse;
+    type Why = Why;
+
+    fn handle(&mut self, env: &Env, input: Input, out: &mut Vec<Output>) -> Result<(), Misuse> {
+        let env = Env { now: env.now.max(self.common.now), ..*env };
+        let due = self.due(env.now);
+        let accepted = self.accept(&input, due)?;
+        let start = out.len();
+        if due {
+            self.common.now = env.now;
+            let outcome = self.common.abort.map_or(Outcome::TimedOut, Outcome::Aborted);
+            self.end(outcome, out);
+        }
+        self.apply(&env, input, accepted, out);
+        if let Some(new) = out.get_mut(start..) {
+            new.sort_by_key(Output::rank);
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Deadline<Why>> {
+        let Phase::Rest(Rest::Waiting { until: at }) = self.phase else { return None };
+        let why = if self.is_authenticated() { Why::Idle } else { Why::Unauthenticated };
+        Some(Deadline { at, why })
+    }
+}
+
+impl Durable for Session {
+    type Snapshot = Snapshot;
+    type Profile = Profile;
+    type RestoreError = RestoreError;
+
+    fn snapshot(&self) -> Snapshot {
+        self.to_snapshot()
+    }
+
+    fn restore(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
+        Self::of_snapshot(snapshot, profile)
+    }
+
+    fn revision(&self) -> u64 {
+        self.common.revision
+    }
+}
+
+impl Output {
+    /// The order of the outputs of one step is part of the contract.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Report(_) => 0,
+            Self::Ask(_) | Self::Reply(_) | Self::Refuse(_) => 1,
+            Self::Finished(_) => 2,
+        }
+    }
+}

@@ -4,9 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{codes::StatusCode, fault::PeerFault};
 
+mod durable;
+mod item;
 mod misuse;
+mod statuses;
+pub mod table;
 
+pub(crate) use durable::{Since, Step};
+pub(crate) use item::{content_of, fill};
 pub use misuse::{Misuse, RestoreError};
+pub(crate) use statuses::{Answering, Verdicts, header_status, number, refuse_all, status_for};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +26,18 @@ pub enum Outcome {
     ClientNotAuthenticated,
     /// The server's credentials were not believed.
     ServerNotAuthenticated,
-    /// The peer gave the session up with Alert 1223, or refused it with this status.
-    PeerEnded(StatusCode),
+    /// The peer gave the session up with Alert 1223 [DM 1.2, 8.1].
+    PeerAborted,
+    /// The peer refused the session with this status.
+    PeerRefused(StatusCode),
+    /// This side refused the session with this status: its embedder does not serve the peer.
+    Refused(StatusCode),
     /// This side's embedder gave the session up.
     Aborted(Reason),
-    /// The peer was silent for too long, or could not be reached.
+    /// The peer was silent for too long.
     TimedOut,
+    /// The transport cannot reach the peer.
+    Unreachable,
     /// The peer broke the protocol beyond repair.
     Failed(PeerFault),
 }
@@ -37,9 +50,12 @@ impl Outcome {
             Self::Completed => "completed",
             Self::ClientNotAuthenticated => "client-not-authenticated",
             Self::ServerNotAuthenticated => "server-not-authenticated",
-            Self::PeerEnded(_) => "peer-ended",
+            Self::PeerAborted => "peer-aborted",
+            Self::PeerRefused(_) => "peer-refused",
+            Self::Refused(_) => "refused",
             Self::Aborted(_) => "aborted",
             Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
             Self::Failed(_) => "failed",
         }
     }

@@ -1,8 +1,32 @@
 //! The management tree: what may be asked of it, and an in-memory one that answers.
 //!
 //! A client session never touches a tree. It asks, with a list of [`Op`]s, and takes back one [`OpResult`] for each;
-//! who answers is the embedder's choice. [`Memory`] is a tree that does.
+//! who answers is the embedder's choice. [`Memory`] is a tree that does: [`Memory::apply`] answers, [`Memory::builder`]
+//! makes one, [`Memory::draw`] shows it.
+//!
+//! What it leaves out is answered as not supported: `?list=` and the properties `Title`, `TStamp` and `VerNo` with 406,
+//! serialised sub-trees in `Add` and `Replace` with 415.
 
+mod access;
+mod acl;
+mod build;
+mod draw;
+mod error;
+mod judge;
+mod memory;
+mod node;
+mod object;
 mod op;
+mod property;
+mod stored;
+mod value;
 
+pub use access::{AccessType, Verb};
+pub use acl::{Acl, AclError, AclFault, Right};
+pub use build::Builder;
+pub use draw::{Drawing, Show};
+pub use error::{TreeError, TreeFault};
+pub use memory::{Actor, Memory, Run};
+pub use node::Node;
+pub use object::{DevDetail, DevInfo};
 pub use op::{Content, Found, Op, OpResult};

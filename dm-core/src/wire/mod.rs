@@ -11,8 +11,14 @@ use crate::limits::WireLimits;
 
 mod command;
 mod message;
+#[cfg(feature = "xml")]
+mod read;
+#[cfg(feature = "xml")]
+mod source;
 mod sync;
 mod tag;
+#[cfg(feature = "xml")]
+mod write;
 #[cfg(feature = "xml")]
 mod xml;
 
@@ -144,7 +150,6 @@ pub enum DecodeErrorKind {
     #[error("encoding not supported by this build")]
     UnsupportedEncoding,
 }
-
 
 /// Why a message cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

@@ -1,0 +1,232 @@
+//! The phases of a server session, one struct each, and what is common to all of them.
+
+use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
+
+use core_kit::Tick;
+use serde::{Deserialize, Serialize};
+
+use super::{Authenticate, Input, NextCommands, Order, Question, Sign, sent::Outstanding, snapshot::Stable};
+use crate::{
+    Packet,
+    auth::{Nonce, Scheme},
+    codes::AlertCode,
+    ids::{DeviceId, MsgId, QuestionId, SessionId},
+    session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
+    wire::{Encoding, Message, Status},
+};
+
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Between messages.
+    Rest(Rest),
+    /// A question is open; with what the session is stored as meanwhile.
+    Asking(Asking, Box<Since<Stable, Input>>),
+}
+
+/// The phases between messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Rest {
+    /// No message has come.
+    Fresh,
+    /// It is the device's turn.
+    Waiting {
+        /// Until when.
+        until: Tick,
+    },
+    /// The session has ended.
+    Over(Outcome),
+}
+
+/// The phases with an open question.
+#[derive(Clone, Debug)]
+pub(super) enum Asking {
+    /// A message is held until it is known who sent it.
+    Authenticating(Authenticate, Taken),
+    /// The device's package is dealt with; the reply waits for commands.
+    Choosing(NextCommands, Draft),
+    /// The reply waits for the server's credentials.
+    Signing(Sign, Draft),
+}
+
+impl Rest {
+    pub(super) const fn kind(&self) -> PhaseKind {
+        match self {
+            Self::Fresh => PhaseKind::Fresh,
+            Self::Waiting { .. } => PhaseKind::Waiting,
+            Self::Over(_) => PhaseKind::Over,
+        }
+    }
+}
+
+impl Asking {
+    pub(super) const fn kind(&self) -> PhaseKind {
+        match self {
+            Self::Authenticating(..) => PhaseKind::Authenticating,
+            Self::Choosing(..) => PhaseKind::Choosing,
+            Self::Signing(..) => PhaseKind::Signing,
+        }
+    }
+
+    pub(super) fn question(&self) -> Question {
+        match self {
+            Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
+            Self::Choosing(question, _) => Question::Commands(question.clone()),
+            Self::Signing(question, _) => Question::Sign(question.clone()),
+        }
+    }
+
+    pub(super) const fn id(&self) -> QuestionId {
+        match self {
+            Self::Authenticating(question, _) => question.id,
+            Self::Choosing(question, _) => question.id,
+            Self::Signing(question, _) => question.id,
+        }
+    }
+}
+
+/// Where a step leads.
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    Rest(Rest),
+    Ask(Asking),
+}
+
+impl Next {
+    pub(super) const fn kind(&self) -> PhaseKind {
+        match self {
+            Self::Rest(rest) => rest.kind(),
+            Self::Ask(asking) => asking.kind(),
+        }
+    }
+}
+
+/// A message that this session takes, with the hash by which a repetition is known.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) message: Message,
+    pub(super) hash: Hash,
+    /// Whom the transport has authenticated as its sender.
+    pub(super) identity: Option<String>,
+}
+
+/// SHA-256 of a message as it came in.
+pub(super) type Hash = [u8; 32];
+
+/// The reply under construction.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// What it answers.
+    pub(super) answering: Answering,
+    pub(super) hash: Hash,
+    /// What the header gets.
+    pub(super) verdict: Verdicts,
+    /// What the commands get.
+    pub(super) statuses: Vec<Status>,
+    /// Next Message or Session Abort.
+    pub(super) alert: Option<AlertCode>,
+    /// Whether orders go along, and the session ends if there are none.
+    pub(super) orders: bool,
+    /// How the session ends with this reply.
+    pub(super) end: Option<Outcome>,
+}
+
+/// What a session knows in every phase.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Common {
+    /// Inputs taken that changed anything.
+    pub(super) revision: u64,
+    /// The latest time seen: time never runs back.
+    pub(super) now: Tick,
+    /// Questions asked.
+    pub(super) asked: u64,
+    /// Whose session it is; from the first message on.
+    pub(super) peer: Option<Peer>,
+    /// The last message taken, and its reply.
+    pub(super) last: Option<Answered>,
+    /// The number of the last reply.
+    pub(super) sent: MsgId,
+    /// Messages taken.
+    pub(super) messages: u32,
+    /// Messages of the device's open package.
+    pub(super) open_messages: u32,
+    /// Whether the first believed message has been dealt with: package 1.
+    pub(super) introduced: bool,
+    /// What is known of the device.
+    pub(super) client: Standing,
+    /// What the device knows of the server.
+    pub(super) own: Own,
+    /// Orders taken from the embedder.
+    pub(super) taken: u32,
+    /// Orders not sent yet.
+    pub(super) queue: VecDeque<Order>,
+    /// Orders sent and not answered.
+    pub(super) outstanding: Outstanding,
+    /// Why the next reply gives the session up.
+    pub(super) abort: Option<Reason>,
+}
+
+/// Whose session it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    pub(super) device: DeviceId,
+    pub(super) session: SessionId,
+    pub(super) encoding: Encoding,
+    pub(super) ver_dtd: String,
+    pub(super) ver_proto: String,
+    /// `MaxMsgSize`, as the device said last.
+    pub(super) max_msg_size: Option<u64>,
+}
+
+/// A message that was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    pub(super) msg_id: MsgId,
+    pub(super) hash: Hash,
+    pub(super) reply: Packet,
+}
+
+/// What is known of the device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Standing {
+    /// Nothing.
+    Unproven {
+        /// The nonce that the last challenge gave.
+        nonce: Option<Nonce>,
+        /// Wrong credentials so far.
+        wrong: u32,
+        /// Challenges so far.
+        challenges: u32,
+    },
+    /// It has proved itself for one message and must do so for the next.
+    PerMessage {
+        /// The nonce for the next message; nothing if the stored one still counts.
+        nonce: Option<Nonce>,
+    },
+    /// It has proved itself for the session.
+    Proven,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self::Unproven { nonce: None, wrong: 0, challenges: 0 }
+    }
+}
+
+/// What the device knows of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Own {
+    /// How the server proves itself; nothing where the transport does.
+    pub(super) prove: Option<Scheme>,
+    /// The nonce that the device gave in this session.
+    pub(super) nonce: Option<Nonce>,
+    /// Whether the device believes it for the session.
+    pub(super) believed: bool,
+    /// How often the device did not.
+    pub(super) refusals: u32,
+}

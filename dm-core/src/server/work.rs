@@ -1,0 +1,514 @@
+//! From a message that came in to the draft of its reply.
+
+use alloc::{string::String, vec::Vec};
+
+use core_kit::{Env, Tick};
+
+use super::{
+    AlertItem, Authenticate, NextCommands, Order, OrderFault, Output, Report, Session,
+    phase::{Asking, Draft, Hash, Next, Peer, Rest, Standing, Taken},
+    sent::told,
+};
+use crate::{
+    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
+    codes::{AlertCode, StatusCode},
+    fault::PeerFault,
+    ids::{CmdId, MsgId},
+    session::{Answering, Outcome, Verdicts, content_of, refuse_all, status_for, table::EventKind},
+    wire::{Alert, Chal, Command, Encoding, Header, Item, Message, Status},
+};
+
+impl Session {
+    /// Takes a message of this session.
+    pub(super) fn take(
+        &mut self,
+        env: &Env,
+        taken: Taken,
+        encoding: Encoding,
+        out: &mut Vec<Output>,
+    ) -> (EventKind, Next) {
+        let fresh = self.common.peer.is_none();
+        self.meet(env.now, &taken.message.header, encoding);
+        let fault = if fresh { opening_fault(&taken.message) } else { None };
+        let endless = self.common.messages > self.profile.session.messages_max;
+        if let Some(fault) = fault.or(endless.then_some(PeerFault::Endless)) {
+            return (EventKind::Ended, self.give_up(env, taken, fault, out));
+        }
+        let issued = match &self.common.client {
+            Standing::Proven => {
+                let next = self.work(env, taken, Verdicts::plain(StatusCode::OK), out);
+                return (EventKind::Received, next);
+            }
+            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
+        };
+        let header = &taken.message.header;
+        let claim = Claim {
+            peer: header.source.uri.clone(),
+            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            nonce: issued,
+            transport: taken.identity.clone(),
+        };
+        let question = Authenticate { id: self.next_question(), claim };
+        (EventKind::Received, Next::Ask(Asking::Authenticating(question, taken)))
+    }
+
+    /// Notes whom the session is with, and that a message came.
+    fn meet(&mut self, now: Tick, header: &Header, encoding: Encoding) {
+        self.common.now = now;
+        self.common.messages = self.common.messages.saturating_add(1);
+        let announced = header.meta.as_ref().and_then(|meta| meta.max_msg_size);
+        let before = self.common.peer.take();
+        self.common.peer = Some(Peer {
+            device: header.source.uri.as_str().into(),
+            session: header.session_id.clone(),
+            encoding,
+            ver_dtd: header.ver_dtd.clone(),
+            ver_proto: header.ver_proto.clone(),
+            max_msg_size: announced.or(before.and_then(|peer| peer.max_msg_size)),
+        });
+    }
+
+    /// Answers a message that cannot be taken, and ends the session.
+    pub(super) fn refuse(
+        &mut self,
+        env: &Env,
+        header: Header,
+        hash: Hash,
+        encoding: Encoding,
+        fault: PeerFault,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        self.meet(env.now, &header, encoding);
+        let message = Message { header, ..Message::default() };
+        self.give_up(env, Taken { message, hash, identity: None }, fault, out)
+    }
+
+    fn give_up(&mut self, env: &Env, taken: Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
+        let verdict = Verdicts::plain(fault.status());
+        let statuses = refuse_all(&taken.message, fault.status());
+        let alert = (fault == PeerFault::Endless).then_some(AlertCode::SESSION_ABORT);
+        let end = Some(Outcome::Failed(fault));
+        self.send(env, Draft { alert, statuses, end, ..Draft::new(&taken, verdict) }, None, out)
+    }
+
+    /// Goes on with a message whose sender was judged.
+    pub(super) fn judged(
+        &mut self,
+        env: &Env,
+        claim: &Claim,
+        taken: Taken,
+        verdict: Verdict,
+        prove: Option<Scheme>,
+        out: &mut Vec<Output>,
+    ) -> (EventKind, Next) {
+        match verdict {
+            Verdict::Accepted(scope) => {
+                let verdict = self.believe(env, claim, scope, prove, out);
+                (EventKind::Believed, self.work(env, taken, verdict, out))
+            }
+            Verdict::Challenge { scheme, nonce } => {
+                (EventKind::Challenged, self.challenge(env, claim, &taken, scheme, nonce, out))
+            }
+            Verdict::Refused(code) => {
+                let statuses = refuse_all(&taken.message, code);
+                let end = Some(Outcome::Refused(code));
+                let draft = Draft { statuses, end, ..Draft::new(&taken, Verdicts::plain(code)) };
+                (EventKind::Ended, self.send(env, draft, None, out))
+            }
+        }
+    }
+
+    fn believe(
+        &mut self,
+        env: &Env,
+        claim: &Claim,
+        scope: Scope,
+        prove: Option<Scheme>,
+        out: &mut Vec<Output>,
+    ) -> Verdicts {
+        let scheme = claim.presented.scheme();
+        if matches!(self.common.client, Standing::Unproven { .. }) {
+            let user = match &claim.presented {
+                Presented::Basic { user, .. } => Some(user.clone()),
+                Presented::Md5 { user, .. } => user.clone(),
+                Presented::Nothing | Presented::Unreadable => None,
+            };
+            out.push(Output::Report(Report::Authenticated { user, scheme }));
+            self.common.own.prove = prove;
+        }
+        // A digest is good once: its nonce is followed by a new one, for the next message or the next session.
+        let next = (scheme == Some(Scheme::Md5) && scope != Scope::Transport).then(|| self.draw_nonce(env));
+        if let Some(nonce) = &next {
+            out.push(Output::Report(Report::ClientNonce(nonce.clone())));
+        }
+        let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
+        let (standing, code) = match scope {
+            Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
+            Scope::Transport => (Standing::Proven, StatusCode::OK),
+            Scope::Message => (Standing::PerMessage { nonce: next.or(claim.nonce.clone()) }, StatusCode::OK),
+        };
+        self.common.client = standing;
+        Verdicts { code, chal }
+    }
+
+    fn challenge(
+        &mut self,
+        env: &Env,
+        claim: &Claim,
+        taken: &Taken,
+        scheme: Scheme,
+        nonce: Option<Nonce>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        let (mut wrong, mut challenges) = match self.common.client {
+            Standing::Unproven { wrong, challenges, .. } => (wrong, challenges),
+            Standing::PerMessage { .. } | Standing::Proven => (0, 0),
+        };
+        challenges += 1;
+        if claim.presented != Presented::Nothing {
+            wrong += 1;
+            out.push(Output::Report(Report::AuthenticationFailed { scheme: claim.presented.scheme() }));
+        }
+        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
+        let code = claim.presented.refusal();
+        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
+        // One challenge more than wrong credentials: a device that showed none has not been wrong.
+        let wrong_max = self.profile.session.wrong_credentials_max;
+        let last = wrong >= wrong_max || challenges > wrong_max;
+        self.common.client = Standing::Unproven { nonce, wrong, challenges };
+        let draft = Draft {
+            statuses: refuse_all(&taken.message, code),
+            end: last.then_some(Outcome::ClientNotAuthenticated),
+            ..Draft::new(taken, verdict)
+        };
+        self.send(env, draft, None, out)
+    }
+
+    fn draw_nonce(&self, env: &Env) -> Nonce {
+        Nonce::drawn(env.draw("dm.server.next-nonce", self.common.revision))
+    }
+
+    /// Deals with all that a believed device sent.
+    fn work(&mut self, env: &Env, taken: Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
+        let message = &taken.message;
+        let mut work = Work { msg_id: message.header.msg_id, ..Work::default() };
+        let standing = self.read_own_standing(message, &mut work);
+        let answered = self.common.sent;
+        for (at, command) in message.commands.iter().enumerate() {
+            match command {
+                Command::Status(status) if status.is_for_header() => {}
+                // The device carried nothing out of a message that it did not believe.
+                Command::Status(status) if standing == OwnStanding::Challenged && status.msg_ref == answered => {}
+                Command::Status(status) => work.check(self.common.outstanding.take_status(status)),
+                Command::Results(results) => {
+                    if let Err(fault) = self.common.outstanding.take_results(results) {
+                        work.fault(fault);
+                        work.statuses.push(status_for(work.msg_id, command, StatusCode::BAD_REQUEST));
+                    }
+                }
+                _ => work.command(command, is_repeated(command, &message.commands, at)),
+            }
+        }
+        if !core::mem::replace(&mut self.common.introduced, true) && !work.told {
+            work.fault(PeerFault::NoDevInfo);
+        }
+        if let Some(alert) = work.started {
+            let device = message.header.source.uri.as_str().into();
+            out.push(Output::Report(Report::Started { device, alert }));
+        }
+        out.extend(work.reports.drain(..).map(Output::Report));
+        let draft = Draft { statuses: work.statuses, ..Draft::new(&taken, verdict) };
+        self.decide(env, draft, message.is_final, work.aborted, standing, out)
+    }
+
+    /// What the reply will be, once everything that came is dealt with.
+    fn decide(
+        &mut self,
+        env: &Env,
+        draft: Draft,
+        is_final: bool,
+        aborted: bool,
+        standing: OwnStanding,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        if aborted {
+            return self.send(env, Draft { end: Some(Outcome::PeerAborted), ..draft }, None, out);
+        }
+        if let OwnStanding::Lost(outcome) = standing {
+            return self.send(env, Draft { end: Some(outcome), ..draft }, None, out);
+        }
+        if let Some(reason) = self.common.abort {
+            let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Aborted(reason)));
+            return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
+        }
+        if !is_final {
+            self.common.open_messages += 1;
+            if self.common.open_messages > self.profile.session.open_messages_max {
+                let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Failed(PeerFault::Endless)));
+                return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
+            }
+            // The device's package is open and this server's is closed: nothing but Next Message (F5).
+            return self.sign_and_send(env, Draft { alert: Some(AlertCode::NEXT_MESSAGE), ..draft }, out);
+        }
+        self.common.open_messages = 0;
+        if standing != OwnStanding::Challenged {
+            out.extend(self.common.outstanding.close().map(Output::Report));
+        }
+        let draft = Draft { orders: true, ..draft };
+        if !self.common.queue.is_empty() {
+            return self.sign_and_send(env, draft, out);
+        }
+        let device = self.common.peer.as_ref().map(|peer| peer.device.clone()).unwrap_or_default();
+        let question = NextCommands { id: self.next_question(), device, taken: self.common.taken };
+        Next::Ask(Asking::Choosing(question, draft))
+    }
+
+    /// What the device says of this server's own credentials.
+    fn read_own_standing(&mut self, message: &Message, work: &mut Work) -> OwnStanding {
+        let sent = self.common.sent;
+        let header = message.commands.iter().find_map(|command| match command {
+            Command::Status(status) if status.is_for_header() && status.msg_ref == sent => Some(status),
+            _ => None,
+        });
+        let Some(status) = header else {
+            if sent != MsgId(0) {
+                work.fault(PeerFault::NoHeaderStatus);
+            }
+            return OwnStanding::Unchanged;
+        };
+        let offered = status.chal.as_ref().and_then(|chal| {
+            let scheme = chal.meta.media_type.as_deref().and_then(Scheme::from_type)?;
+            let nonce = chal.meta.next_nonce.as_ref().and_then(|nonce| Nonce::from_base64(nonce.reveal()));
+            Some((scheme, nonce))
+        });
+        match status.code {
+            code if code.is_success() => {
+                let next = offered.and_then(|(_, nonce)| nonce);
+                let own = &mut self.common.own;
+                if code == StatusCode::AUTHENTICATED && own.prove.is_some() {
+                    own.believed = true;
+                }
+                // Without a new nonce the one just used stays the last that was issued.
+                if let Some(nonce) = next.or(own.nonce.clone()) {
+                    own.nonce = Some(nonce.clone());
+                    work.reports.push(Report::ServerNonce(nonce));
+                }
+                OwnStanding::Unchanged
+            }
+            code if code.is_challenge() => self.challenged(code, offered, work),
+            code => OwnStanding::Lost(Outcome::PeerRefused(code)),
+        }
+    }
+
+    fn challenged(
+        &mut self,
+        code: StatusCode,
+        offered: Option<(Scheme, Option<Nonce>)>,
+        work: &mut Work,
+    ) -> OwnStanding {
+        work.reports.push(Report::NotBelieved(code));
+        let own = &mut self.common.own;
+        own.refusals += 1;
+        own.believed = false;
+        // A device cannot talk the server down to showing its password.
+        let weakest = own.prove.unwrap_or(Scheme::Md5);
+        let met = match offered {
+            None => Err(PeerFault::NoChallenge),
+            Some((scheme, _)) if scheme < weakest => Err(PeerFault::WeakChallenge(scheme)),
+            Some((Scheme::Md5, None)) => Err(PeerFault::NoChallenge),
+            Some((scheme, nonce)) => Ok((scheme, nonce)),
+        };
+        match met {
+            Ok((scheme, nonce)) if own.refusals <= self.profile.session.wrong_credentials_max => {
+                (own.prove, own.nonce) = (Some(scheme), nonce);
+                // In front, in their order: they come before what is still waiting.
+                for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
+                    self.common.queue.push_front(order);
+                }
+                OwnStanding::Challenged
+            }
+            Ok(_) => OwnStanding::Lost(Outcome::ServerNotAuthenticated),
+            Err(fault) => {
+                work.fault(fault);
+                OwnStanding::Lost(Outcome::ServerNotAuthenticated)
+            }
+        }
+    }
+
+    /// Takes orders into the queue.
+    pub(super) fn ordered(&mut self, orders: Vec<Order>, out: &mut Vec<Output>) {
+        for order in orders {
+            let fault = if order.request.uris().next().is_none() {
+                Some(OrderFault::Empty)
+            } else if self.common.taken >= self.profile.session.orders_max {
+                Some(OrderFault::TooMany)
+            } else {
+                None
+            };
+            match fault {
+                Some(_) => out.push(Output::Report(Report::NotSent { tag: order.tag, fault })),
+                None => {
+                    self.common.taken += 1;
+                    self.common.queue.push_back(order);
+                }
+            }
+        }
+    }
+
+    /// Gives an account of every order that has not come back.
+    pub(super) fn close(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.common.outstanding.close().map(Output::Report));
+        let queue = core::mem::take(&mut self.common.queue);
+        out.extend(queue.into_iter().map(|order| Output::Report(Report::NotSent { tag: order.tag, fault: None })));
+    }
+}
+
+/// What the device said of this server's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum OwnStanding {
+    /// Nothing that changes what comes next.
+    Unchanged,
+    /// It wants other ones, and nothing of the last message was carried out.
+    Challenged,
+    /// It is lost.
+    Lost(Outcome),
+}
+
+/// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].
+fn opening_fault(message: &Message) -> Option<PeerFault> {
+    let header = &message.header;
+    let known = [("1.1", "DM/1.1"), ("1.2", "DM/1.2"), ("1.2", "DM/1.3")];
+    if known.iter().all(|(dtd, _)| header.ver_dtd != *dtd) {
+        return Some(PeerFault::DtdVersion(header.ver_dtd.clone()));
+    }
+    if !known.contains(&(header.ver_dtd.as_str(), header.ver_proto.as_str())) {
+        return Some(PeerFault::ProtocolVersion(header.ver_proto.clone()));
+    }
+    let opens = |command: &Command| match command {
+        Command::Alert(alert) => alert.code.is_some_and(AlertCode::is_session_start),
+        _ => false,
+    };
+    (!message.commands.iter().any(opens)).then_some(PeerFault::NotPackageOne)
+}
+
+/// Whether an earlier command of the message, `Status` and `Results` aside, has the same identifier.
+fn is_repeated(command: &Command, commands: &[Command], at: usize) -> bool {
+    let counts = |other: &&Command| !matches!(other, Command::Status(_) | Command::Results(_));
+    commands.iter().take(at).filter(counts).any(|other| other.cmd_id() == command.cmd_id())
+}
+
+/// What one message comes to.
+#[derive(Default)]
+struct Work {
+    msg_id: MsgId,
+    statuses: Vec<Status>,
+    reports: Vec<Report>,
+    started: Option<AlertCode>,
+    aborted: bool,
+    /// Whether the device told about itself.
+    told: bool,
+}
+
+impl Work {
+    fn fault(&mut self, fault: PeerFault) {
+        self.reports.push(Report::Fault { msg_id: self.msg_id, fault });
+    }
+
+    fn check(&mut self, result: Result<(), PeerFault>) {
+        if let Err(fault) = result {
+            self.fault(fault);
+        }
+    }
+
+    /// A command of the device; its repertoire is Alert and Replace [DM 1.2, 8].
+    fn command(&mut self, command: &Command, repeated: bool) {
+        let id = command.cmd_id().cloned().unwrap_or_default();
+        let code = if repeated {
+            self.fault(PeerFault::CmdIdReused(id));
+            StatusCode::BAD_REQUEST
+        } else if id.as_str().is_empty() || id.is_header() {
+            self.fault(PeerFault::CmdIdUnusable(id));
+            StatusCode::BAD_REQUEST
+        } else {
+            match command {
+                Command::Alert(alert) => {
+                    self.check_cred(alert.cred.is_some(), &id);
+                    self.alert(alert)
+                }
+                Command::Replace(replace) => {
+                    self.check_cred(replace.cred.is_some(), &id);
+                    self.told = true;
+                    self.reports.push(Report::DevInfo(told(&replace.items, replace.meta.as_ref())));
+                    StatusCode::OK
+                }
+                Command::Map(_) | Command::Move(_) | Command::Put(_) | Command::Search(_) | Command::Sync(_) => {
+                    StatusCode::NOT_SUPPORTED
+                }
+                _ => StatusCode::NOT_ALLOWED,
+            }
+        };
+        if code == StatusCode::OK || command.inner().is_empty() {
+            self.statuses.push(status_for(self.msg_id, command, code));
+        } else {
+            let header = Header { msg_id: self.msg_id, ..Header::default() };
+            let message = Message { header, commands: [command.clone()].into(), is_final: true };
+            self.statuses.extend(refuse_all(&message, code));
+        }
+    }
+
+    fn check_cred(&mut self, has_cred: bool, id: &CmdId) {
+        if has_cred {
+            self.fault(PeerFault::CredInCommand(id.clone()));
+        }
+    }
+
+    fn alert(&mut self, alert: &Alert) -> StatusCode {
+        match alert.code {
+            Some(code) if code.is_session_start() => {
+                self.started = Some(code);
+                StatusCode::OK
+            }
+            Some(AlertCode::NEXT_MESSAGE | AlertCode::NO_END_OF_DATA) => StatusCode::OK,
+            Some(AlertCode::SESSION_ABORT) => {
+                self.aborted = true;
+                StatusCode::OK
+            }
+            Some(code @ (AlertCode::CLIENT_EVENT | AlertCode::GENERIC)) if !alert.items.is_empty() => {
+                let items = alert.items.iter().map(alerted).collect();
+                self.reports.push(Report::Alerted { code, correlator: alert.correlator.clone(), items });
+                StatusCode::OK
+            }
+            Some(AlertCode::CLIENT_EVENT | AlertCode::GENERIC) | None => StatusCode::INCOMPLETE,
+            Some(_) => StatusCode::NOT_SUPPORTED,
+        }
+    }
+}
+
+fn alerted(item: &Item) -> AlertItem {
+    AlertItem {
+        source: item.source_uri().map(String::from),
+        content: content_of(item, None),
+        mark: item.meta.as_ref().and_then(|meta| meta.mark.clone()),
+    }
+}
+
+impl Rest {
+    pub(super) const fn over(outcome: Outcome) -> Next {
+        Next::Rest(Self::Over(outcome))
+    }
+}
+
+impl Draft {
+    /// A reply to a message that says nothing but what became of its header.
+    pub(super) fn new(taken: &Taken, verdict: Verdicts) -> Self {
+        Self {
+            answering: Answering::new(&taken.message.header),
+            hash: taken.hash,
+            verdict,
+            statuses: Vec::new(),
+            alert: None,
+            orders: false,
+            end: None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Between the items of a message and the contents of a tree.
+
+use alloc::string::String;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    tree::Content,
+    wire::{Data, Encoding, Format, Item, Meta},
+};
+
+/// What an item holds. What its own `Meta` says goes before what the command's says [DM RepPro 1.2, 6.3.3].
+pub(crate) fn content_of(item: &Item, command: Option<&Meta>) -> Content {
+    let said = |part: fn(&Meta) -> Option<&Meta>| item.meta.as_ref().and_then(part).or(command.and_then(part));
+    let format = said(|meta| meta.format.is_some().then_some(meta)).and_then(|meta| meta.format.clone());
+    let media_type = said(|meta| meta.media_type.is_some().then_some(meta)).and_then(|meta| meta.media_type.as_ref());
+    Content {
+        format,
+        // Real peers pad the type with white space [digest 12.4].
+        media_type: media_type.map(|text| String::from(text.trim())),
+        data: item.data.as_ref().map(|data| data.as_bytes().into()),
+    }
+}
+
+/// Gives an item a content. Octets that XML cannot carry become base64 with the format that says so
+/// [DM TND 1.2, 7.7.2].
+pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
+    let text = content.data.as_ref().map(|data| core::str::from_utf8(data));
+    let binary = content.format.as_ref().is_some_and(|format| format.meant() == Format::Bin);
+    let (format, data) = match (encoding, text) {
+        (_, None) => (content.format.clone(), None),
+        (Encoding::Xml, Some(Ok(text))) if !binary && text.chars().all(is_xml) => {
+            (content.format.clone(), Some(Data::from(text)))
+        }
+        (Encoding::Xml, Some(_)) => {
+            let octets = content.data.as_deref().unwrap_or_default();
+            (Some(Format::B64), Some(Data::Text(STANDARD.encode(octets))))
+        }
+        (Encoding::Wbxml, Some(Ok(text))) if !binary => (content.format.clone(), Some(Data::from(text))),
+        (Encoding::Wbxml, Some(_)) => {
+            let octets = content.data.as_ref().map(core_kit::Body::to_bytes).unwrap_or_default();
+            (content.format.clone(), Some(Data::Opaque(octets)))
+        }
+    };
+    item.data = data;
+    if format.is_some() || content.media_type.is_some() {
+        item.meta = Some(Meta { format, media_type: content.media_type.clone(), ..Meta::default() });
+    }
+}
+
+/// Whether XML 1.0 has the character.
+const fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(format: Option<Format>, data: &[u8]) -> Content {
+        Content { format, media_type: None, data: Some(data.into()) }
+    }
+
+    fn filled(content: &Content, encoding: Encoding) -> Item {
+        let mut item = Item::default();
+        fill(&mut item, content, encoding);
+        item
+    }
+
+    #[test]
+    fn text_stays_text_and_octets_become_base64_in_xml() {
+        let item = filled(&content(None, b"a<b"), Encoding::Xml);
+        assert_eq!((item.meta, item.data), (None, Some("a<b".into())));
+        for octets in [content(Some(Format::Bin), b"ab"), content(Some(Format::Chr), &[0xff]), content(None, &[0])] {
+            let item = filled(&octets, Encoding::Xml);
+            assert_eq!(item.meta.and_then(|meta| meta.format), Some(Format::B64));
+            assert_eq!(item.data, Some(STANDARD.encode(octets.data.unwrap()).into()));
+        }
+    }
+
+    #[test]
+    fn octets_are_opaque_in_wbxml() {
+        let item = filled(&content(Some(Format::Bin), b"ab"), Encoding::Wbxml);
+        assert_eq!(item.data, Some(Data::Opaque(bytes::Bytes::from_static(b"ab"))));
+        assert_eq!(item.meta.and_then(|meta| meta.format), Some(Format::Bin));
+    }
+
+    #[test]
+    fn an_items_meta_goes_before_its_commands() {
+        let meta = |format, media_type: &str| Meta { format, media_type: Some(media_type.into()), ..Meta::default() };
+        let mut item = Item { meta: Some(meta(None, " text/x ")), ..Item::target("./A") };
+        let command = meta(Some(Format::Int), "text/plain");
+        let found = content_of(&item, Some(&command));
+        assert_eq!((found.format, found.media_type.as_deref()), (Some(Format::Int), Some("text/x")));
+        item.meta = None;
+        assert_eq!(content_of(&item, Some(&command)).media_type.as_deref(), Some("text/plain"));
+        assert_eq!(content_of(&item, None), Content::default());
+    }
+}

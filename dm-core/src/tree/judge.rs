@@ -1,0 +1,375 @@
+//! Whether an operation is in order, and what doing it means.
+//!
+//! An operation is judged as a whole before anything is touched, so one that fails changes nothing. The checks come in
+//! one order for all commands [digest 6.6]: address, suffix, existence, what the node admits, rights, format and type,
+//! size, room.
+
+use alloc::{
+    string::{String, ToString},
+    vec,
+};
+
+use core_kit::Body;
+
+use super::{
+    access::Verb,
+    acl::{Acl, Right},
+    error::TreeFault,
+    memory::{Actor, Memory, Place, Run},
+    node::{Kind, Node, PLAIN},
+    op::{Content, Found, Op, OpResult},
+    property::Property,
+    value,
+};
+use crate::{
+    codes::StatusCode,
+    uri::{self, LocUri, Suffix},
+    wire::Format,
+};
+
+/// What an operation that is in order does.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Changes nothing.
+    Answer(OpResult),
+    /// Creates a node and the ancestors that are missing; the first of them gets the list.
+    Create { uri: LocUri, node: Node, creator: Acl },
+    /// Overwrites a leaf.
+    Write { uri: LocUri, format: Format, media_type: String, value: Body },
+    /// Gives a node another list of its own, or none.
+    SetAcl { uri: LocUri, acl: Acl },
+    /// Gives a node another name.
+    Rename { uri: LocUri, name: String },
+    /// Removes a node and all below it.
+    Remove { uri: LocUri },
+    /// Notes that a node was run.
+    Run { run: Run, status: StatusCode },
+}
+
+type Judged<T> = Result<T, StatusCode>;
+
+/// The tree as it is, and who wants something of it.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    tree: &'a Memory,
+    actor: Actor<'a>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) const fn new(tree: &'a Memory, actor: Actor<'a>) -> Self {
+        Self { tree, actor }
+    }
+
+    pub(super) fn judge(self, op: &Op) -> Judged<Step> {
+        match op {
+            Op::Get { uri } => self.get(uri),
+            Op::Add { uri, content } => self.add(uri, content),
+            Op::Replace { uri, content } => self.replace(uri, content),
+            Op::Delete { uri } => self.delete(uri),
+            Op::Copy { from, to } => self.copy(from, to),
+            Op::Exec { uri, argument, correlator } => self.exec(uri, argument, correlator.as_deref()),
+        }
+    }
+
+    fn get(self, text: &str) -> Judged<Step> {
+        let (uri, property) = self.parse(text)?;
+        let place = self.existing(&uri)?;
+        let Some(property) = property else {
+            admits(place.node, Verb::Get)?;
+            self.may(Right::Get, place.acl)?;
+            return Ok(found(text, read(place.node)));
+        };
+        let value = property.read(uri.name().unwrap_or("."), place.node).ok_or(StatusCode::NOT_SUPPORTED)?;
+        if property != Property::Acl {
+            admits(place.node, Verb::Get)?;
+        }
+        self.may(Right::Get, place.acl)?;
+        // A property goes without Meta [DM TND 1.2, 7].
+        Ok(found(text, Content { data: Some(value.into()), ..Content::default() }))
+    }
+
+    fn add(self, text: &str, content: &Content) -> Judged<Step> {
+        let (uri, property) = self.parse(text)?;
+        if property.is_some() {
+            self.existing(&uri)?;
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        let place = self.vacant(&uri)?;
+        self.may(Right::Add, place.acl)?;
+        self.creation(uri, place, self.new_node(content)?)
+    }
+
+    fn replace(self, text: &str, content: &Content) -> Judged<Step> {
+        let (uri, property) = self.parse(text)?;
+        let place = self.existing(&uri)?;
+        match property {
+            None => self.write(uri, place, content),
+            Some(Property::Acl) => self.set_acl(uri, place, content),
+            Some(Property::Name) => self.rename(uri, place, content),
+            Some(Property::Format | Property::Size | Property::Type) => Err(StatusCode::NOT_ALLOWED),
+        }
+    }
+
+    fn write(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
+        let node = place.node;
+        let is_subtree = is_subtree(content);
+        admits(node, Verb::Replace)?;
+        let (kept, value) = match &node.kind {
+            Kind::Leaf { format, value } => (format, value),
+            Kind::Interior(_) if is_subtree => {
+                self.may(Right::Replace, place.acl)?;
+                return Err(StatusCode::UNSUPPORTED_TYPE);
+            }
+            Kind::Interior(_) => return Err(StatusCode::NOT_ALLOWED),
+        };
+        let asked = content.format.as_ref().map(Format::meant);
+        // XML carries the octets of a `bin` node as base64, and says so [DM TND 1.2, 7.7.2].
+        let is_encoded = *kept == Format::Bin && asked == Some(Format::B64);
+        let format = if is_encoded { Format::Bin } else { asked.unwrap_or_else(|| kept.clone()) };
+        let media_type = media_type(content).unwrap_or(&node.media_type);
+        let is_other = format != *kept || !media_type.eq_ignore_ascii_case(&node.media_type);
+        if node.permanent && is_other && !is_subtree {
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        self.may(Right::Replace, place.acl)?;
+        if is_subtree {
+            return Err(StatusCode::UNSUPPORTED_TYPE);
+        }
+        self.tree.check_type(media_type)?;
+        let octets = content.data.as_deref().unwrap_or_default();
+        // The octets are copied, so that a short value does not keep the whole message that it came in.
+        let new: Body = if is_encoded {
+            value::from_base64(octets).ok_or(StatusCode::UNSUPPORTED_TYPE)?.into()
+        } else {
+            octets.into()
+        };
+        self.tree.check_value(&format, &new)?;
+        self.tree.check_room(0, new.len(), value.len())?;
+        Ok(Step::Write { uri, format, media_type: media_type.into(), value: new })
+    }
+
+    /// Who may replace the list of a node: for an interior node who may replace the node or its parent, for a leaf only
+    /// who may replace the parent [DM TND 1.2, 7.7.1].
+    fn set_acl(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
+        let text = content.data.as_deref().unwrap_or_default();
+        if uri.is_root() && text.is_empty() {
+            return Err(TreeFault::RootWithoutAcl.status());
+        }
+        let by_parent = place.parent_acl.is_some_and(|acl| self.actor.has(Right::Replace, acl));
+        let by_node = place.node.is_interior() && self.actor.has(Right::Replace, place.acl);
+        if !by_parent && !by_node && self.actor != Actor::Device {
+            return Err(StatusCode::PERMISSION_DENIED);
+        }
+        if text.len() > self.tree.limits.acl_bytes_max {
+            return Err(TreeFault::AclTooLong.status());
+        }
+        let text = core::str::from_utf8(text).map_err(|_| StatusCode::UNSUPPORTED_TYPE)?;
+        let acl = text.parse().map_err(TreeFault::Acl)?;
+        Ok(Step::SetAcl { uri, acl })
+    }
+
+    fn rename(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
+        let limits = self.tree.limits.uri;
+        let old = uri.name().unwrap_or_default();
+        let parent = uri.parent().ok_or(StatusCode::NOT_ALLOWED)?;
+        if place.node.permanent {
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        admits(place.node, Verb::Replace)?;
+        self.may(Right::Replace, place.acl)?;
+        let octets = content.data.as_deref().unwrap_or_default();
+        let new = core::str::from_utf8(octets).map_err(|_| StatusCode::UNSUPPORTED_TYPE)?;
+        uri::check_name(new, limits).map_err(|error| match error.status() {
+            StatusCode::URI_TOO_LONG => StatusCode::URI_TOO_LONG,
+            _ => StatusCode::UNSUPPORTED_TYPE,
+        })?;
+        if new != old && self.tree.nearest(&parent).node.child(new).is_some() {
+            return Err(StatusCode::ALREADY_EXISTS);
+        }
+        // All below the node must still have an address.
+        let (path, below) = (parent.child(new, limits).map_err(TreeFault::Uri)?, place.node.extent());
+        let (octets, chars) = path.length();
+        if !limits.admits_total(octets.saturating_add(below.path_octets), chars.saturating_add(below.path_chars)) {
+            return Err(StatusCode::URI_TOO_LONG);
+        }
+        Ok(Step::Rename { uri, name: new.into() })
+    }
+
+    fn delete(self, text: &str) -> Judged<Step> {
+        let (uri, property) = self.parse(text)?;
+        let place = self.existing(&uri)?;
+        if property.is_some() || place.node.permanent {
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        admits(place.node, Verb::Delete)?;
+        self.may(Right::Delete, place.acl)?;
+        Ok(Step::Remove { uri })
+    }
+
+    /// The value goes over; format and type of a leaf that is there stay. What does not fit into it is 403: it cannot be
+    /// overwritten, and not for want of a right [DM RepPro 1.2, 6.6.4].
+    fn copy(self, from: &str, to: &str) -> Judged<Step> {
+        let ((from, from_property), (to, to_property)) = (self.parse(from)?, self.parse(to)?);
+        let source = self.existing(&from)?;
+        if from_property.is_some() {
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        if to_property.is_some() {
+            self.existing(&to)?;
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        let Kind::Leaf { value, .. } = &source.node.kind else { return Err(StatusCode::NOT_ALLOWED) };
+        // A copy shows the value, so what must not be read must not be copied.
+        admits(source.node, Verb::Copy)?;
+        admits(source.node, Verb::Get)?;
+        let target = self.tree.nearest(&to);
+        if target.missing != 0 {
+            let target = self.vacant(&to)?;
+            self.may(Right::Get, source.acl)?;
+            self.may(Right::Add, target.acl)?;
+            let copy = Node::leaf(source.node.format().clone(), source.node.media_type(), value.clone());
+            return self.creation(to, target, copy);
+        }
+        let Kind::Leaf { format, value: old } = &target.node.kind else { return Err(StatusCode::FORBIDDEN) };
+        admits(target.node, Verb::Replace).map_err(|_| StatusCode::FORBIDDEN)?;
+        self.may(Right::Get, source.acl)?;
+        self.may(Right::Replace, target.acl)?;
+        self.tree.check_value(format, value).map_err(|_| StatusCode::FORBIDDEN)?;
+        self.tree.check_room(0, value.len(), old.len())?;
+        let media_type = target.node.media_type.clone();
+        Ok(Step::Write { uri: to, format: format.clone(), media_type, value: value.clone() })
+    }
+
+    /// An argument that is too large is 420: the table of `Exec` has no 413, and what has no room is the log.
+    fn exec(self, text: &str, argument: &Content, correlator: Option<&str>) -> Judged<Step> {
+        let (uri, property) = self.parse(text)?;
+        let place = self.existing(&uri)?;
+        if property.is_some() {
+            return Err(StatusCode::NOT_ALLOWED);
+        }
+        let status = place.node.exec_status().ok_or(StatusCode::NOT_ALLOWED)?;
+        self.may(Right::Exec, place.acl)?;
+        let parts = [argument.data.as_deref(), argument.media_type.as_deref().map(str::as_bytes)];
+        let parts = parts.into_iter().chain([correlator.map(str::as_bytes)]).flatten();
+        let octets = parts.fold(0usize, |octets, part| octets.saturating_add(part.len()));
+        if octets > self.tree.limits.value_bytes_max || self.tree.runs.len() >= self.tree.limits.runs_max {
+            return Err(StatusCode::DEVICE_FULL);
+        }
+        if !status.is_success() {
+            return Err(status);
+        }
+        let server = match self.actor {
+            Actor::Server(server) => Some(server.clone()),
+            Actor::Device => None,
+        };
+        let run = Run { uri, server, argument: argument.clone(), correlator: correlator.map(Into::into) };
+        Ok(Step::Run { run, status })
+    }
+
+    /// The address, and the property that it asks for. Lists of a sub-tree are not supported.
+    fn parse(self, text: &str) -> Judged<(LocUri, Option<Property>)> {
+        let uri = LocUri::parse(text, self.tree.limits.uri).map_err(TreeFault::Uri)?;
+        let property = match uri.suffix() {
+            None => None,
+            Some(Suffix::Prop(name)) => Some(Property::parse(name).ok_or(StatusCode::NOT_SUPPORTED)?),
+            Some(Suffix::List(_)) => return Err(StatusCode::NOT_SUPPORTED),
+        };
+        Ok((uri, property))
+    }
+
+    fn existing(self, uri: &LocUri) -> Judged<Place<'a>> {
+        let place = self.tree.nearest(uri);
+        if place.missing == 0 { Ok(place) } else { Err(TreeFault::NotThere.status()) }
+    }
+
+    /// The nearest ancestor of where there is nothing yet, if it can have children.
+    fn vacant(self, uri: &LocUri) -> Judged<Place<'a>> {
+        let place = self.tree.nearest(uri);
+        if place.missing == 0 {
+            return Err(TreeFault::AlreadyThere.status());
+        }
+        if !place.node.is_interior() {
+            return Err(TreeFault::ParentIsLeaf.status());
+        }
+        admits(place.node, Verb::Add)?;
+        Ok(place)
+    }
+
+    fn may(self, right: Right, acl: &Acl) -> Judged<()> {
+        if self.actor.has(right, acl) { Ok(()) } else { Err(StatusCode::PERMISSION_DENIED) }
+    }
+
+    /// The node that an `Add` describes. Format `b64` makes a node of base64 text, since nothing tells it from octets
+    /// that are meant to be `bin`.
+    fn new_node(self, content: &Content) -> Result<Node, TreeFault> {
+        let format = content.format.as_ref().map_or(Format::Chr, Format::meant);
+        let octets = content.data.as_deref().unwrap_or_default();
+        let media_type = media_type(content);
+        self.tree.check_type(media_type.unwrap_or_default())?;
+        if is_subtree(content) {
+            return Err(TreeFault::Type);
+        }
+        if format == Format::Node {
+            // `text/plain` is what nothing said of, also where a command says it for all of its items.
+            let identifier = media_type.filter(|media_type| !media_type.eq_ignore_ascii_case(PLAIN));
+            let node = Node::interior(identifier.unwrap_or_default());
+            return if octets.is_empty() { Ok(node) } else { Err(TreeFault::NotOfFormat(format)) };
+        }
+        self.tree.check_value(&format, octets)?;
+        Ok(Node::leaf(format, media_type.unwrap_or(PLAIN), octets.into()))
+    }
+
+    /// An interior node belongs to its creator where that could not have changed the list of a node in this place
+    /// [DM TND 1.2, 7.7.1]. Of several new ones it is the first; the others inherit from it.
+    fn creation(self, uri: LocUri, place: Place<'_>, node: Node) -> Judged<Step> {
+        let is_first_interior = place.missing > 1 || node.is_interior();
+        let creator = match self.actor {
+            Actor::Server(server) if is_first_interior && !place.acl.allows(Right::Replace, server) => {
+                Acl::creator(server)
+            }
+            _ => Acl::default(),
+        };
+        self.tree.check_acl(&creator)?;
+        self.tree.check_room(place.missing, node.value().map_or(0, |value| value.len()), 0)?;
+        Ok(Step::Create { uri, node, creator })
+    }
+}
+
+fn admits(node: &Node, verb: Verb) -> Judged<()> {
+    if node.access.admits(verb) { Ok(()) } else { Err(StatusCode::NOT_ALLOWED) }
+}
+
+fn found(uri: &str, content: Content) -> Step {
+    Step::Answer(OpResult { status: StatusCode::OK, found: vec![Found { uri: uri.into(), content }] })
+}
+
+/// What a `Get` says of a node: the value, or the names of the children.
+fn read(node: &Node) -> Content {
+    let (media_type, data) = match &node.kind {
+        Kind::Leaf { value, .. } => (node.media_type.clone(), value.clone()),
+        Kind::Interior(children) => {
+            let mut names = String::new();
+            for name in children.keys() {
+                if !names.is_empty() {
+                    names.push('/');
+                }
+                names.push_str(name);
+            }
+            (PLAIN.to_string(), names.into())
+        }
+    };
+    Content { format: Some(node.format().clone()), media_type: Some(media_type), data: Some(data) }
+}
+
+/// The `Type` that was said, if any was.
+fn media_type(content: &Content) -> Option<&str> {
+    content.media_type.as_deref().map(str::trim).filter(|media_type| !media_type.is_empty())
+}
+
+/// Whether the content is a serialised sub-tree: many nodes, which must not end up as the text of one. This tree does
+/// not take them [DM RepPro 1.2, 6.6.1].
+fn is_subtree(content: &Content) -> bool {
+    let media_type = media_type(content).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let kinds = ["application/vnd.syncml.dmtnds+xml", "application/vnd.syncml.dmtnds+wbxml"];
+    kinds.iter().any(|kind| kind.eq_ignore_ascii_case(media_type))
+}

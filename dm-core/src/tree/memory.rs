@@ -1,0 +1,337 @@
+//! The tree in memory: what it is, how it is read by its owner, and how accepted operations change it.
+
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use core_kit::Body;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    access::{AccessType, Verb},
+    acl::{Acl, Right},
+    error::{TreeError, TreeFault},
+    judge::{Judge, Step},
+    node::{Kind, Node},
+    op::{Content, Op, OpResult},
+    value,
+};
+use crate::{codes::StatusCode, ids::ServerId, limits::TreeLimits, uri::LocUri, wire::Format};
+
+/// A management tree that answers operations.
+///
+/// It is a value: to keep a way back, for an `Atomic` or for the store, clone it; the clone shares the values' octets.
+/// Its serialised form is flat, sorted and checked when it is read back, so equal trees have equal bytes.
+///
+/// ```
+/// use dm_core::{ids::ServerId, tree::{Memory, Op}};
+///
+/// let mut tree = Memory::builder().leaf("./DevInfo/Man", "Example").finish()?;
+/// let results = tree.apply(&ServerId::from("srv"), &[Op::Get { uri: "./DevInfo/Man".into() }]);
+/// assert!(results[0].status.is_success());
+/// assert_eq!(results[0].found[0].content.data.as_deref(), Some(&b"Example"[..]));
+/// # Ok::<(), dm_core::tree::TreeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub(super) limits: TreeLimits,
+    pub(super) root: Node,
+    /// Nodes, the root included.
+    pub(super) nodes: usize,
+    /// Octets of all values.
+    pub(super) bytes: usize,
+    pub(super) runs: Vec<Run>,
+}
+
+/// A node that a server had run: what the device owes now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The node.
+    pub uri: LocUri,
+    /// Who asked; nothing for the device itself.
+    pub server: Option<ServerId>,
+    /// What it gave along.
+    pub argument: Content,
+    /// To be repeated in the alert that reports the end, where the run was answered with 202.
+    pub correlator: Option<String>,
+}
+
+/// In whose name operations are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor<'a> {
+    /// A server, whose rights count.
+    Server(&'a ServerId),
+    /// The device itself: access control lists do not bind it. What nodes are and admit does.
+    Device,
+}
+
+impl Actor<'_> {
+    pub(super) fn has(self, right: Right, acl: &Acl) -> bool {
+        match self {
+            Self::Server(server) => acl.allows(right, server),
+            Self::Device => true,
+        }
+    }
+}
+
+impl<'a> From<&'a ServerId> for Actor<'a> {
+    fn from(server: &'a ServerId) -> Self {
+        Self::Server(server)
+    }
+}
+
+/// As a session asks: nobody is the device itself.
+impl<'a> From<Option<&'a ServerId>> for Actor<'a> {
+    fn from(server: Option<&'a ServerId>) -> Self {
+        server.map_or(Self::Device, Self::Server)
+    }
+}
+
+/// The deepest node there is on the way to an address.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) node: &'a Node,
+    /// The list in force on it.
+    pub(super) acl: &'a Acl,
+    /// The list in force on its parent; the root has none.
+    pub(super) parent_acl: Option<&'a Acl>,
+    /// How many segments of the address lead on from it to where there is nothing.
+    pub(super) missing: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(TreeLimits::DEFAULT)
+    }
+}
+
+impl Memory {
+    /// A tree of nothing but a root, whose access control list is `Add=*&Get=*`.
+    #[must_use]
+    pub fn new(limits: TreeLimits) -> Self {
+        let access = AccessType::of(&[Verb::Add, Verb::Get]);
+        let root = Node { permanent: true, access, acl: Acl::root_default(), ..Node::interior("") };
+        Self { limits, root, nodes: 1, bytes: 0, runs: Vec::new() }
+    }
+
+    /// What the tree may hold.
+    #[must_use]
+    pub const fn limits(&self) -> &TreeLimits {
+        &self.limits
+    }
+
+    /// How many nodes there are, the root included.
+    #[must_use]
+    pub const fn node_count(&self) -> usize {
+        self.nodes
+    }
+
+    /// The root.
+    #[must_use]
+    pub const fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The node at the address, as the device sees it. Nothing where there is none, or where the text is no address of
+    /// a node.
+    #[must_use]
+    pub fn node(&self, uri: &str) -> Option<&Node> {
+        let place = self.nearest(&self.address(uri).ok()?);
+        (place.missing == 0).then_some(place.node)
+    }
+
+    /// The value of the leaf at the address, as the device sees it, where it is text.
+    #[must_use]
+    pub fn text(&self, uri: &str) -> Option<&str> {
+        core::str::from_utf8(self.node(uri)?.value()?).ok()
+    }
+
+    /// Sets the value of a leaf as its device does, whatever the leaf admits to servers. Format and type stay.
+    ///
+    /// # Errors
+    /// There is no such leaf, the value is none of its format, or there is no room for it.
+    pub fn set_value(&mut self, uri: &str, value: impl AsRef<[u8]>) -> Result<(), TreeError> {
+        self.set_local(uri, value.as_ref()).map_err(|fault| fault.at(uri))
+    }
+
+    fn set_local(&mut self, uri: &str, octets: &[u8]) -> Result<(), TreeFault> {
+        let address = self.address(uri)?;
+        let place = self.nearest(&address);
+        if place.missing != 0 {
+            return Err(TreeFault::NotThere);
+        }
+        let Kind::Leaf { format, value } = &place.node.kind else { return Err(TreeFault::NotALeaf) };
+        self.check_value(format, octets)?;
+        self.check_room(0, octets.len(), value.len())?;
+        let (format, media_type) = (format.clone(), place.node.media_type.clone());
+        self.take(Step::Write { uri: address, format, media_type, value: octets.into() });
+        Ok(())
+    }
+
+    /// Takes a server that the device no longer knows off all access control lists. Where nobody is left on the root's
+    /// for a right that `Add=*&Get=*` grants, everybody has it again [DM TND 1.2, 7.7.1].
+    pub fn forget_server(&mut self, server: &ServerId) {
+        let mut open = Vec::from([&mut self.root]);
+        while let Some(node) = open.pop() {
+            node.acl.forget(server);
+            if let Some(children) = node.children_mut() {
+                open.extend(children.values_mut());
+            }
+        }
+        self.root.acl.fill(&Acl::root_default());
+    }
+
+    /// The runs that servers asked for since they were last taken, oldest first.
+    ///
+    /// A run whose node answers with an error is not among them: as far as the server knows nothing happened.
+    #[must_use = "what is dropped here is never run"]
+    pub fn take_runs(&mut self) -> Vec<Run> {
+        core::mem::take(&mut self.runs)
+    }
+
+    /// Does the operations in order and gives one result for each. One that fails changes nothing, and does not keep
+    /// those after it from being done.
+    pub fn apply<'a>(&mut self, actor: impl Into<Actor<'a>>, ops: &[Op]) -> Vec<OpResult> {
+        let actor = actor.into();
+        ops.iter().map(|op| self.apply_one(actor, op)).collect()
+    }
+
+    /// Does one operation. One that fails changes nothing.
+    pub fn apply_one<'a>(&mut self, actor: impl Into<Actor<'a>>, op: &Op) -> OpResult {
+        match Judge::new(self, actor.into()).judge(op) {
+            Ok(step) => self.take(step),
+            Err(status) => OpResult::status(status),
+        }
+    }
+
+    pub(super) fn address(&self, uri: &str) -> Result<LocUri, TreeFault> {
+        let address = LocUri::parse(uri, self.limits.uri)?;
+        if address.suffix().is_some() { Err(TreeFault::Suffix) } else { Ok(address) }
+    }
+
+    pub(super) fn nearest(&self, uri: &LocUri) -> Place<'_> {
+        let mut place = Place { node: &self.root, acl: &self.root.acl, parent_acl: None, missing: 0 };
+        let mut names = uri.segments();
+        while let Some(name) = names.next() {
+            let Some(child) = place.node.child(name) else {
+                place.missing = 1 + names.count();
+                break;
+            };
+            let acl = if child.acl.is_empty() { place.acl } else { &child.acl };
+            place = Place { node: child, acl, parent_acl: Some(place.acl), missing: 0 };
+        }
+        place
+    }
+
+    pub(super) fn node_mut(&mut self, uri: &LocUri) -> Option<&mut Node> {
+        uri.segments().try_fold(&mut self.root, |node, name| node.children_mut()?.get_mut(name))
+    }
+
+    /// Whether a leaf of the format may hold the octets, room aside.
+    pub(super) fn check_value(&self, format: &Format, octets: &[u8]) -> Result<(), TreeFault> {
+        if !value::fits(format, octets) {
+            return Err(TreeFault::NotOfFormat(format.clone()));
+        }
+        if octets.len() > self.limits.value_bytes_max {
+            return Err(TreeFault::ValueTooLarge);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_type(&self, media_type: &str) -> Result<(), TreeFault> {
+        let is_usable = media_type.len() <= self.limits.type_bytes_max && !media_type.contains(char::is_control);
+        if is_usable { Ok(()) } else { Err(TreeFault::Type) }
+    }
+
+    pub(super) fn check_acl(&self, acl: &Acl) -> Result<(), TreeFault> {
+        if acl.to_string().len() > self.limits.acl_bytes_max { Err(TreeFault::AclTooLong) } else { Ok(()) }
+    }
+
+    /// Whether there is room for so many more nodes, and for a value in the place of another.
+    pub(super) fn check_room(&self, nodes: usize, value: usize, instead_of: usize) -> Result<(), TreeFault> {
+        if self.nodes.saturating_add(nodes) > self.limits.nodes_max {
+            return Err(TreeFault::TooManyNodes);
+        }
+        // A value that does not grow is always taken: the limits may have been lowered since.
+        let bytes = self.bytes.saturating_sub(instead_of).saturating_add(value);
+        if value > instead_of && bytes > self.limits.tree_bytes_max {
+            return Err(TreeFault::Full);
+        }
+        Ok(())
+    }
+
+    /// Does what was found to be in order: nothing here can be refused any more.
+    pub(super) fn take(&mut self, step: Step) -> OpResult {
+        match step {
+            Step::Answer(result) => return result,
+            Step::Create { uri, node, creator } => self.create(&uri, node, creator),
+            Step::Write { uri, format, media_type, value } => self.write(&uri, format, media_type, value),
+            Step::SetAcl { uri, acl } => {
+                if let Some(node) = self.node_mut(&uri) {
+                    node.acl = acl;
+                }
+            }
+            Step::Rename { uri, name } => {
+                if let Some((old, siblings)) = self.siblings_mut(&uri)
+                    && let Some(node) = siblings.remove(old)
+                {
+                    siblings.insert(name, node);
+                }
+            }
+            Step::Remove { uri } => {
+                if let Some((name, siblings)) = self.siblings_mut(&uri)
+                    && let Some(node) = siblings.remove(name)
+                {
+                    let extent = node.extent();
+                    self.nodes = self.nodes.saturating_sub(extent.nodes);
+                    self.bytes = self.bytes.saturating_sub(extent.bytes);
+                }
+            }
+            Step::Run { run, status } => {
+                self.runs.push(run);
+                return OpResult::status(status);
+            }
+        }
+        OpResult::status(StatusCode::OK)
+    }
+
+    /// Puts a node to where nothing is, with the ancestors that are missing. The first of what is new gets the list
+    /// `creator`, if there is one.
+    pub(super) fn create(&mut self, uri: &LocUri, mut node: Node, mut creator: Acl) {
+        let mut names = uri.segments();
+        let Some(name) = names.next_back() else { return };
+        let mut parent = &mut self.root;
+        for name in names {
+            let Some(children) = parent.children_mut() else { return };
+            parent = children.entry(name.into()).or_insert_with(|| {
+                self.nodes = self.nodes.saturating_add(1);
+                Node { acl: core::mem::take(&mut creator), ..Node::interior("") }
+            });
+        }
+        if !creator.is_empty() {
+            node.acl = creator;
+        }
+        let Some(children) = parent.children_mut() else { return };
+        self.nodes = self.nodes.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(node.value().map_or(0, |value| value.len()));
+        children.insert(name.into(), node);
+    }
+
+    fn write(&mut self, uri: &LocUri, format: Format, media_type: String, value: Body) {
+        let written = value.len();
+        let Some(node) = self.node_mut(uri) else { return };
+        let replaced = node.value().map_or(0, |value| value.len());
+        node.kind = Kind::Leaf { format, value };
+        node.media_type = media_type;
+        self.bytes = self.bytes.saturating_sub(replaced).saturating_add(written);
+    }
+
+    /// The node's name, and the children of its parent.
+    fn siblings_mut<'a>(&mut self, uri: &'a LocUri) -> Option<(&'a str, &mut BTreeMap<String, Node>)> {
+        let parent = self.node_mut(&uri.parent()?)?;
+        Some((uri.name()?, parent.children_mut()?))
+    }
+}

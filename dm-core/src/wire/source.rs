@@ -1,0 +1,124 @@
+//! What the mapping sees of an encoding: elements that open and close, and the text between them.
+//!
+//! One mapping ([`super::read`]) reads the model from these events. A codec that gives them needs no mapping of its own.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use super::{Data, DecodeErrorKind as Kind, Deviations, ElementPath, Tag};
+use crate::limits::WireLimits;
+
+/// What comes next in a message.
+pub(super) enum Event<'a> {
+    /// An element begins; nothing where its name means nothing to SyncML.
+    Open(Option<Tag>),
+    /// Text, in pieces of the source's choice.
+    Text(Cow<'a, str>),
+    /// One character that was written by name or number.
+    Char(char),
+    /// The innermost element ends.
+    Close,
+}
+
+/// An encoded message, read once from its start to its end, within limits.
+pub(super) trait Source<'a> {
+    /// The next event. An element that is empty gives both its events.
+    fn event(&mut self) -> Result<Event<'a>, Kind>;
+
+    /// The content of the `Data` that was just opened; it is closed then.
+    fn data(&mut self) -> Result<Data, Kind>;
+
+    /// Passes over the rest of the innermost element; it is closed then. Nothing in it counts as a deviation.
+    fn pass(&mut self) -> Result<(), Kind>;
+
+    /// Checks that nothing follows the root, which is closed.
+    fn finish(&mut self) -> Result<(), Kind>;
+
+    /// The elements that are open.
+    fn nesting(&self) -> &Nesting;
+
+    /// Where the last event began, in octets from the start of the message; after an error, where that is.
+    fn offset(&self) -> usize;
+
+    /// What was forgiven so far.
+    fn deviations(&mut self) -> &mut Deviations;
+}
+
+/// White space: what may stand between elements, and around values.
+pub(super) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// The elements that are open, counted against the limits that every encoding has.
+///
+/// An element that closes stays the innermost one until the next event, so that whoever misses something in it can
+/// still say where.
+pub(super) struct Nesting {
+    open: Vec<Option<Tag>>,
+    innermost_is_closed: bool,
+    elements: usize,
+    depth_max: usize,
+    elements_max: usize,
+}
+
+impl Nesting {
+    /// The depth that no limits go beyond. The mapping calls itself once for each nested command, which costs stack:
+    /// this bounds it, whatever the caller allows, to a small part of the 2 MiB that a thread has.
+    const DEPTH_CEILING: usize = 64;
+
+    pub(super) fn new(limits: &WireLimits) -> Self {
+        Self {
+            open: Vec::new(),
+            innermost_is_closed: false,
+            elements: 0,
+            depth_max: limits.depth_max.min(Self::DEPTH_CEILING),
+            elements_max: limits.elements_max,
+        }
+    }
+
+    /// Forgets the element that was closed by the last event. To be called before the next one is read.
+    pub(super) fn step(&mut self) {
+        if core::mem::take(&mut self.innermost_is_closed) {
+            self.open.pop();
+        }
+    }
+
+    /// Opens an element of no known name.
+    pub(super) fn enter(&mut self) -> Result<(), Kind> {
+        if self.open.len() >= self.depth_max {
+            return Err(Kind::TooDeep);
+        }
+        if self.elements >= self.elements_max {
+            return Err(Kind::TooManyElements);
+        }
+        self.elements += 1;
+        self.open.push(None);
+        Ok(())
+    }
+
+    /// Names the innermost element.
+    pub(super) fn name(&mut self, tag: Tag) {
+        if let Some(innermost) = self.open.last_mut() {
+            *innermost = Some(tag);
+        }
+    }
+
+    /// Closes the innermost element.
+    pub(super) fn close(&mut self) {
+        self.innermost_is_closed = true;
+    }
+
+    /// How many elements are open, the one that the last event closed included.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The innermost element with a name.
+    pub(super) fn here(&self) -> Tag {
+        self.open.iter().rev().find_map(|tag| *tag).unwrap_or(Tag::SyncMl)
+    }
+
+    /// The elements with a name, outermost first.
+    pub(super) fn path(&self) -> ElementPath {
+        ElementPath(self.open.iter().filter_map(|tag| *tag).collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! A node as an axum router.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONNECTION, EXPECT, TRANSFER_ENCODING},
+};
+use tracing::{Instrument, Span, field, info, info_span};
+
+use crate::{
+    app::App,
+    body,
+    map::{self, Rejection},
+    store::{Backend, Store},
+};
+
+/// The node, for [`Router::nest`] at the path where devices shall find it, or by itself at every path.
+///
+/// Below its path it takes every address and any query: a `RespURI` may carry a token. Run it with
+/// [`serve`](crate::listen::serve), which arms the limits that a router cannot see to; it reads and bounds bodies itself.
+pub fn router<S: Store + 'static, B: Backend + 'static>(app: Arc<App<S, B>>) -> Router {
+    Router::new().fallback(exchange::<S, B>).with_state(app)
+}
+
+async fn exchange<S: Store, B: Backend>(State(app): State<Arc<App<S, B>>>, request: Request) -> Response {
+    let span = info_span!(
+        "exchange",
+        device = field::Empty,
+        session = field::Empty,
+        msg = field::Empty,
+        bytes_in = field::Empty,
+        bytes_out = field::Empty,
+        attempts = field::Empty,
+        revision = field::Empty,
+        outcome = field::Empty,
+        status = field::Empty,
+    );
+    async {
+        // A request with both a length and chunks can be read in two ways, and one of them is not seen here. So
+        // nothing that follows chunks on the same connection is ever taken for a request [RFC 9112, 6.1].
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut response = answer(&app, request).await.unwrap_or_else(|rejection| {
+            info!(reason = %rejection, "no message in reply");
+            rejection.response(app.limits())
+        });
+        if is_chunked {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Span::current().record("status", response.status().as_u16());
+        if response.status() == StatusCode::OK {
+            info!("replied");
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn answer<S: Store, B: Backend>(app: &App<S, B>, request: Request) -> Result<Response, Rejection> {
+    let (parts, mut body) = request.into_parts();
+    let bytes_max = app.profile().wire.message_bytes_max;
+    let read = match map::request_head(&parts, bytes_max) {
+        Ok(media_type) => body::read(&mut body, bytes_max, app.limits()).await.map(|body| (media_type, body)),
+        Err(rejection) => Err(rejection),
+    };
+    let (media_type, body) = match read {
+        Ok(read) => read,
+        Err(rejection) => {
+            // Whoever waits for `100 Continue` has sent nothing yet.
+            if rejection != Rejection::TooSlow && !parts.headers.contains_key(EXPECT) {
+                body::discard(&mut body, bytes_max).await;
+            }
+            return Err(rejection);
+        }
+    };
+    Span::current().record("bytes_in", body.len());
+    let reply = app.exchange(map::packet(media_type, &parts, body)).await?;
+    Span::current().record("bytes_out", reply.body.len());
+    Ok(map::response::<Body>(media_type.family, &reply))
+}

@@ -1,0 +1,158 @@
+//! What happens to a message between two nodes.
+
+use std::collections::BTreeMap;
+
+use core_kit::{Millis, Tick};
+
+use crate::{
+    NodeId,
+    decide::{Decider, Permille, Site, Who},
+};
+
+const LOSS: Site = Site("link.loss");
+const DELAY: Site = Site("link.delay");
+const REORDERING: Site = Site("link.reordering");
+const HELD: Site = Site("link.held");
+const DUPLICATION: Site = Site("link.duplication");
+const LATE: Site = Site("link.late");
+
+/// A stretch of time within which a choice falls, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The shortest.
+    pub least: Millis,
+    /// The longest.
+    pub most: Millis,
+}
+
+impl Span {
+    /// From `least` to `most` milliseconds.
+    #[must_use]
+    pub const fn new(least: u64, most: u64) -> Self {
+        Self { least: Millis(least), most: Millis(most) }
+    }
+
+    /// A time within the span; the shortest is the mildest. Spans of more than 2^32 ms are drawn from their first part.
+    pub fn draw(self, decider: &mut Decider, site: Site, who: Who) -> Millis {
+        let width = self.most.0.saturating_sub(self.least.0).saturating_add(1);
+        let options = u32::try_from(width).unwrap_or(u32::MAX);
+        Millis(self.least.0.saturating_add(u64::from(decider.choose(site, who, options))))
+    }
+}
+
+/// How one direction between two nodes treats messages. Messages keep their order, but for those held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// How long a message takes.
+    pub delay: Span,
+    /// How often one is lost.
+    pub loss: Permille,
+    /// How often one arrives a second time.
+    pub duplication: Permille,
+    /// How long after its sending the second one arrives.
+    pub late: Span,
+    /// How often one is held back, so that later ones overtake it.
+    pub reordering: Permille,
+    /// For how long, on top of its delay.
+    pub held: Span,
+}
+
+impl Link {
+    /// 20 ms, and nothing ever goes wrong.
+    pub const PERFECT: Self = Self {
+        delay: Span::new(20, 20),
+        loss: Permille::NEVER,
+        duplication: Permille::NEVER,
+        late: Span::new(20, 20),
+        reordering: Permille::NEVER,
+        held: Span::new(0, 0),
+    };
+}
+
+/// When a message arrives, if it does, and when its copy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    pub(crate) arrives: Option<Tick>,
+    pub(crate) copy_arrives: Option<Tick>,
+}
+
+/// All links of a world.
+#[derive(Debug)]
+pub(crate) struct Links {
+    default: Link,
+    own: BTreeMap<(NodeId, NodeId), Link>,
+    last_arrival: BTreeMap<(NodeId, NodeId), Tick>,
+}
+
+impl Links {
+    pub(crate) const fn new(default: Link) -> Self {
+        Self { default, own: BTreeMap::new(), last_arrival: BTreeMap::new() }
+    }
+
+    pub(crate) fn set(&mut self, from: NodeId, to: NodeId, link: Link) {
+        self.own.insert((from, to), link);
+    }
+
+    /// Decides about one message that is sent now.
+    pub(crate) fn pass(&mut self, decider: &mut Decider, now: Tick, from: NodeId, to: NodeId) -> Passage {
+        let link = *self.own.get(&(from, to)).unwrap_or(&self.default);
+        let who = Who::about(from, to);
+        let arrives = if decider.chance(LOSS, who, link.loss) {
+            None
+        } else {
+            let in_time = now + link.delay.draw(decider, DELAY, who);
+            Some(if decider.chance(REORDERING, who, link.reordering) {
+                in_time + link.held.draw(decider, HELD, who)
+            } else {
+                let last = self.last_arrival.entry((from, to)).or_default();
+                *last = in_time.max(*last);
+                *last
+            })
+        };
+        let copied = decider.chance(DUPLICATION, who, link.duplication);
+        let copy_arrives = copied.then(|| now + link.late.draw(decider, LATE, who));
+        Passage { arrives, copy_arrives }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUGH: Link = Link {
+        delay: Span::new(10, 500),
+        loss: Permille::new(100),
+        duplication: Permille::new(200),
+        late: Span::new(0, 9_000),
+        reordering: Permille::NEVER,
+        held: Span::new(1_000, 2_000),
+    };
+
+    fn passages(link: Link, count: u64) -> Vec<Passage> {
+        let (mut links, mut decider) = (Links::new(link), Decider::from_seed(1));
+        (0..count).map(|n| links.pass(&mut decider, Tick(n), NodeId(1), NodeId(2))).collect()
+    }
+
+    #[test]
+    fn loss_and_duplication_come_as_often_as_said() {
+        let all = passages(ROUGH, 2_000);
+        let lost = all.iter().filter(|passage| passage.arrives.is_none()).count();
+        let copied = all.iter().filter(|passage| passage.copy_arrives.is_some()).count();
+        assert!((150..250).contains(&lost) && (340..460).contains(&copied), "{lost} {copied}");
+    }
+
+    #[test]
+    fn order_is_kept_without_reordering_and_broken_with_it() {
+        let arrivals = |link| passages(link, 500).iter().filter_map(|passage| passage.arrives).collect::<Vec<_>>();
+        assert!(arrivals(ROUGH).is_sorted());
+        assert!(!arrivals(Link { reordering: Permille::new(100), ..ROUGH }).is_sorted());
+    }
+
+    #[test]
+    fn a_link_of_its_own_takes_the_place_of_the_default_in_one_direction() {
+        let (mut links, mut decider) = (Links::new(Link::PERFECT), Decider::from_seed(1));
+        links.set(NodeId(1), NodeId(2), Link { loss: Permille::ALWAYS, ..Link::PERFECT });
+        assert_eq!(links.pass(&mut decider, Tick(0), NodeId(1), NodeId(2)).arrives, None);
+        assert_eq!(links.pass(&mut decider, Tick(0), NodeId(2), NodeId(1)).arrives, Some(Tick(20)));
+    }
+}

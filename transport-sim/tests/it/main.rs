@@ -1,0 +1,3 @@
+//! The simulator as others use it.
+
+mod world;
