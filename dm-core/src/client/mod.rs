@@ -1,43 +1,484 @@
-//! stub
+//! The device's side of one session [DM 1.2, 8].
+//!
+//! A session is started once, sends a message, takes the reply, and goes on until nothing is left to say. What it cannot
+//! know it asks: the tree ([`Ops`]), its own credentials ([`Sign`]), a verdict on the server ([`Authenticate`]).
+//!
+//! What the session guarantees:
+//!
+//! - Nothing that a server asks for is done before the server is believed, as far as the profile wants that.
+//! - A reply is taken once: a repeated or late one changes nothing.
+//! - A message that is sent again is the same to the byte.
+
 use alloc::vec::Vec;
-use core_kit::{Deadline, Durable, Env, Machine};
+use core::mem;
+
+use core_kit::{Deadline, Durable, Env, Machine, Tick};
+
+use crate::{
+    Packet,
+    codes::AlertCode,
+    fault::PeerFault,
+    ids::{MsgId, QuestionId, SessionId},
+    session::{
+        Outcome, Reason, Since, Step,
+        table::{self, EventKind, PhaseKind, Role},
+    },
+    tree::Op,
+    wire::{self, Command, Decoded, Deviations, Message, Status},
+};
+
+mod apply;
 mod input;
 mod output;
+mod phase;
 mod profile;
-pub use input::*;
-pub use output::*;
-pub use profile::*;
+mod receive;
+mod send;
+mod snapshot;
+
+pub use input::{Answer, Authenticate, Failure, Input, Ops, Question, Sign, Trigger};
+pub use output::{Output, Report, Request};
+pub use profile::{Profile, Retry};
+pub use snapshot::{Snapshot, Stable};
+
 pub use crate::session::{Misuse, RestoreError};
-/// One DM session.
+use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Standing, Wait, Waiting};
+
+/// One session with one server.
 #[derive(Clone, Debug)]
-pub struct Session { _profile: Profile }
-/// The stored form.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Snapshot { /// V1
- V1 }
-/// Timers.
+pub struct Session {
+    profile: Profile,
+    common: Common,
+    phase: Phase,
+}
+
+/// Which timer of a client session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why { /// Idle
- Idle }
+pub enum Why {
+    /// The reply is late.
+    Response,
+    /// It is time to send again.
+    Retry,
+}
+
 impl Session {
- /// A session that has seen nothing yet.
- #[must_use]
- pub fn new(profile: &Profile) -> Self { Self { _profile: profile.clone() } }
- /// The open question.
- #[must_use]
- pub fn pending(&self) -> Option<Question> { None }
- /// How the session ended, if it has.
- #[must_use]
- pub fn outcome(&self) -> Option<&crate::session::Outcome> { None }
+    /// A session that was not started.
+    #[must_use]
+    pub fn new(profile: &Profile) -> Self {
+        let own = Own {
+            scheme: profile.first,
+            nonce: None,
+            believed: false,
+            reported: false,
+            wrong: 0,
+            challenges: 0,
+        };
+        let server = match profile.server_scheme {
+            Some(_) => Standing::Unproven { nonce: None, refused: 0 },
+            None => Standing::Proven,
+        };
+        let common = Common {
+            revision: 0,
+            now: Tick(0),
+            asked: 0,
+            session: SessionId::default(),
+            start: AlertCode::CLIENT_INITIATED,
+            url: profile.server.clone(),
+            device_info: Vec::new(),
+            sent: MsgId(0),
+            sent_commands: 0,
+            heard: MsgId(0),
+            messages: 0,
+            open_messages: 0,
+            max_msg_size: None,
+            own,
+            server,
+        };
+        Self { profile: profile.clone(), common, phase: Phase::Rest(Rest::Fresh) }
+    }
+
+    /// The open question, to be asked again after a restore.
+    #[must_use]
+    pub fn pending(&self) -> Option<Question> {
+        match &self.phase {
+            Phase::Asking(asking, _) => Some(asking.question()),
+            Phase::Rest(_) => None,
+        }
+    }
+
+    /// The message that is out, to be sent again after a restore: whether it left before the crash is not known.
+    #[must_use]
+    pub const fn in_flight(&self) -> Option<&Request> {
+        match &self.phase {
+            Phase::Rest(Rest::Waiting(waiting)) => Some(&waiting.request),
+            _ => None,
+        }
+    }
+
+    /// How the session ended; nothing while it goes on.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Rest(Rest::Over(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Fires the timer for a late reply. The one for sending again fires on [`Input::Wake`] only: a reply that comes
+    /// just then makes it needless.
+    fn expire(&mut self, now: Tick, out: &mut Vec<Output>) {
+        if let Phase::Rest(Rest::Waiting(waiting)) = &self.phase
+            && matches!(waiting.wait, Wait::Reply(until) if until <= now)
+        {
+            let (waiting, late) = (waiting.clone(), Outcome::TimedOut);
+            self.try_again(now, waiting, None, late, out);
+        }
+    }
+
+    /// Whether [`expire`](Self::expire) would end the session.
+    fn expires_for_good(&self, now: Tick) -> bool {
+        match &self.phase {
+            Phase::Rest(Rest::Waiting(waiting)) => {
+                matches!(waiting.wait, Wait::Reply(until) if until <= now) && waiting.failed >= self.profile.retry.times
+            }
+            _ => false,
+        }
+    }
+
+    /// A try came to nothing: waits before the next one, or ends the session.
+    fn try_again(
+        &mut self,
+        now: Tick,
+        mut waiting: Waiting,
+        fault: Option<PeerFault>,
+        last: Outcome,
+        out: &mut Vec<Output>,
+    ) {
+        self.common.now = now;
+        waiting.failed += 1;
+        if waiting.failed > self.profile.retry.times {
+            self.end(fault.map_or(last, Outcome::Failed), out);
+            return;
+        }
+        waiting.wait = Wait::Pause(now + self.profile.retry.wait(waiting.failed));
+        waiting.fault = fault;
+        self.rest(EventKind::Retried, Rest::Waiting(waiting));
+    }
+
+    /// What the input means in this state; everything that can be refused is refused here, before anything changes.
+    fn accept(&self, input: &Input, now: Tick) -> Result<Accepted, Misuse> {
+        let rest = match &self.phase {
+            Phase::Rest(rest) => rest,
+            Phase::Asking(asking, _) => return Self::accept_answer(asking, input),
+        };
+        let over = self.expires_for_good(now) || matches!(rest, Rest::Over(_));
+        match (input, rest) {
+            (Input::Answered(answer), _) => Err(Misuse::NotAsked { given: answer.id(), open: None }),
+            (Input::Start(trigger), Rest::Fresh) => Ok(Accepted::Start(trigger.clone())),
+            (Input::Start(_), _) => Err(Misuse::Started),
+            (Input::Abort(_), _) if over => Err(Misuse::Over),
+            (Input::Abort(reason), _) => Ok(Accepted::Abort(*reason)),
+            // What comes after the end is late, and nobody's mistake.
+            (Input::Received(_) | Input::SendFailed(_) | Input::Wake, _) if over => Ok(Accepted::Nothing),
+            (Input::Wake, _) => Ok(Accepted::Wake),
+            (Input::Received(_) | Input::SendFailed(_), Rest::Fresh) => Err(Misuse::NotWaiting),
+            (Input::SendFailed(failure), _) => Ok(Accepted::SendFailed(*failure)),
+            (Input::Received(packet), _) => Ok(self.accept_packet(packet)),
+        }
+    }
+
+    fn accept_answer(asking: &Asking, input: &Input) -> Result<Accepted, Misuse> {
+        let open = asking.id();
+        match input {
+            Input::Wake => Ok(Accepted::Nothing),
+            Input::Answered(answer) if answer.id() == open => match (asking, answer) {
+                (Asking::Gathering(ops) | Asking::Applying(ops, _), Answer::Tree { results, .. }) => {
+                    let (asked, given) = (ops.ops.len(), results.len());
+                    if asked != given {
+                        return Err(Misuse::WrongCount { asked, given });
+                    }
+                    Ok(Accepted::Answer(answer.clone()))
+                }
+                (Asking::Signing(..), Answer::Sign { .. })
+                | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
+                _ => Err(Misuse::WrongKind(open)),
+            },
+            Input::Answered(answer) => Err(Misuse::NotAsked { given: answer.id(), open: Some(open) }),
+            Input::Start(_) => Err(Misuse::Started),
+            Input::Received(_) | Input::SendFailed(_) | Input::Abort(_) => Err(Misuse::Asking(open)),
+        }
+    }
+
+    fn accept_packet(&self, packet: &Packet) -> Accepted {
+        let Decoded { message, deviations } = match wire::decode(packet.encoding, &packet.body, &self.profile.wire) {
+            Ok(decoded) => decoded,
+            Err(error) => return Accepted::Bad { msg_id: None, fault: (&error).into() },
+        };
+        let header = &message.header;
+        let msg_id = Some(header.msg_id);
+        let of_session = header.session_id.as_str().eq_ignore_ascii_case(self.common.session.as_str());
+        if !of_session || header.target.uri != self.profile.device.as_str() {
+            return Accepted::Bad { msg_id, fault: PeerFault::ForeignSession };
+        }
+        // A network may deliver a reply twice, or after the next one was asked for.
+        if header.msg_id <= self.common.heard {
+            return Accepted::Ignore { msg_id, fault: PeerFault::StaleMessage(header.msg_id) };
+        }
+        match own_status(&message, self.common.sent) {
+            Some(status) => {
+                let status = status.clone();
+                Accepted::Message { message, status, deviations, identity: packet.identity.clone() }
+            }
+            None => Accepted::Ignore { msg_id, fault: PeerFault::WrongReference },
+        }
+    }
+
+    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
+        let step = Step { env: *env, input };
+        match accepted {
+            Accepted::Nothing => {}
+            Accepted::Wake => self.wake(env.now, out),
+            Accepted::Ignore { msg_id, fault } => out.push(Output::Report(Report::Fault { msg_id, fault })),
+            Accepted::Bad { msg_id, fault } => {
+                out.push(Output::Report(Report::Fault { msg_id, fault: fault.clone() }));
+                self.lost(env.now, Some(fault), out);
+            }
+            Accepted::SendFailed(Failure::Temporary) => self.lost(env.now, None, out),
+            Accepted::SendFailed(Failure::Permanent) => self.end(Outcome::Unreachable, out),
+            Accepted::Start(trigger) => {
+                let Some((from, since)) = self.leave_rest(step) else { return };
+                let next = self.start(env.now, trigger);
+                self.enter(from, EventKind::Started, next, since, out);
+            }
+            Accepted::Abort(reason) => {
+                if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
+                    return self.end(Outcome::Aborted(reason), out);
+                }
+                let Some((from, since)) = self.leave_rest(step) else { return };
+                let draft = Draft {
+                    alert: Some(AlertCode::SESSION_ABORT),
+                    end: Some(Outcome::Aborted(reason)),
+                    ..Draft::default()
+                };
+                let next = self.sign_and_send(env, draft, out);
+                self.enter(from, EventKind::Received, next, since, out);
+            }
+            Accepted::Message { message, status, deviations, identity } => {
+                if !deviations.is_empty() {
+                    out.push(Output::Report(Report::Deviated(deviations)));
+                }
+                let Some((from, since)) = self.leave_rest(step) else { return };
+                let next = self.receive(env, message, &status, identity, out);
+                self.enter(from, EventKind::Received, next, since, out);
+            }
+            Accepted::Answer(answer) => {
+                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let from = asking.kind();
+                let (event, next) = match (asking, answer) {
+                    (Asking::Gathering(_), Answer::Tree { results, .. }) => {
+                        self.common.device_info = results
+                            .into_iter()
+                            .filter(|result| result.status.is_success())
+                            .flat_map(|result| result.found)
+                            .collect();
+                        let draft = Draft { opening: true, ..Draft::default() };
+                        (EventKind::Answered, self.sign_and_send(env, draft, out))
+                    }
+                    (Asking::Applying(ops, plan), Answer::Tree { results, .. }) => {
+                        (EventKind::Answered, self.applied(env, &ops, plan, results, out))
+                    }
+                    (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
+                        let signature = signature.map(|signature| (question.request.scheme, signature));
+                        (EventKind::Signed, self.send(env, draft, signature, out))
+                    }
+                    (Asking::Authenticating(question, held), Answer::Authenticate { verdict, .. }) => {
+                        self.judged(env, &question.claim, held, verdict, out)
+                    }
+                    // accept() has let no other pair through.
+                    (asking, _) => (EventKind::Answered, Next::Ask(asking)),
+                };
+                self.enter(from, event, next, since, out);
+            }
+        }
+    }
+
+    fn start(&mut self, now: Tick, trigger: Trigger) -> Next {
+        self.common.now = now;
+        (self.common.start, self.common.session) = match trigger {
+            Trigger::Client(session) => (AlertCode::CLIENT_INITIATED, session),
+            Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
+        };
+        let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
+        Next::Ask(Asking::Gathering(Ops { id: self.next_question(), server: None, ops }))
+    }
+
+    /// The message or its reply was lost.
+    fn lost(&mut self, now: Tick, fault: Option<PeerFault>, out: &mut Vec<Output>) {
+        if let Phase::Rest(Rest::Waiting(waiting)) = &self.phase {
+            // Already waiting to send again: the same loss is not counted twice.
+            if matches!(waiting.wait, Wait::Reply(_)) {
+                let waiting = waiting.clone();
+                self.try_again(now, waiting, fault, Outcome::Unreachable, out);
+            }
+        }
+    }
+
+    fn wake(&mut self, now: Tick, out: &mut Vec<Output>) {
+        if let Phase::Rest(Rest::Waiting(waiting)) = &self.phase
+            && matches!(waiting.wait, Wait::Pause(until) if until <= now)
+        {
+            let mut waiting = waiting.clone();
+            self.common.now = now;
+            waiting.wait = Wait::Reply(now + self.profile.retry.response_ms);
+            out.push(Output::Send(waiting.request.clone()));
+            self.rest(EventKind::Retried, Rest::Waiting(waiting));
+        }
+    }
+
+    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
+        let Phase::Rest(rest) = &self.phase else { return None };
+        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
+        Some((rest.kind(), Since { base, steps: [step].into() }))
+    }
+
+    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Asking, Since<Stable, Input>)> {
+        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
+            Phase::Asking(asking, mut since) => {
+                since.steps.push(step);
+                Some((asking, *since))
+            }
+            rest @ Phase::Rest(_) => {
+                self.phase = rest;
+                None
+            }
+        }
+    }
+
+    /// Changes phase, and asks what the new one asks.
+    fn enter(
+        &mut self,
+        from: PhaseKind,
+        event: EventKind,
+        next: Next,
+        since: Since<Stable, Input>,
+        out: &mut Vec<Output>,
+    ) {
+        let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
+        debug_assert!(table::is_legal(Role::Client, from, event, next.kind()), "{from:?} {event:?} {:?}", next.kind());
+        if let Next::Rest(Rest::Over(outcome)) = &next {
+            out.push(Output::Finished(outcome.clone()));
+        }
+        self.phase = match next {
+            Next::Rest(rest) => Phase::Rest(rest),
+            Next::Ask(asking) => {
+                out.push(Output::Ask(asking.question()));
+                Phase::Asking(asking, since.into())
+            }
+        };
+        self.common.revision += 1;
+    }
+
+    /// Changes from one phase between messages to another.
+    fn rest(&mut self, event: EventKind, rest: Rest) {
+        debug_assert!(table::is_legal(Role::Client, PhaseKind::Waiting, event, rest.kind()), "{event:?}");
+        self.phase = Phase::Rest(rest);
+        self.common.revision += 1;
+    }
+
+    fn end(&mut self, outcome: Outcome, out: &mut Vec<Output>) {
+        out.push(Output::Finished(outcome.clone()));
+        self.phase = Phase::Rest(Rest::Over(outcome));
+        self.common.revision += 1;
+    }
+
+    fn next_question(&mut self) -> QuestionId {
+        self.common.asked += 1;
+        QuestionId(self.common.asked)
+    }
 }
+
+/// The server's status for the header of message `sent`.
+fn own_status(message: &Message, sent: MsgId) -> Option<&Status> {
+    message.commands.iter().find_map(|command| match command {
+        Command::Status(status) if status.is_for_header() && status.msg_ref == sent => Some(status),
+        _ => None,
+    })
+}
+
+/// An input that fits the state, read.
+enum Accepted {
+    /// Nothing to do.
+    Nothing,
+    /// A timer may be due.
+    Wake,
+    /// Open the session.
+    Start(Trigger),
+    /// The message did not get through.
+    SendFailed(Failure),
+    /// A reply that is not for the message out.
+    Ignore { msg_id: Option<MsgId>, fault: PeerFault },
+    /// A reply that is no good: as if none had come.
+    Bad { msg_id: Option<MsgId>, fault: PeerFault },
+    /// The reply.
+    Message { message: Message, status: Status, deviations: Deviations, identity: Option<alloc::string::String> },
+    /// An answer to the open question.
+    Answer(Answer),
+    /// The embedder gives up.
+    Abort(Reason),
+}
+
 impl Machine for Session {
- type Input = Input; type Output = Output; type Misuse = Misuse; type Why = Why;
- fn handle(&mut self, _: &Env, _: Input, _: &mut Vec<Output>) -> Result<(), Misuse> { Err(Misuse::Over) }
- fn deadline(&self) -> Option<Deadline<Why>> { None }
+    type Input = Input;
+    type Output = Output;
+    type Misuse = Misuse;
+    type Why = Why;
+
+    fn handle(&mut self, env: &Env, input: Input, out: &mut Vec<Output>) -> Result<(), Misuse> {
+        let env = Env { now: env.now.max(self.common.now), ..*env };
+        let accepted = self.accept(&input, env.now)?;
+        let start = out.len();
+        self.expire(env.now, out);
+        self.apply(&env, input, accepted, out);
+        if let Some(new) = out.get_mut(start..) {
+            new.sort_by_key(Output::rank);
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Deadline<Why>> {
+        let Phase::Rest(Rest::Waiting(waiting)) = &self.phase else { return None };
+        Some(match waiting.wait {
+            Wait::Reply(at) => Deadline { at, why: Why::Response },
+            Wait::Pause(at) => Deadline { at, why: Why::Retry },
+        })
+    }
 }
+
 impl Durable for Session {
- type Snapshot = Snapshot; type Profile = Profile; type RestoreError = RestoreError;
- fn snapshot(&self) -> Snapshot { Snapshot::V1 }
- fn restore(_: Snapshot, profile: &Profile) -> Result<Self, RestoreError> { Ok(Self::new(profile)) }
- fn revision(&self) -> u64 { 0 }
+    type Snapshot = Snapshot;
+    type Profile = Profile;
+    type RestoreError = RestoreError;
+
+    fn snapshot(&self) -> Snapshot {
+        self.to_snapshot()
+    }
+
+    fn restore(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
+        Self::of_snapshot(snapshot, profile)
+    }
+
+    fn revision(&self) -> u64 {
+        self.common.revision
+    }
+}
+
+impl Output {
+    /// The order of the outputs of one step is part of the contract.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Report(_) => 0,
+            Self::Ask(_) | Self::Send(_) => 1,
+            Self::Finished(_) => 2,
+        }
+    }
 }

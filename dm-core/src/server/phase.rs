@@ -134,7 +134,7 @@ pub(super) struct Draft {
 /// What a session knows in every phase.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Common {
+pub(super) struct Common {
     /// Inputs taken that changed anything.
     pub(super) revision: u64,
     /// The latest time seen: time never runs back.
@@ -170,7 +170,7 @@ pub struct Common {
 /// Whose session it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Peer {
+pub(super) struct Peer {
     pub(super) device: DeviceId,
     pub(super) session: SessionId,
     pub(super) encoding: Encoding,
@@ -183,7 +183,7 @@ pub struct Peer {
 /// A message that was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Answered {
+pub(super) struct Answered {
     pub(super) msg_id: MsgId,
     pub(super) hash: Hash,
     pub(super) reply: Packet,
@@ -192,7 +192,7 @@ pub struct Answered {
 /// What is known of the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Standing {
+pub(super) enum Standing {
     /// Nothing.
     Unproven {
         /// The nonce that the last challenge gave.
@@ -220,7 +220,7 @@ impl Default for Standing {
 /// What the device knows of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Own {
+pub(super) struct Own {
     /// How the server proves itself; nothing where the transport does.
     pub(super) prove: Option<Scheme>,
     /// The nonce that the device gave in this session.

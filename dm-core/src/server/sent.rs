@@ -17,7 +17,7 @@ use crate::{
 /// An order in the message that it went out with, and the statuses that came for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sent {
+pub(super) struct Sent {
     pub(super) order: Order,
     pub(super) msg_id: MsgId,
     pub(super) cmd_id: CmdId,
@@ -103,7 +103,7 @@ impl Sent {
 /// Everything that is out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Outstanding(Vec<Sent>);
+pub(super) struct Outstanding(Vec<Sent>);
 
 impl Outstanding {
     pub(super) fn push(&mut self, sent: Sent) {

@@ -1,0 +1,210 @@
+//! From a reply that came in to what it means for both sides' standing.
+
+use alloc::{string::String, vec::Vec};
+
+use core_kit::Env;
+
+use super::{
+    Authenticate, Output, Report, Session,
+    phase::{Asking, Draft, Held, Next, Standing},
+};
+use crate::{
+    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
+    codes::{AlertCode, StatusCode},
+    fault::PeerFault,
+    session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
+    wire::{Chal, Command, Message, Status},
+};
+
+impl Session {
+    /// Takes a reply: what it says of this client first, then who sent it, then what it wants [digest 4.6].
+    pub(super) fn receive(
+        &mut self,
+        env: &Env,
+        message: Message,
+        status: &Status,
+        identity: Option<String>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        let header = &message.header;
+        self.common.now = env.now;
+        self.common.heard = header.msg_id;
+        self.common.messages = self.common.messages.saturating_add(1);
+        if self.common.messages > self.profile.session.messages_max {
+            return Next::over(Outcome::Failed(PeerFault::Endless));
+        }
+        if let Some(url) = &header.resp_uri {
+            self.common.url.clone_from(url);
+        }
+        if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_msg_size) {
+            self.common.max_msg_size = Some(size);
+        }
+        // An abort needs no proof: it makes nobody do anything.
+        if message.commands.iter().any(is_abort) {
+            return Next::over(Outcome::PeerAborted);
+        }
+        let challenged = match self.read_own_standing(status, out) {
+            Ok(challenged) => challenged,
+            Err(outcome) => return Next::over(outcome),
+        };
+        let issued = match &self.common.server {
+            Standing::Proven => {
+                return self.proceed(env, Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
+            }
+            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
+        };
+        let claim = Claim {
+            peer: header.source.uri.clone(),
+            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            nonce: issued,
+            transport: identity,
+        };
+        let question = Authenticate { id: self.next_question(), claim };
+        Next::Ask(Asking::Authenticating(question, Held { message, challenged }))
+    }
+
+    /// What the server says of this client: whether it wants other credentials.
+    fn read_own_standing(&mut self, status: &Status, out: &mut Vec<Output>) -> Result<bool, Outcome> {
+        let chal = status.chal.as_ref().map(|chal| &chal.meta);
+        let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
+        let nonce = chal.and_then(|meta| meta.next_nonce.as_ref()).and_then(|text| Nonce::from_base64(text.reveal()));
+        let own = &mut self.common.own;
+        if status.code.is_success() {
+            if !core::mem::replace(&mut own.reported, true) {
+                out.push(Output::Report(Report::Authenticated { scheme: own.scheme }));
+            }
+            if let Some(nonce) = nonce.or(own.nonce.clone()).filter(|_| !own.believed) {
+                // Without a new nonce the one just used stays the last that was issued.
+                own.nonce = Some(nonce.clone());
+                out.push(Output::Report(Report::ClientNonce(nonce)));
+            }
+            // 212 is for the session. So is 200 if nothing was shown: then nothing was needed.
+            own.believed |= status.code == StatusCode::AUTHENTICATED || own.scheme.is_none();
+            return Ok(false);
+        }
+        if !status.code.is_challenge() {
+            return Err(Outcome::PeerRefused(status.code));
+        }
+        out.push(Output::Report(Report::NotBelieved(status.code)));
+        let fault = match (scheme, &nonce) {
+            (None, _) | (Some(Scheme::Md5), None) => Some(PeerFault::NoChallenge),
+            (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            out.push(Output::Report(Report::Fault { msg_id: Some(self.common.heard), fault }));
+            return Err(Outcome::ClientNotAuthenticated);
+        }
+        let shown = own.scheme.is_some();
+        own.challenges += 1;
+        own.wrong += u32::from(shown && status.code == StatusCode::UNAUTHORIZED);
+        (own.scheme, own.nonce, own.believed) = (scheme, nonce, false);
+        let wrong_max = self.profile.session.wrong_credentials_max;
+        if own.wrong >= wrong_max || own.challenges > wrong_max {
+            return Err(Outcome::ClientNotAuthenticated);
+        }
+        Ok(true)
+    }
+
+    /// Goes on with a reply whose sender was judged.
+    pub(super) fn judged(
+        &mut self,
+        env: &Env,
+        claim: &Claim,
+        held: Held,
+        verdict: Verdict,
+        out: &mut Vec<Output>,
+    ) -> (EventKind, Next) {
+        match verdict {
+            Verdict::Accepted(scope) => {
+                out.push(Output::Report(Report::ServerAuthenticated));
+                let digest = claim.presented.scheme() == Some(Scheme::Md5) && scope != Scope::Transport;
+                let next = digest.then(|| self.draw_nonce(env));
+                let (standing, code) = match scope {
+                    Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
+                    Scope::Transport => (Standing::Proven, StatusCode::OK),
+                    Scope::Message => {
+                        (Standing::PerMessage { nonce: next.clone().or(claim.nonce.clone()) }, StatusCode::OK)
+                    }
+                };
+                self.common.server = standing;
+                let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
+                (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal }, next, out))
+            }
+            Verdict::Challenge { scheme, nonce } => {
+                out.push(Output::Report(Report::ServerNotAuthenticated));
+                (EventKind::Challenged, self.challenge(env, claim, &held, scheme, nonce, out))
+            }
+            Verdict::Refused(_) => {
+                out.push(Output::Report(Report::ServerNotAuthenticated));
+                (EventKind::Ended, Next::over(Outcome::ServerNotAuthenticated))
+            }
+        }
+    }
+
+    fn challenge(
+        &mut self,
+        env: &Env,
+        claim: &Claim,
+        held: &Held,
+        scheme: Scheme,
+        nonce: Option<Nonce>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        let refused = match self.common.server {
+            Standing::Unproven { refused, .. } => refused + 1,
+            Standing::PerMessage { .. } | Standing::Proven => 1,
+        };
+        let has_commands = held.message.commands.iter().any(|command| !matches!(command, Command::Status(_)));
+        // A message of nothing but a challenge is not sent [DM 1.2, 9]; and the third one would be no better.
+        if (!has_commands && !held.challenged) || refused > self.profile.session.wrong_credentials_max {
+            return Next::over(Outcome::ServerNotAuthenticated);
+        }
+        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
+        let code = claim.presented.refusal();
+        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
+        self.common.server = Standing::Unproven { nonce, refused };
+        let statuses = refuse_all(&held.message, code);
+        let draft = Draft {
+            answering: Some((Answering::new(&held.message.header), verdict)),
+            commands: statuses.into_iter().map(Command::Status).collect(),
+            opening: held.challenged,
+            ..Draft::default()
+        };
+        self.sign_and_send(env, draft, out)
+    }
+
+    /// Goes on with a reply whose sender is believed.
+    fn proceed(
+        &mut self,
+        env: &Env,
+        held: Held,
+        verdict: Verdicts,
+        issued: Option<Nonce>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        let answering = Answering::new(&held.message.header);
+        if !held.challenged {
+            let draft = Draft { answering: Some((answering, verdict)), issued, ..Draft::default() };
+            return self.execute(env, &held.message, draft, out);
+        }
+        // Back to package 1 [DM 1.2, 9]. A challenge comes without commands; if not, they are not carried out.
+        let statuses = refuse_all(&held.message, StatusCode::BAD_REQUEST);
+        let draft = Draft {
+            answering: Some((answering, verdict)),
+            commands: statuses.into_iter().map(Command::Status).collect(),
+            opening: true,
+            issued,
+            ..Draft::default()
+        };
+        self.sign_and_send(env, draft, out)
+    }
+
+    fn draw_nonce(&self, env: &Env) -> Nonce {
+        Nonce::drawn(env.draw("dm.client.next-nonce", self.common.revision))
+    }
+}
+
+fn is_abort(command: &Command) -> bool {
+    matches!(command, Command::Alert(alert) if alert.code == Some(AlertCode::SESSION_ABORT))
+}
