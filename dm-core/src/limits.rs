@@ -63,7 +63,7 @@ impl SessionLimits {
 }
 
 /// How long and deep the address of a node may be, in the terms of `./DevDetail/URI`: 0 stands for no bound of the
-/// device's own [DM StdObj 1.2, 5]. The constants bound it all the same.
+/// device's own [digest 6.10]. The constants bound it all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UriLimits {
@@ -88,19 +88,19 @@ impl UriLimits {
 
     /// Whether an address may be so long, counted as [`total_chars_max`](Self::total_chars_max) says.
     #[must_use]
-    pub const fn admits_total(&self, octets: usize, chars: usize) -> bool {
+    pub const fn admits_total(self, octets: usize, chars: usize) -> bool {
         octets <= Self::TOTAL_BYTES_MAX && (self.total_chars_max == 0 || chars <= self.total_chars_max as usize)
     }
 
     /// Whether a segment may be so long.
     #[must_use]
-    pub const fn admits_segment(&self, octets: usize, chars: usize) -> bool {
+    pub const fn admits_segment(self, octets: usize, chars: usize) -> bool {
         octets <= Self::SEGMENT_BYTES_MAX && (self.segment_chars_max == 0 || chars <= self.segment_chars_max as usize)
     }
 
     /// Whether an address may have so many segments.
     #[must_use]
-    pub const fn admits_depth(&self, segments: usize) -> bool {
+    pub const fn admits_depth(self, segments: usize) -> bool {
         self.depth_max == 0 || segments <= self.depth_max as usize
     }
 }

@@ -219,7 +219,7 @@ pub fn check_name(name: &str, limits: UriLimits) -> Result<(), UriError> {
     }
 }
 
-fn check_path<'a>(path: &'a str, limits: UriLimits) -> Result<&'a str, UriError> {
+fn check_path(path: &str, limits: UriLimits) -> Result<&str, UriError> {
     if !limits.admits_depth(path.split('/').count()) {
         return Err(UriError::TooDeep);
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use core_kit::{Durable, Env, Machine, Millis, Tick};
+use core_kit::{Durable, Env, Millis, Tick};
 use dm_core::{
     Packet,
     server::{Facts, Input, Profile, Question, SessionKey, Turn, route},

@@ -69,7 +69,7 @@ pub async fn serve<H: Handshake>(
     shutdown: impl Future<Output = ()>,
 ) {
     let crowd = Arc::new(Crowd::default());
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -89,7 +89,7 @@ pub async fn serve<H: Handshake>(
         }
     }
     drop(listener);
-    stop.send_replace(true);
+    stop.send_replace(());
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(duration(limits.shutdown_ms), all).await.is_err() {
         warn!(open = connections.len(), "connections cut off");
@@ -124,7 +124,7 @@ async fn connection<H: Handshake>(
     handshake: H,
     router: Router,
     limits: Limits,
-    mut stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<()>,
 ) {
     // Messages are small and somebody waits for each of them.
     if let Err(error) = tcp.set_nodelay(true) {
@@ -154,7 +154,7 @@ async fn connection<H: Handshake>(
     );
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        _ = stopping.wait_for(|stop| *stop) => {
+        _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
             served.await
         }

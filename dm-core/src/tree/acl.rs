@@ -132,10 +132,18 @@ impl Acl {
         });
     }
 
-    /// Fills in from `factory` the rights that nobody has.
-    pub(super) fn fill(&mut self, factory: &Self) {
-        for (right, grantees) in &factory.0 {
-            self.0.entry(*right).or_insert_with(|| grantees.clone());
+    /// The same for the root's list, which must go on. What nobody has any more for want of that server falls back to
+    /// [`root_default`](Self::root_default), and rights that nobody had stay so.
+    pub(super) fn forget_at_root(&mut self, server: &ServerId) {
+        let before = self.clone();
+        self.forget(server);
+        for (right, grantees) in Self::root_default().0 {
+            if before.0.contains_key(&right) {
+                self.0.entry(right).or_insert(grantees);
+            }
+        }
+        if self.is_empty() {
+            *self = Self::root_default();
         }
     }
 
@@ -283,7 +291,20 @@ mod tests {
         let mut acl: Acl = "Add=a&Get=a+b&Replace=*".parse().unwrap();
         acl.forget(&"a".into());
         assert_eq!(acl.to_string(), "Get=b&Replace=*");
-        acl.fill(&Acl::root_default());
-        assert_eq!(acl.to_string(), "Add=*&Get=b&Replace=*");
+    }
+
+    #[test]
+    fn a_forgotten_server_leaves_the_root_a_list_and_no_right_that_nobody_had() {
+        let vectors = [
+            ("Add=a&Get=a+b&Replace=a", "Add=*&Get=b"),
+            ("Get=b&Replace=a", "Get=b"),
+            ("Get=b", "Get=b"),
+            ("Replace=a", "Add=*&Get=*"),
+        ];
+        for (before, after) in vectors {
+            let mut acl: Acl = before.parse().unwrap();
+            acl.forget_at_root(&"a".into());
+            assert_eq!(acl.to_string(), after, "{before}");
+        }
     }
 }

@@ -207,7 +207,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The value goes over; format and type of a leaf that is there stay. What does not fit into it is 403: it cannot be
-    /// overwritten, and not for want of a right [DM RepPro 1.2, 6.6.4].
+    /// overwritten, and not for want of a right [digest 2.6].
     fn copy(self, from: &str, to: &str) -> Judged<Step> {
         let ((from, from_property), (to, to_property)) = (self.parse(from)?, self.parse(to)?);
         let source = self.existing(&from)?;
@@ -367,7 +367,7 @@ fn media_type(content: &Content) -> Option<&str> {
 }
 
 /// Whether the content is a serialised sub-tree: many nodes, which must not end up as the text of one. This tree does
-/// not take them [DM RepPro 1.2, 6.6.1].
+/// not take them [digest 2.6].
 fn is_subtree(content: &Content) -> bool {
     let media_type = media_type(content).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let kinds = ["application/vnd.syncml.dmtnds+xml", "application/vnd.syncml.dmtnds+wbxml"];

@@ -171,17 +171,21 @@ impl Memory {
         Ok(())
     }
 
-    /// Takes a server that the device no longer knows off all access control lists. Where nobody is left on the root's
-    /// for a right that `Add=*&Get=*` grants, everybody has it again [DM TND 1.2, 7.7.1].
+    /// Takes a server that the device no longer knows off all access control lists. Where that leaves nobody on the
+    /// root's for `Add` or `Get`, everybody is [DM TND 1.2, 7.7.1].
     pub fn forget_server(&mut self, server: &ServerId) {
-        let mut open = Vec::from([&mut self.root]);
-        while let Some(node) = open.pop() {
-            node.acl.forget(server);
+        self.root.acl.forget_at_root(server);
+        let mut open: Vec<&mut Node> = Vec::new();
+        let mut next = Some(&mut self.root);
+        while let Some(node) = next {
             if let Some(children) = node.children_mut() {
                 open.extend(children.values_mut());
             }
+            next = open.pop();
+            if let Some(node) = &mut next {
+                node.acl.forget(server);
+            }
         }
-        self.root.acl.fill(&Acl::root_default());
     }
 
     /// The runs that servers asked for since they were last taken, oldest first.

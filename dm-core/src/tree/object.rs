@@ -1,4 +1,4 @@
-//! The standard objects that describe the device [DM StdObj 1.2, 5].
+//! The standard objects that describe the device [digest 6.10].
 
 use alloc::{
     format,

@@ -8,7 +8,10 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{command::Command, sync::{Anchor, Filter, Memory}};
+use super::{
+    command::Command,
+    sync::{Anchor, Filter, Memory},
+};
 use crate::ids::{MsgId, SessionId};
 
 /// `SyncML`: one message.

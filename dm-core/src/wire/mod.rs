@@ -11,6 +11,7 @@ use crate::limits::WireLimits;
 
 mod command;
 mod message;
+mod outline;
 #[cfg(feature = "xml")]
 mod read;
 #[cfg(feature = "xml")]
@@ -24,6 +25,7 @@ mod xml;
 
 pub use command::{Alert, Block, CmdIdSlot, Command, Delete, Edit, Exec, Get, Results, Status};
 pub use message::{Chal, Cred, Data, Format, Header, Item, Location, Message, Meta, Secret};
+pub use outline::{Values, outline};
 pub use sync::{Anchor, Filter, Map, MapItem, Memory, Search, Sync};
 pub use tag::{ElementPath, Page, Tag};
 

@@ -2,6 +2,10 @@
 
 mod captures;
 mod generate;
+mod harness;
 mod hostile;
+mod pair;
 mod props;
+mod tree;
 mod xml;
+mod xml_written;

@@ -1,1 +1,74 @@
-//! stub
+//! OMA DM in a world: devices with trees, and the nodes of a stateless server before one store.
+//!
+//! The bytes on the simulated wire are the real ones. A message travels on the channel of its exchange, as over HTTP;
+//! an empty message is the transport's own refusal (HTTP 400). Everything that may be lost in a crash is lost in one:
+//! a device keeps its session's snapshot, its tree and its accounts, a server node keeps nothing.
+
+use crate::{Context, Message, Node};
+
+mod attempt;
+mod backend;
+mod device;
+mod fact;
+mod rules;
+mod run;
+mod scenario;
+mod server;
+
+pub use backend::{Backend, OrderState, StoredDevice, StoredSession};
+pub use device::{Device, Execution};
+pub use fact::{Fact, OpKind};
+pub use rules::{
+    Accounts, ANSWERED, AUTHENTICATED, BYTES, ENDS, HALF_DUPLEX, NUMBERS, ONCE, REPEATS, Rules, SECRETS, SENT, USED_WELL,
+};
+pub use run::{Direction, Run, SessionRun, Tallies, Transfer};
+pub use scenario::{Faults, Scenario};
+pub use server::Server;
+
+/// Anything that lives in a DM world.
+pub enum Party {
+    /// A device.
+    Device(Box<Device>),
+    /// A node of the server.
+    Server(Server),
+}
+
+impl Node for Party {
+    type Shared = Backend;
+    type Fact = Fact;
+
+    fn start(&mut self, ctx: &mut Context<'_, Self>) {
+        match self {
+            Self::Device(device) => device.start(ctx),
+            Self::Server(server) => server.arm(ctx),
+        }
+    }
+
+    fn deliver(&mut self, ctx: &mut Context<'_, Self>, message: &Message) {
+        match self {
+            Self::Device(device) => device.receive(ctx, message),
+            Self::Server(server) => server.receive(ctx, message),
+        }
+    }
+
+    fn wake(&mut self, ctx: &mut Context<'_, Self>) {
+        match self {
+            Self::Device(device) => device.wake(ctx),
+            Self::Server(server) => server.wake(ctx),
+        }
+    }
+
+    fn crash(&mut self) {
+        match self {
+            Self::Device(device) => device.crash(),
+            Self::Server(server) => server.crash(),
+        }
+    }
+
+    fn restart(&mut self, ctx: &mut Context<'_, Self>) {
+        match self {
+            Self::Device(device) => device.restart(ctx),
+            Self::Server(server) => server.arm(ctx),
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Decoded, DecodeError, DecodeErrorKind as Kind, EncodeError, Header, Message, read, write};
+use super::{DecodeError, DecodeErrorKind as Kind, Decoded, EncodeError, Header, Message, read, write};
 use crate::limits::WireLimits;
 
 mod chars;

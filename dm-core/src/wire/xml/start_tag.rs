@@ -15,7 +15,9 @@ pub(super) fn qualified(name: &str) -> Option<(&str, &str)> {
     }
     match name.split_once(':') {
         None => Some(("", name)),
-        Some((prefix, local)) => (!prefix.is_empty() && !local.contains(':') && is_name(local)).then_some((prefix, local)),
+        Some((prefix, local)) => {
+            (!prefix.is_empty() && !local.contains(':') && is_name(local)).then_some((prefix, local))
+        }
     }
 }
 

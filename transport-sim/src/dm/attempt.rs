@@ -1,0 +1,109 @@
+//! One message, or one wake-up, taken through a session and not yet stored.
+
+use core_kit::{
+    Durable, Env, Tick,
+    journal::{Journal, JournalOf},
+};
+use dm_core::{
+    auth::{Scheme, Verdict},
+    codes::StatusCode,
+    server::{Facts, Input, Misuse, Order, Profile, Question, RestoreError, Session, SessionKey, Snapshot, Turn},
+    session::Outcome,
+};
+
+use super::backend::{Backend, StoredDevice};
+
+/// What a turn came to, and what must still be true in the store for it to count.
+pub(super) struct Attempt {
+    pub(super) key: SessionKey,
+    /// The revision of the session that it ran on.
+    pub(super) loaded: u64,
+    pub(super) session: After,
+    /// What it read of the device, where it read anything.
+    pub(super) device: Option<Read>,
+    pub(super) facts: Facts,
+    /// Whether there is anything to store.
+    pub(super) counts: bool,
+}
+
+/// The session as it is to be stored.
+pub(super) struct After {
+    pub(super) snapshot: Snapshot,
+    pub(super) revision: u64,
+    pub(super) deadline: Option<Tick>,
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// What a turn learnt of a device.
+pub(super) struct Read {
+    pub(super) revision: u64,
+    pub(super) claimed: Claimed,
+}
+
+/// What a turn takes from a device's queue.
+pub(super) enum Claimed {
+    Nothing,
+    /// The first package.
+    Orders(Vec<Order>),
+}
+
+/// Why a turn could not be run: a mistake of the simulator or of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AttemptError {
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+}
+
+impl Attempt {
+    /// Runs one input on what the store holds now. Answers to the session's questions are read from the store and
+    /// change nothing in it.
+    pub(super) fn run(backend: &Backend, env: &Env, key: SessionKey, input: Input) -> Result<Self, AttemptError> {
+        let (stored, device) = backend.load(&key);
+        let mut turn = Turn::begin(stored.map(|row| row.value.snapshot.clone()), &backend.profile)?;
+        let mut read = None;
+        let mut open = turn.step(env, input)?;
+        while let Some(question) = open {
+            let revision = device.map_or(0, |row| row.revision);
+            let (answer, claimed) = answer(device.map(|row| &row.value), question);
+            let read = read.get_or_insert(Read { revision, claimed: Claimed::Nothing });
+            if let Claimed::Orders(_) = claimed {
+                read.claimed = claimed;
+            }
+            open = turn.step(env, answer)?;
+        }
+        let (loaded, counts) = (turn.loaded(), turn.is_worth_keeping());
+        let (revision, deadline) = (turn.session().revision(), turn.deadline().map(|deadline| deadline.at));
+        let outcome = turn.session().outcome().cloned();
+        let (snapshot, facts) = turn.finish();
+        Ok(Self { key, loaded, session: After { snapshot, revision, deadline, outcome }, device: read, facts, counts })
+    }
+
+    /// The journal that the steps of this attempt begin.
+    pub(super) fn journal(&self, profile: &Profile) -> JournalOf<Session> {
+        let first = Session::new(profile).snapshot();
+        Journal::new("dm.server", env!("CARGO_PKG_VERSION"), profile.clone(), first)
+    }
+}
+
+fn answer(device: Option<&StoredDevice>, question: Question) -> (Input, Claimed) {
+    match (question, device) {
+        (Question::Authenticate(ask), None) => {
+            (ask.answer(Verdict::Refused(StatusCode::FORBIDDEN), None), Claimed::Nothing)
+        }
+        (Question::Authenticate(ask), Some(device)) => {
+            let verdict = device.account.judge(&ask.claim);
+            (ask.answer(verdict, Some(Scheme::Md5)), Claimed::Nothing)
+        }
+        (Question::Commands(ask), device) => match device.and_then(|device| device.queue.front()) {
+            Some(orders) => (ask.answer(orders.clone()), Claimed::Orders(orders.clone())),
+            None => (ask.answer(Vec::new()), Claimed::Nothing),
+        },
+        (Question::Sign(ask), None) => (ask.decline(), Claimed::Nothing),
+        (Question::Sign(ask), Some(device)) => {
+            let signature = device.own.sign(&ask.request);
+            (ask.answer(signature), Claimed::Nothing)
+        }
+    }
+}

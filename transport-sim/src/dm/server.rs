@@ -1,0 +1,180 @@
+//! A node of the server: it loads, runs, commits, and only then replies.
+
+use std::collections::BTreeMap;
+
+use core_kit::{Millis, Tick};
+use dm_core::{
+    Packet,
+    server::{Input, SessionKey, route},
+    wire::Encoding,
+};
+
+use super::{Fact, Party, attempt::Attempt};
+use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
+
+const WORK: Site = Site("server.work");
+const RIVAL: Site = Site("server.rival");
+
+/// How long a turn takes from load to commit. Another node's commit fits in between.
+const WORK_MS: Span = Span::new(1, 40);
+/// How often the sweeper looks for sessions to wake.
+const SWEEP: Millis = Millis::from_secs(5);
+
+/// One server process. It has nothing that it would miss after a crash.
+#[derive(Default)]
+pub struct Server {
+    open: BTreeMap<(Tick, u64), Task>,
+    begun: u64,
+}
+
+/// A turn between load and commit.
+struct Task {
+    about: NodeId,
+    reply_to: Option<Channel>,
+    input: Input,
+    attempt: Attempt,
+}
+
+impl Server {
+    pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
+        let packet = Packet::new(Encoding::Xml, message.bytes.to_vec());
+        match route(&packet, &ctx.shared().profile) {
+            Ok(key) => self.begin(ctx, key, Input::Received(packet), message.from, Some(message.channel)),
+            Err(_) => refuse(ctx, message.from, message.channel),
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
+        let now = ctx.now();
+        while let Some(entry) = self.open.first_entry()
+            && entry.key().0 <= now
+        {
+            let task = entry.remove();
+            if !self.end(ctx, task) {
+                // It has crashed.
+                return;
+            }
+        }
+        while let Some((key, about)) = self.sleeper(ctx, now) {
+            self.begin(ctx, key, Input::Wake, about, None);
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.open.clear();
+    }
+
+    /// Sets the timer to the next commit, or to the sweep that finds the next session to wake.
+    pub(super) fn arm(&self, ctx: &mut Context<'_, Party>) {
+        let commit = self.open.keys().next().map(|(at, _)| *at);
+        let deadline = ctx.shared().first_deadline(|key| self.is_free(key)).map(|(at, _)| at);
+        let sweep = deadline.map(|at| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
+        ctx.wake_at(commit.into_iter().chain(sweep).min());
+    }
+
+    /// A session that must be woken by now.
+    fn sleeper(&self, ctx: &mut Context<'_, Party>, now: Tick) -> Option<(SessionKey, NodeId)> {
+        let backend = ctx.shared();
+        let (at, key) = backend.first_deadline(|key| self.is_free(key))?;
+        let about = backend.devices().load(&key.device)?.value.node;
+        (at <= now).then(|| (key.clone(), about))
+    }
+
+    fn is_free(&self, key: &SessionKey) -> bool {
+        self.open.values().all(|task| task.attempt.key != *key)
+    }
+
+    /// Loads and runs; the commit comes when the work is done.
+    fn begin(
+        &mut self,
+        ctx: &mut Context<'_, Party>,
+        key: SessionKey,
+        input: Input,
+        about: NodeId,
+        reply_to: Option<Channel>,
+    ) {
+        let env = ctx.env(Some(about));
+        match Attempt::run(ctx.shared(), &env, key, input.clone()) {
+            Ok(attempt) => {
+                let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
+                self.begun += 1;
+                self.open.insert((at, self.begun), Task { about, reply_to, input, attempt });
+            }
+            Err(error) => ctx.note(&Fact::Misused(error.to_string())),
+        }
+    }
+
+    /// Commits and replies; false if the node crashed instead.
+    fn end(&mut self, ctx: &mut Context<'_, Party>, task: Task) -> bool {
+        if passes_away(ctx) {
+            return false;
+        }
+        let Task { about, reply_to, input, attempt } = task;
+        let id = attempt.key.session.clone();
+        if attempt.counts {
+            self.let_a_rival_in(ctx, &attempt.key, &input, about);
+            match ctx.shared().commit(&attempt) {
+                Commit::Done => note_commit(ctx, &attempt),
+                Commit::Lost => {
+                    ctx.note(&Fact::LostRace(id));
+                    self.begin(ctx, attempt.key, input, about, reply_to);
+                    return true;
+                }
+            }
+            if passes_away(ctx) {
+                return false;
+            }
+        } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.session.revision {
+            ctx.shared().repeated += 1;
+            ctx.note(&Fact::Repeated(id));
+        }
+        match (attempt.facts.reply, reply_to) {
+            (Some(packet), Some(channel)) => ctx.send(about, channel, packet.body.to_bytes()),
+            (None, Some(channel)) => refuse(ctx, about, channel),
+            // What a woken session may have to say has nowhere to go.
+            (_, None) => {}
+        }
+        true
+    }
+
+    /// With the scenario's probability another node has been given the same input, and its commit comes first. What it
+    /// replies is lost with its connection.
+    fn let_a_rival_in(&mut self, ctx: &mut Context<'_, Party>, key: &SessionKey, input: &Input, about: NodeId) {
+        let probability = ctx.shared().rivals;
+        if !ctx.chance(RIVAL, Some(about), probability) {
+            return;
+        }
+        let env = ctx.env(Some(about));
+        let rival = Attempt::run(ctx.shared(), &env, key.clone(), input.clone());
+        if let Ok(rival) = rival
+            && rival.counts
+            && ctx.shared().commit(&rival) == Commit::Done
+        {
+            note_commit(ctx, &rival);
+        }
+    }
+}
+
+fn note_commit(ctx: &mut Context<'_, Party>, attempt: &Attempt) {
+    let id = &attempt.key.session;
+    ctx.note(&Fact::Committed(id.clone(), attempt.session.revision));
+    if let Some(outcome) = &attempt.facts.finished {
+        ctx.note(&Fact::ServerEnded(id.clone(), outcome.clone()));
+    }
+}
+
+fn refuse(ctx: &mut Context<'_, Party>, to: NodeId, channel: Channel) {
+    ctx.note(&Fact::Refused);
+    ctx.send(to, channel, bytes::Bytes::new());
+}
+
+/// Passes a point where a crash hurts; true if it happens.
+fn passes_away(ctx: &mut Context<'_, Party>) -> bool {
+    let down = ctx.shared().crashes.passes();
+    if let Some(down) = down {
+        ctx.crash(down);
+    }
+    down.is_some()
+}
