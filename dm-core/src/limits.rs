@@ -113,7 +113,7 @@ pub struct TreeLimits {
     pub uri: UriLimits,
     /// Nodes, the root included; 420 beyond.
     pub nodes_max: usize,
-    /// Octets of one value; 413 beyond.
+    /// Octets of one value, and of the names that a `Get` of an interior node lists; 413 beyond.
     pub value_bytes_max: usize,
     /// Octets of all values together; 420 beyond.
     pub tree_bytes_max: usize,

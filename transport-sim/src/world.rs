@@ -288,8 +288,11 @@ impl<N: Node> World<N> {
         self.ground.advance(at);
         match what {
             Due::Start(id) => {
-                self.ground.trace.event(at, "start", id);
-                self.act(id, Node::start);
+                // A node that went down before it could start is only restarted.
+                if self.ground.is_up(id) {
+                    self.ground.trace.event(at, "start", id);
+                    self.act(id, Node::start);
+                }
             }
             Due::Arrival(message) => {
                 if self.ground.arrive(&message) {

@@ -73,7 +73,8 @@ pub enum Report {
     },
     /// An order has been carried out, as far as it has.
     Done(Done),
-    /// An order was sent and its outcome will not be known: the session ended first. It may have been carried out.
+    /// An order was sent and the device said nothing of it before its package or the session ended. It may have been
+    /// carried out.
     Unknown(JobTag),
     /// An order was not sent: the session ended first, or it cannot be sent at all, for this reason.
     NotSent {
@@ -121,7 +122,7 @@ impl Done {
     /// Whether every item was done.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.items.iter().all(|item| item.status.is_success())
+        self.items.iter().all(|item| item.status.is_some_and(StatusCode::is_success))
     }
 }
 
@@ -131,8 +132,8 @@ impl Done {
 pub struct ItemDone {
     /// The node.
     pub uri: String,
-    /// What the device said.
-    pub status: StatusCode,
+    /// What the device said; nothing if it spoke of other items of the order only.
+    pub status: Option<StatusCode>,
     /// What a `Get` found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,

@@ -91,12 +91,15 @@ impl Sent {
         all
     }
 
-    /// What became of the order; nothing if an item has no status yet.
+    /// What became of the order; nothing if no item has a status.
     fn done(&self) -> Option<Done> {
-        let items = self.items.iter().zip(self.order.request.uris()).map(|(state, uri)| {
-            Some(ItemDone { uri: uri.into(), status: state.status?, found: state.found.clone() })
+        self.items.iter().find(|state| state.status.is_some())?;
+        let items = self.items.iter().zip(self.order.request.uris()).map(|(state, uri)| ItemDone {
+            uri: uri.into(),
+            status: state.status,
+            found: state.found.clone(),
         });
-        Some(Done { tag: self.order.tag.clone(), items: items.collect::<Option<_>>()? })
+        Some(Done { tag: self.order.tag.clone(), items: items.collect() })
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// An input and what its step could observe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step<Input> {
+pub(crate) struct Step<Input> {
     /// What the step could observe.
     pub(crate) env: Env,
     /// What came in.

@@ -4,10 +4,7 @@
 //! one order for all commands [digest 6.6]: address, suffix, existence, what the node admits, rights, format and type,
 //! size, room.
 
-use alloc::{
-    string::{String, ToString},
-    vec,
-};
+use alloc::{string::String, vec};
 
 use core_kit::Body;
 
@@ -77,6 +74,9 @@ impl<'a> Judge<'a> {
         let Some(property) = property else {
             admits(place.node, Verb::Get)?;
             self.may(Right::Get, place.acl)?;
+            if place.node.names_len() > self.tree.limits.value_bytes_max {
+                return Err(StatusCode::TOO_LARGE);
+            }
             return Ok(found(text, read(place.node)));
         };
         let value = property.read(uri.name().unwrap_or("."), place.node).ok_or(StatusCode::NOT_SUPPORTED)?;
@@ -348,14 +348,14 @@ fn read(node: &Node) -> Content {
     let (media_type, data) = match &node.kind {
         Kind::Leaf { value, .. } => (node.media_type.clone(), value.clone()),
         Kind::Interior(children) => {
-            let mut names = String::new();
+            let mut names = String::with_capacity(node.names_len());
             for name in children.keys() {
                 if !names.is_empty() {
                     names.push('/');
                 }
                 names.push_str(name);
             }
-            (PLAIN.to_string(), names.into())
+            (PLAIN.into(), names.into())
         }
     };
     Content { format: Some(node.format().clone()), media_type: Some(media_type), data: Some(data) }

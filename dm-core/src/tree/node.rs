@@ -141,6 +141,11 @@ impl Node {
         }
     }
 
+    /// Octets of the children's names, joined by `/`.
+    pub(super) fn names_len(&self) -> usize {
+        self.children().map(|(name, _)| name.len() + 1).sum::<usize>().saturating_sub(1)
+    }
+
     /// What the node and all below it take.
     pub(super) fn extent(&self) -> Extent {
         let mut extent = Extent::default();

@@ -9,7 +9,7 @@ use crate::limits::WireLimits;
 
 /// What comes next in a message.
 pub(super) enum Event<'a> {
-    /// An element begins; nothing where its name means nothing to SyncML.
+    /// An element begins; nothing where its name is none of ours.
     Open(Option<Tag>),
     /// Text, in pieces of the source's choice.
     Text(Cow<'a, str>),

@@ -4,7 +4,7 @@ use dm_core::{
     codes::{AlertCode, StatusCode},
     ids::{CmdId, MsgId},
     limits::WireLimits,
-    wire::{self, Command, Data, Decoded, Deviations, Encoding, Format, Message, Status},
+    wire::{self, Command, Data, Decoded, Deviations, Encoding, Format, Message, Secret, Status},
 };
 
 /// Every recorded body in XML, by the name of its file below `captures/`.
@@ -43,8 +43,13 @@ fn message(name: &str) -> Message {
 }
 
 fn statuses(message: &Message) -> Vec<&Status> {
-    let status = |command| if let &Command::Status(ref status) = command { Some(status) } else { None };
-    message.commands.iter().filter_map(status).collect()
+    let mut statuses = Vec::new();
+    for command in &message.commands {
+        if let Command::Status(status) = command {
+            statuses.push(status);
+        }
+    }
+    statuses
 }
 
 #[test]
@@ -187,5 +192,5 @@ fn libdmclient_challenges_the_server_with_a_nonce() {
     let message = message("libdmclient-md5/02-c2s.xml");
     let chal = statuses(&message)[0].chal.as_ref().expect("a challenge");
     assert_eq!(chal.meta.media_type.as_deref(), Some("syncml:auth-md5"));
-    assert_eq!(chal.meta.next_nonce.as_ref().map(|nonce| nonce.reveal()), Some("UXRIQ1RUQ000Yk09"));
+    assert_eq!(chal.meta.next_nonce.as_ref().map(Secret::reveal), Some("UXRIQ1RUQ000Yk09"));
 }

@@ -179,11 +179,12 @@ impl Server {
 
     /// Each order's name and what became of it, item by item.
     pub(crate) fn outcomes(&self) -> Vec<String> {
+        let said = |status: Option<StatusCode>| status.map_or_else(|| "-".into(), |code| code.to_string());
         let told = self.reports.iter().filter_map(|report| match report {
             server::Report::Done(done) => {
                 let items = done.items.iter().map(|item| match item.found.first().and_then(|f| f.content.data.as_ref()) {
-                    Some(data) => format!("{} {:?}", item.status, core::str::from_utf8(data).expect("text")),
-                    None => item.status.to_string(),
+                    Some(data) => format!("{} {:?}", said(item.status), core::str::from_utf8(data).expect("text")),
+                    None => said(item.status),
                 });
                 Some(format!("{}: {}", done.tag, items.collect::<Vec<_>>().join(", ")))
             }

@@ -1,11 +1,21 @@
 //! The integration tests of dm-core: one binary, one module for each feature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy.toml allows it in test functions, but not in their helpers"
+)]
 
+mod captured_sessions;
 mod captures;
+mod client;
 mod generate;
 mod harness;
 mod hostile;
 mod pair;
 mod props;
 mod tree;
+mod server;
 mod xml;
 mod xml_written;

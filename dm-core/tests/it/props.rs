@@ -45,7 +45,7 @@ enum Damage {
     Repeat { octets: usize },
 }
 
-/// Pieces that mean something to a reader of XML or of SyncML.
+/// Pieces that mean something to a reader of messages.
 const PIECES: &[&[u8]] = &[
     b"<",
     b">",

@@ -5,8 +5,8 @@ use dm_core::{
     ids::{CmdId, MsgId, SessionId},
     limits::WireLimits,
     wire::{
-        self, Alert, Block, Chal, Command, Cred, Data, DecodeError, DecodeErrorKind, Decoded, Delete, Deviations, Edit,
-        EncodeError, Encoding, Exec, Format, Get, Header, Item, Location, Message, Meta, Results, Status, Tag,
+        self, Alert, Command, Cred, Data, DecodeError, DecodeErrorKind, Decoded, Delete, Deviations, Encoding, Format,
+        Get, Header, Item, Location, Message, Meta, Tag,
     },
 };
 

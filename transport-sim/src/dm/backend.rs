@@ -35,8 +35,17 @@ pub struct StoredDevice {
     pub own: Account,
     /// Orders that wait, one list for each package.
     pub queue: VecDeque<Vec<Order>>,
-    /// What became of every order that was ever queued.
-    pub orders: BTreeMap<JobTag, OrderState>,
+    /// Every order that was ever queued.
+    pub orders: BTreeMap<JobTag, Job>,
+}
+
+/// An order and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// What the device shall do.
+    pub order: Order,
+    /// How far that is.
+    pub state: OrderState,
 }
 
 /// Where an order is.
@@ -87,10 +96,11 @@ impl Backend {
         Self { profile, crashes, rivals, repeated: 0, sessions, devices, journals: BTreeMap::new() }
     }
 
-    /// Enters a device.
-    pub fn enter(&mut self, id: DeviceId, mut device: StoredDevice) {
-        let queued = device.queue.iter().flatten().map(|order| (order.tag.clone(), OrderState::Queued));
-        device.orders = queued.collect();
+    /// Enters a device with the orders that wait for it, each with a tag of its own, one list for each package.
+    pub fn enter(&mut self, id: DeviceId, node: NodeId, account: Account, own: Account, packages: &[Vec<Order>]) {
+        let queued = |order: &Order| (order.tag.clone(), Job { order: order.clone(), state: OrderState::Queued });
+        let orders = packages.iter().flatten().map(queued).collect();
+        let device = StoredDevice { node, account, own, queue: packages.iter().cloned().collect(), orders };
         let revision = self.devices.revision(&id);
         // Nobody comes in between: this is no step of a node.
         let _ = self.devices.compare_and_swap(id, revision, revision + 1, device);
@@ -164,23 +174,34 @@ impl Backend {
 
 /// Brings a device up to date; false if there was nothing to bring.
 fn apply(device: &mut StoredDevice, claimed: Option<&Claimed>, reports: &[Report]) -> bool {
-    let mut changed = false;
+    let (mut changed, mut again) = (false, Vec::new());
     if let Some(Claimed::Orders(orders)) = claimed {
         changed = true;
         device.queue.pop_front();
-        device.orders.extend(orders.iter().map(|order| (order.tag.clone(), OrderState::HandedOut)));
+        orders.iter().for_each(|order| _ = settle(device, &order.tag, OrderState::HandedOut));
     }
-    let mut settle = |tag: &JobTag, state| device.orders.insert(tag.clone(), state);
     for report in reports {
         match report {
             Report::ClientNonce(nonce) => device.account.nonce = nonce.clone(),
             Report::ServerNonce(nonce) => device.own.nonce = nonce.clone(),
-            Report::Done(done) => _ = settle(&done.tag, OrderState::Done(done.clone())),
-            Report::Unknown(tag) => _ = settle(tag, OrderState::Unknown),
-            Report::NotSent { tag, fault } => _ = settle(tag, OrderState::NotSent(*fault)),
+            Report::Done(done) => _ = settle(device, &done.tag, OrderState::Done(done.clone())),
+            Report::Unknown(tag) => _ = settle(device, tag, OrderState::Unknown),
+            Report::NotSent { tag, fault } => {
+                let order = settle(device, tag, OrderState::NotSent(*fault));
+                again.extend(order.filter(|_| fault.is_none()));
+            }
             _ => continue,
         }
         changed = true;
     }
+    if !again.is_empty() {
+        device.queue.push_front(again);
+    }
     changed
+}
+
+fn settle(device: &mut StoredDevice, tag: &JobTag, state: OrderState) -> Option<Order> {
+    let job = device.orders.get_mut(tag)?;
+    job.state = state;
+    Some(job.order.clone())
 }

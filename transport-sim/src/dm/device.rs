@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use core_kit::{Durable, Machine, Millis, journal::JournalOf};
+use core_kit::{Machine, Millis, journal::JournalOf};
 use dm_core::{
     Packet,
     auth::Account,
@@ -147,19 +147,17 @@ impl Device {
     }
 
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
-        let Some((id, host)) = &mut self.current else {
+        let Some((_, host)) = &mut self.current else {
             return self.rest(ctx);
         };
-        let id = id.clone();
-        match host.machine().map(|session| (session.revision(), session.pending())) {
-            Ok((0, _)) => self.drive(ctx, Input::Start(Trigger::Client(id))),
-            Ok((_, Some(question))) => {
+        match host.machine().map(|session| session.pending()) {
+            Ok(Some(question)) => {
                 if let Some(input) = self.answer(ctx, question) {
                     self.drive(ctx, input);
                 }
             }
             // Whether the last message went out is not known: the deadline has it sent again.
-            Ok((_, None)) => self.arm(ctx),
+            Ok(None) => self.arm(ctx),
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
     }

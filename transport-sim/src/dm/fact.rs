@@ -4,6 +4,8 @@ use core::fmt;
 
 use dm_core::{codes::StatusCode, ids::SessionId, session::Outcome, tree::Op};
 
+use crate::NodeId;
+
 /// A kind of operation on the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OpKind {
@@ -65,16 +67,43 @@ pub enum Fact {
     },
     /// A device's session is over.
     ClientEnded(SessionId, Outcome),
-    /// A server node stored a step of a session, at this revision.
-    Committed(SessionId, u64),
+    /// A server node stored a step.
+    Committed {
+        /// Whose session.
+        device: NodeId,
+        /// Which.
+        session: SessionId,
+        /// What the session's revision is now.
+        revision: u64,
+    },
     /// Another server node was first: this one loads and runs again.
-    LostRace(SessionId),
+    LostRace {
+        /// Whose session.
+        device: NodeId,
+        /// Which.
+        session: SessionId,
+    },
     /// A server node answered a repeated message with the stored reply.
-    Repeated(SessionId),
+    Repeated {
+        /// Whose session.
+        device: NodeId,
+        /// Which.
+        session: SessionId,
+    },
     /// A server node refused a message without a SyncML answer.
-    Refused,
-    /// A session is over at the server, by what a server node stored.
-    ServerEnded(SessionId, Outcome),
+    Refused {
+        /// Whose message.
+        device: NodeId,
+    },
+    /// By what a server node stored, a session is over.
+    ServerEnded {
+        /// Whose session.
+        device: NodeId,
+        /// Which.
+        session: SessionId,
+        /// How.
+        outcome: Outcome,
+    },
     /// The party used its machine wrongly: a mistake of this crate or of the machine, and of no peer.
     Misused(String),
 }
@@ -87,11 +116,15 @@ impl fmt::Display for Fact {
                 write!(f, "executed {} {uri} status={status}", kind.name())
             }
             Self::ClientEnded(id, outcome) => write!(f, "client-ended session={id} outcome={}", outcome.name()),
-            Self::Committed(id, revision) => write!(f, "committed session={id} revision={revision}"),
-            Self::LostRace(id) => write!(f, "lost-race session={id}"),
-            Self::Repeated(id) => write!(f, "repeated session={id}"),
-            Self::Refused => f.write_str("refused"),
-            Self::ServerEnded(id, outcome) => write!(f, "server-ended session={id} outcome={}", outcome.name()),
+            Self::Committed { device, session, revision } => {
+                write!(f, "committed device={device} session={session} revision={revision}")
+            }
+            Self::LostRace { device, session } => write!(f, "lost-race device={device} session={session}"),
+            Self::Repeated { device, session } => write!(f, "repeated device={device} session={session}"),
+            Self::Refused { device } => write!(f, "refused device={device}"),
+            Self::ServerEnded { device, session, outcome } => {
+                write!(f, "server-ended device={device} session={session} outcome={}", outcome.name())
+            }
             Self::Misused(what) => write!(f, "misused {what}"),
         }
     }

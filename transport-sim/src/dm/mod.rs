@@ -15,11 +15,12 @@ mod run;
 mod scenario;
 mod server;
 
-pub use backend::{Backend, OrderState, StoredDevice, StoredSession};
+pub use backend::{Backend, Job, OrderState, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
 pub use fact::{Fact, OpKind};
 pub use rules::{
-    Accounts, ANSWERED, AUTHENTICATED, BYTES, ENDS, HALF_DUPLEX, NUMBERS, ONCE, REPEATS, Rules, SECRETS, SENT, USED_WELL,
+    ANSWERED, AUTHENTICATED, BYTES, ENDS, HALF_DUPLEX, NUMBERS, ONCE, REPEATS, Rules, SECRETS, SENT, SETTLED,
+    USED_WELL, Watched,
 };
 pub use run::{Direction, Run, SessionRun, Tallies, Transfer};
 pub use scenario::{Faults, Scenario};

@@ -112,13 +112,13 @@ impl Server {
             return false;
         }
         let Task { about, reply_to, input, attempt } = task;
-        let id = attempt.key.session.clone();
+        let session = attempt.key.session.clone();
         if attempt.counts {
             self.let_a_rival_in(ctx, &attempt.key, &input, about);
             match ctx.shared().commit(&attempt) {
-                Commit::Done => note_commit(ctx, &attempt),
+                Commit::Done => note_commit(ctx, about, &attempt),
                 Commit::Lost => {
-                    ctx.note(&Fact::LostRace(id));
+                    ctx.note(&Fact::LostRace { device: about, session });
                     self.begin(ctx, attempt.key, input, about, reply_to);
                     return true;
                 }
@@ -128,7 +128,7 @@ impl Server {
             }
         } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.session.revision {
             ctx.shared().repeated += 1;
-            ctx.note(&Fact::Repeated(id));
+            ctx.note(&Fact::Repeated { device: about, session });
         }
         match (attempt.facts.reply, reply_to) {
             (Some(packet), Some(channel)) => ctx.send(about, channel, packet.body.to_bytes()),
@@ -152,22 +152,22 @@ impl Server {
             && rival.counts
             && ctx.shared().commit(&rival) == Commit::Done
         {
-            note_commit(ctx, &rival);
+            note_commit(ctx, about, &rival);
         }
     }
 }
 
-fn note_commit(ctx: &mut Context<'_, Party>, attempt: &Attempt) {
-    let id = &attempt.key.session;
-    ctx.note(&Fact::Committed(id.clone(), attempt.session.revision));
-    if let Some(outcome) = &attempt.facts.finished {
-        ctx.note(&Fact::ServerEnded(id.clone(), outcome.clone()));
+fn note_commit(ctx: &mut Context<'_, Party>, device: NodeId, attempt: &Attempt) {
+    let session = attempt.key.session.clone();
+    ctx.note(&Fact::Committed { device, session: session.clone(), revision: attempt.session.revision });
+    if let Some(outcome) = attempt.facts.finished.clone() {
+        ctx.note(&Fact::ServerEnded { device, session, outcome });
     }
 }
 
-fn refuse(ctx: &mut Context<'_, Party>, to: NodeId, channel: Channel) {
-    ctx.note(&Fact::Refused);
-    ctx.send(to, channel, bytes::Bytes::new());
+fn refuse(ctx: &mut Context<'_, Party>, device: NodeId, channel: Channel) {
+    ctx.note(&Fact::Refused { device });
+    ctx.send(device, channel, bytes::Bytes::new());
 }
 
 /// Passes a point where a crash hurts; true if it happens.

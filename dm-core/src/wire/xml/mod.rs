@@ -28,7 +28,7 @@ pub(super) fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
     Ok(sink.into_bytes())
 }
 
-/// The namespaces of SyncML: the one that is written, and the one of version 1.1.
+/// The namespaces of a message: the one that is written, and the one of version 1.1.
 const SYNCML_1_2: &str = "SYNCML:SYNCML1.2";
 const SYNCML_1_1: &str = "SYNCML:SYNCML1.1";
 /// The namespace of what is inside `Meta`.

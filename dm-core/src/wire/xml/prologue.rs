@@ -85,8 +85,7 @@ impl<'a> Prologue<'a> {
         let mut quote = None;
         for (at, c) in content.char_indices() {
             match (quote, c) {
-                (Some(open), c) if open == c => quote = None,
-                (Some(_), _) => {}
+                (Some(open), c) => quote = (open != c).then_some(open),
                 (None, '"' | '\'') => quote = Some(c),
                 (None, '[') => return Err(Kind::InternalSubset),
                 (None, '<') => return Err(Kind::NotWellFormed),

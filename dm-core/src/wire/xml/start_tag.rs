@@ -32,17 +32,13 @@ impl<'a> Iterator for Attributes<'a> {
         if rest.is_empty() {
             return None;
         }
-        let attribute = if rest.len() < self.0.len() { split_attribute(rest) } else { None };
-        Some(match attribute {
-            Some((name, value, rest)) => {
-                self.0 = rest;
-                Ok((name, value))
-            }
-            None => {
-                self.0 = "";
-                Err(Kind::NotWellFormed)
-            }
-        })
+        let follows_space = rest.len() < self.0.len();
+        let Some((name, value, rest)) = split_attribute(rest).filter(|_| follows_space) else {
+            self.0 = "";
+            return Some(Err(Kind::NotWellFormed));
+        };
+        self.0 = rest;
+        Some(Ok((name, value)))
     }
 }
 
@@ -55,7 +51,7 @@ fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
     (!value.contains('<')).then_some((name.trim_end_matches(is_space), value, rest))
 }
 
-/// What a namespace is to SyncML.
+/// What a namespace is to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
     /// One of ours.

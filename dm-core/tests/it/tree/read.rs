@@ -1,6 +1,7 @@
 //! `Get`: values, children and properties.
 
 use dm_core::{
+    limits::TreeLimits,
     tree::{Content, Memory, Verb},
     wire::Format,
 };
@@ -43,6 +44,15 @@ fn an_interior_node_gives_the_names_of_its_children() {
 fn an_interior_node_without_children_gives_empty_data() {
     let mut tree = open().interior("./A").finish().unwrap();
     assert_eq!(read(&mut tree, OWNER, "./A"), "");
+}
+
+#[test]
+fn more_names_than_a_value_may_hold_are_413() {
+    let limits = TreeLimits { value_bytes_max: 5, ..TreeLimits::DEFAULT };
+    let mut tree = Memory::builder_within(limits).leaf("./aa", "").leaf("./bb", "").finish().unwrap();
+    assert_eq!(read(&mut tree, OWNER, "."), "aa/bb");
+    let mut tree = tree.edit().leaf("./c", "").finish().unwrap();
+    refused(&mut tree, OWNER, &get("."), 413);
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! Real sockets, real HTTP: nothing of the network is a stand-in.
+
+mod kit;
+mod session;

@@ -1,0 +1,46 @@
+//! D04: numbers of messages and commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dm_core::{
+    ids::{CmdId, MsgId},
+    wire::Command,
+};
+
+use super::{Key, Side, Sight};
+use crate::{Ledger, Rule, RuleId};
+
+/// D04.
+pub const NUMBERS: Rule = Rule {
+    id: RuleId("D04"),
+    says: "a sender's messages are numbered 1, 2, 3 in a session, its commands uniquely and not with 0 in a message",
+};
+
+#[derive(Default)]
+pub(super) struct Numbers {
+    last: BTreeMap<(Key, Side), MsgId>,
+}
+
+impl Numbers {
+    pub(super) fn sent(&mut self, sight: &Sight<'_>, ledger: &mut Ledger) {
+        let (side, found) = (sight.side, sight.message.header.msg_id);
+        let last = self.last.entry((sight.key.clone(), side)).or_default();
+        let expected = last.next();
+        *last = found.max(*last);
+        ledger.judge(NUMBERS, found == expected, || format!("{side:?} sends message {found}, expected {expected}"));
+        let mut seen = BTreeSet::new();
+        let unusable = first_unusable(&sight.message.commands, &mut seen);
+        ledger.judge(NUMBERS, unusable.is_none(), || {
+            format!("{side:?} numbers a command of message {found} {:?}", unusable.as_ref().map(CmdId::as_str))
+        });
+    }
+}
+
+/// The first identifier that is missing, `0`, or there already; a missing one as the empty one.
+fn first_unusable<'a>(commands: &'a [Command], seen: &mut BTreeSet<&'a CmdId>) -> Option<CmdId> {
+    commands.iter().find_map(|command| match command.cmd_id() {
+        None => Some(CmdId::default()),
+        Some(id) if id.is_header() || id.as_str().is_empty() || !seen.insert(id) => Some(id.clone()),
+        Some(_) => first_unusable(command.inner(), seen),
+    })
+}
