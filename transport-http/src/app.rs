@@ -163,7 +163,8 @@ impl<S: Store, B: Backend> App<S, B> {
         if let Some(outcome) = &facts.finished {
             span.record("outcome", outcome.name());
         }
-        if !worth_keeping {
+        // Nor is a session worth keeping that a fresh message ended; but a nonce that proved its sender is spent.
+        if !worth_keeping && taken.is_empty() {
             return Ok(Some(facts));
         }
         let at = (self.env)().now;

@@ -21,7 +21,7 @@ use crate::{
     ids::{MsgId, QuestionId, SessionId},
     session::{
         Outcome, Reason, Since, Step,
-        table::{self, EventKind, PhaseKind, Role},
+        table::{EventKind, PhaseKind, Role, Row},
     },
     tree::Op,
     wire::{self, Command, Decoded, Deviations, Message, Status},
@@ -50,6 +50,8 @@ pub struct Session {
     profile: Profile,
     common: Common,
     phase: Phase,
+    /// The step of the table that was walked last. It is not stored: it steers nothing.
+    walked: Option<Row>,
 }
 
 /// Which timer of a client session.
@@ -94,7 +96,7 @@ impl Session {
             own,
             server,
         };
-        Self { profile: profile.clone(), common, phase: Phase::Rest(Rest::Fresh) }
+        Self { profile: profile.clone(), common, phase: Phase::Rest(Rest::Fresh), walked: None }
     }
 
     /// The open question, to be asked again after a restore.
@@ -113,6 +115,21 @@ impl Session {
             Phase::Rest(Rest::Waiting(waiting)) => Some(&waiting.request),
             _ => None,
         }
+    }
+
+    /// The phase that the session is in.
+    #[must_use]
+    pub const fn phase(&self) -> PhaseKind {
+        match &self.phase {
+            Phase::Rest(rest) => rest.kind(),
+            Phase::Asking(asking, _) => asking.kind(),
+        }
+    }
+
+    /// The step of the [table](crate::session::table) that was walked last, for whoever watches; nothing after a restore.
+    #[must_use]
+    pub const fn walked(&self) -> Option<Row> {
+        self.walked
     }
 
     /// How the session ended; nothing while it goes on.
@@ -364,7 +381,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
-        debug_assert!(table::is_legal(Role::Client, from, event, next.kind()), "{from:?} {event:?} {:?}", next.kind());
+        self.walk(from, event, next.kind());
         if let Next::Rest(Rest::Over(outcome)) = &next {
             out.push(Output::Finished(outcome.clone()));
         }
@@ -380,15 +397,23 @@ impl Session {
 
     /// Changes from one phase between messages to another.
     fn rest(&mut self, event: EventKind, rest: Rest) {
-        debug_assert!(table::is_legal(Role::Client, PhaseKind::Waiting, event, rest.kind()), "{event:?}");
+        self.walk(PhaseKind::Waiting, event, rest.kind());
         self.phase = Phase::Rest(rest);
         self.common.revision += 1;
     }
 
     fn end(&mut self, outcome: Outcome, out: &mut Vec<Output>) {
         out.push(Output::Finished(outcome.clone()));
+        self.walk(self.phase(), EventKind::Ended, PhaseKind::Over);
         self.phase = Phase::Rest(Rest::Over(outcome));
         self.common.revision += 1;
+    }
+
+    /// Every change of phase is one of the table's.
+    fn walk(&mut self, from: PhaseKind, event: EventKind, to: PhaseKind) {
+        let row = Row { role: Role::Client, from, event, to };
+        debug_assert!(row.is_legal(), "{row:?}");
+        self.walked = Some(row);
     }
 
     fn next_question(&mut self) -> QuestionId {

@@ -23,7 +23,7 @@ use crate::{
     ids::{DeviceId, QuestionId, SessionId},
     session::{
         Outcome, Reason, Since, Step,
-        table::{self, EventKind, PhaseKind, Role},
+        table::{EventKind, PhaseKind, Role, Row},
     },
     wire::{self, Decoded, Deviations, Encoding, Header},
 };
@@ -53,6 +53,8 @@ pub struct Session {
     profile: Profile,
     common: Common,
     phase: Phase,
+    /// The step of the table that was walked last. It is not stored: it steers nothing.
+    walked: Option<Row>,
 }
 
 /// Which timer of a server session.
@@ -95,7 +97,7 @@ impl Session {
     /// A session that no message has come for.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        Self { profile: profile.clone(), common: Common::default(), phase: Phase::Rest(Rest::Fresh) }
+        Self { profile: profile.clone(), common: Common::default(), phase: Phase::Rest(Rest::Fresh), walked: None }
     }
 
     /// The open question, to be asked again after a restore.
@@ -105,6 +107,21 @@ impl Session {
             Phase::Asking(asking, _) => Some(asking.question()),
             Phase::Rest(_) => None,
         }
+    }
+
+    /// The phase that the session is in.
+    #[must_use]
+    pub const fn phase(&self) -> PhaseKind {
+        match &self.phase {
+            Phase::Rest(rest) => rest.kind(),
+            Phase::Asking(asking, _) => asking.kind(),
+        }
+    }
+
+    /// The step of the [table](crate::session::table) that was walked last, for whoever watches; nothing after a restore.
+    #[must_use]
+    pub const fn walked(&self) -> Option<Row> {
+        self.walked
     }
 
     /// How the session ended; nothing while it goes on.
@@ -281,7 +298,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
-        debug_assert!(table::is_legal(Role::Server, from, event, next.kind()), "{from:?} {event:?} {:?}", next.kind());
+        self.walk(from, event, next.kind());
         self.phase = match next {
             Next::Rest(rest) => Phase::Rest(rest),
             Next::Ask(asking) => {
@@ -296,8 +313,16 @@ impl Session {
     fn end(&mut self, outcome: Outcome, out: &mut Vec<Output>) {
         self.close(out);
         out.push(Output::Finished(outcome.clone()));
+        self.walk(self.phase(), EventKind::Ended, PhaseKind::Over);
         self.phase = Phase::Rest(Rest::Over(outcome));
         self.common.revision += 1;
+    }
+
+    /// Every change of phase is one of the table's.
+    fn walk(&mut self, from: PhaseKind, event: EventKind, to: PhaseKind) {
+        let row = Row { role: Role::Server, from, event, to };
+        debug_assert!(row.is_legal(), "{row:?}");
+        self.walked = Some(row);
     }
 
     fn next_question(&mut self) -> QuestionId {

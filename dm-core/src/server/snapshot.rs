@@ -42,7 +42,7 @@ impl Session {
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Since { base, steps }) = snapshot;
-        let mut session = Self { profile: profile.clone(), common: *base.common, phase: Phase::Rest(base.phase) };
+        let mut session = Self { profile: profile.clone(), common: *base.common, phase: Phase::Rest(base.phase), walked: None };
         let mut said_before = Vec::new();
         for step in steps {
             session.handle(&step.env, step.input, &mut said_before).map_err(|_| RestoreError::Inconsistent)?;

@@ -74,7 +74,7 @@ mod tests {
         for octets in [content(Some(Format::Bin), b"ab"), content(Some(Format::Chr), &[0xff]), content(None, &[0])] {
             let item = filled(&octets, Encoding::Xml);
             assert_eq!(item.meta.and_then(|meta| meta.format), Some(Format::B64));
-            assert_eq!(item.data, Some(STANDARD.encode(octets.data.unwrap()).into()));
+            assert_eq!(item.data, Some(STANDARD.encode(&*octets.data.unwrap()).into()));
         }
     }
 

@@ -59,7 +59,7 @@ pub enum EventKind {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// Whose.
     pub role: Role,
@@ -125,10 +125,12 @@ pub const TABLE: &[Row] = {
     ]
 };
 
-/// Whether the step is in the [`TABLE`].
-#[must_use]
-pub fn is_legal(role: Role, from: PhaseKind, event: EventKind, to: PhaseKind) -> bool {
-    TABLE.contains(&Row { role, from, event, to })
+impl Row {
+    /// Whether the step is in the [`TABLE`].
+    #[must_use]
+    pub fn is_legal(&self) -> bool {
+        TABLE.contains(self)
+    }
 }
 
 /// The steps of one role as a Mermaid state diagram.

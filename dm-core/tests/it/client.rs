@@ -42,7 +42,7 @@ fn item(uri: &str) -> String {
 }
 
 #[test]
-fn package_one_tells_who_is_speaking_and_what_the_device_is() {
+pub(crate) fn package_one_tells_who_is_speaking_and_what_the_device_is() {
     let mut device = Device::trusting();
     let packet = device.start();
     assert_eq!(
@@ -57,7 +57,7 @@ fn package_one_tells_who_is_speaking_and_what_the_device_is() {
 }
 
 #[test]
-fn a_notification_opens_the_session_with_its_own_alert() {
+pub(crate) fn a_notification_opens_the_session_with_its_own_alert() {
     let mut device = Device::trusting();
     let packet = device.send(Input::Start(Trigger::Server("AB".into()))).unwrap();
     assert!(lines(&packet).starts_with("Alert 1200 (Server-initiated management)"));
@@ -65,7 +65,7 @@ fn a_notification_opens_the_session_with_its_own_alert() {
 }
 
 #[test]
-fn a_package_of_statuses_only_ends_the_session_without_a_word() {
+pub(crate) fn a_package_of_statuses_only_ends_the_session_without_a_word() {
     let statuses = "<Status><CmdID>2</CmdID><MsgRef>1</MsgRef><CmdRef>1</CmdRef><Cmd>Alert</Cmd><Data>200</Data></Status>";
     let mut device = waiting();
     assert_eq!(device.send(Input::Received(from_server(1, "", &format!("{HEADER}{statuses}<Final/>")))), None);
@@ -74,7 +74,7 @@ fn a_package_of_statuses_only_ends_the_session_without_a_word() {
 }
 
 #[test]
-fn each_item_gets_its_status_and_a_get_its_results_after_them() {
+pub(crate) fn each_item_gets_its_status_and_a_get_its_results_after_them() {
     let get = format!("<Get><CmdID>2</CmdID>{}{}</Get>", item("./DevInfo/Man"), item("./Nope"));
     let replace = "<Replace><CmdID>3</CmdID><Item><Target><LocURI>./Settings/Volume</LocURI></Target><Data>9</Data></Item>\
         </Replace>";
@@ -87,7 +87,7 @@ fn each_item_gets_its_status_and_a_get_its_results_after_them() {
 }
 
 #[test]
-fn a_copy_names_both_its_nodes() {
+pub(crate) fn a_copy_names_both_its_nodes() {
     let copy = "<Copy><CmdID>2</CmdID><Item><Target><LocURI>./Settings/Volume</LocURI></Target><Source>\
         <LocURI>./DevInfo/Mod</LocURI></Source></Item><Item><Target><LocURI>./Settings/Volume</LocURI></Target></Item></Copy>";
     assert_eq!(
@@ -97,7 +97,7 @@ fn a_copy_names_both_its_nodes() {
 }
 
 #[test]
-fn what_is_in_a_sequence_runs_in_order_and_nesting_is_refused() {
+pub(crate) fn what_is_in_a_sequence_runs_in_order_and_nesting_is_refused() {
     let inner = format!("<Get><CmdID>3</CmdID>{}</Get>", item("./DevInfo/Mod"));
     let atomic = format!("<Atomic><CmdID>4</CmdID><Delete><CmdID>5</CmdID>{}</Delete></Atomic>", item("./Settings/Volume"));
     let sequence = format!("<Sequence><CmdID>2</CmdID>{inner}{atomic}</Sequence>");
@@ -110,7 +110,7 @@ fn what_is_in_a_sequence_runs_in_order_and_nesting_is_refused() {
 }
 
 #[test]
-fn what_a_client_does_not_do_is_refused_command_by_command() {
+pub(crate) fn what_a_client_does_not_do_is_refused_command_by_command() {
     let bad = [
         ("<Alert><CmdID>2</CmdID><Data>1100</Data></Alert>", "Status 406 Alert"),
         ("<Alert><CmdID>2</CmdID></Alert>", "Status 412 Alert"),
@@ -128,7 +128,7 @@ fn what_a_client_does_not_do_is_refused_command_by_command() {
 }
 
 #[test]
-fn credentials_inside_a_command_are_reported_and_not_used() {
+pub(crate) fn credentials_inside_a_command_are_reported_and_not_used() {
     let mut device = waiting();
     let cred = "<Cred><Meta><Type xmlns='syncml:metinf'>syncml:auth-basic</Type></Meta><Data>eDp5</Data></Cred>";
     let get = format!("<Get><CmdID>2</CmdID>{cred}{}</Get>", item("./DevInfo/Man"));
@@ -137,7 +137,7 @@ fn credentials_inside_a_command_are_reported_and_not_used() {
 }
 
 #[test]
-fn nothing_is_done_for_a_server_that_is_not_believed() {
+pub(crate) fn nothing_is_done_for_a_server_that_is_not_believed() {
     let mut device = Device::new(Device::usual());
     device.start();
     let delete = format!("<Delete><CmdID>2</CmdID>{}</Delete>", item("./Settings/Volume"));
@@ -155,7 +155,7 @@ fn nothing_is_done_for_a_server_that_is_not_believed() {
 }
 
 #[test]
-fn a_server_that_is_not_believed_and_wants_nothing_is_not_challenged() {
+pub(crate) fn a_server_that_is_not_believed_and_wants_nothing_is_not_challenged() {
     let mut device = Device::new(Device::usual());
     device.start();
     assert_eq!(device.send(Input::Received(from_server(1, "", &format!("{HEADER}<Final/>")))), None);
@@ -163,7 +163,7 @@ fn a_server_that_is_not_believed_and_wants_nothing_is_not_challenged() {
 }
 
 #[test]
-fn a_server_cannot_show_the_clients_own_digest_back() {
+pub(crate) fn a_server_cannot_show_the_clients_own_digest_back() {
     let mut device = Device::new(Device::usual());
     device.start();
     let get = format!("<Get><CmdID>2</CmdID>{}</Get>", item("./DevInfo/Man"));
@@ -173,7 +173,7 @@ fn a_server_cannot_show_the_clients_own_digest_back() {
 }
 
 #[test]
-fn a_challenge_to_a_weaker_scheme_is_refused() {
+pub(crate) fn a_challenge_to_a_weaker_scheme_is_refused() {
     let mut device = Device::new(Device::usual());
     device.start();
     let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-basic</Type>\
@@ -185,7 +185,7 @@ fn a_challenge_to_a_weaker_scheme_is_refused() {
 }
 
 #[test]
-fn a_refusal_without_a_challenge_or_for_another_reason_ends_the_session() {
+pub(crate) fn a_refusal_without_a_challenge_or_for_another_reason_ends_the_session() {
     let refused = |code: u16| {
         let mut device = waiting();
         let body = HEADER.replace("212", &code.to_string());
@@ -199,7 +199,7 @@ fn a_refusal_without_a_challenge_or_for_another_reason_ends_the_session() {
 }
 
 #[test]
-fn a_server_that_aborts_gets_no_answer() {
+pub(crate) fn a_server_that_aborts_gets_no_answer() {
     let mut device = waiting();
     let body = format!("{HEADER}<Alert><CmdID>2</CmdID><Data>1223</Data></Alert><Final/>");
     assert_eq!(device.send(Input::Received(from_server(1, "", &body))), None);
@@ -207,7 +207,7 @@ fn a_server_that_aborts_gets_no_answer() {
 }
 
 #[test]
-fn an_abort_is_sent_and_its_answer_is_not_waited_for() {
+pub(crate) fn an_abort_is_sent_and_its_answer_is_not_waited_for() {
     let mut device = waiting();
     let outputs = device.take(Input::Abort(Reason::Requested)).unwrap();
     let [Output::Send(request), Output::Finished(Outcome::Aborted(Reason::Requested))] = outputs.as_slice() else {
@@ -220,7 +220,7 @@ fn an_abort_is_sent_and_its_answer_is_not_waited_for() {
 }
 
 #[test]
-fn the_next_message_goes_where_the_server_says() {
+pub(crate) fn the_next_message_goes_where_the_server_says() {
     let mut device = waiting();
     let get = format!("{HEADER}<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./DevInfo/Man"));
     let uri = "<RespURI>https://dm.example.com/dm?s=1</RespURI>";
@@ -235,7 +235,7 @@ fn the_next_message_goes_where_the_server_says() {
 }
 
 #[test]
-fn an_open_package_is_asked_on_and_an_endless_one_is_given_up() {
+pub(crate) fn an_open_package_is_asked_on_and_an_endless_one_is_given_up() {
     let mut device = waiting();
     for msg_id in 1..=8u32 {
         let body = HEADER.replace("<MsgRef>1", &format!("<MsgRef>{msg_id}"));
@@ -249,7 +249,7 @@ fn an_open_package_is_asked_on_and_an_endless_one_is_given_up() {
 }
 
 #[test]
-fn a_reply_is_taken_once() {
+pub(crate) fn a_reply_is_taken_once() {
     let mut device = waiting();
     let delete = format!("{HEADER}<Delete><CmdID>2</CmdID>{}</Delete><Final/>", item("./Settings/Volume"));
     let reply = from_server(1, "", &delete);
@@ -261,7 +261,7 @@ fn a_reply_is_taken_once() {
 }
 
 #[test]
-fn a_reply_to_another_message_is_not_taken() {
+pub(crate) fn a_reply_to_another_message_is_not_taken() {
     let mut device = waiting();
     let before = device.session.snapshot();
     let reply = from_server(1, "", &HEADER.replace("<MsgRef>1", "<MsgRef>7"));
@@ -271,7 +271,7 @@ fn a_reply_to_another_message_is_not_taken() {
 }
 
 #[test]
-fn a_reply_for_another_session_or_device_counts_as_lost() {
+pub(crate) fn a_reply_for_another_session_or_device_counts_as_lost() {
     for (from, to) in [(">2F<", ">30<"), (DEVICE, "urn:uuid:other")] {
         let mut device = waiting();
         let reply = from_server(1, "", &format!("{HEADER}<Final/>"));
@@ -283,7 +283,7 @@ fn a_reply_for_another_session_or_device_counts_as_lost() {
 }
 
 #[test]
-fn a_reply_that_cannot_be_read_makes_the_client_ask_again_with_the_same_bytes() {
+pub(crate) fn a_reply_that_cannot_be_read_makes_the_client_ask_again_with_the_same_bytes() {
     let mut device = Device::trusting();
     let first = device.start();
     let whole = from_server(1, "", &format!("{HEADER}<Final/>"));
@@ -299,7 +299,7 @@ fn a_reply_that_cannot_be_read_makes_the_client_ask_again_with_the_same_bytes() 
 }
 
 #[test]
-fn a_lost_message_is_sent_again_after_16_32_and_64_seconds() {
+pub(crate) fn a_lost_message_is_sent_again_after_16_32_and_64_seconds() {
     let mut device = Device::trusting();
     let first = device.start();
     for wait_s in [16, 32, 64] {
@@ -318,7 +318,7 @@ fn a_lost_message_is_sent_again_after_16_32_and_64_seconds() {
 }
 
 #[test]
-fn silence_is_a_loss_and_ends_the_session_in_time() {
+pub(crate) fn silence_is_a_loss_and_ends_the_session_in_time() {
     let mut device = waiting();
     let mut woken = 0;
     while let Some(deadline) = device.session.deadline() {
@@ -331,7 +331,7 @@ fn silence_is_a_loss_and_ends_the_session_in_time() {
 }
 
 #[test]
-fn a_reply_that_comes_while_waiting_to_send_again_is_taken() {
+pub(crate) fn a_reply_that_comes_while_waiting_to_send_again_is_taken() {
     let mut device = waiting();
     device.take(Input::SendFailed(Failure::Temporary)).unwrap();
     device.take(Input::Received(from_server(1, "", &format!("{HEADER}<Final/>")))).unwrap();
@@ -339,14 +339,14 @@ fn a_reply_that_comes_while_waiting_to_send_again_is_taken() {
 }
 
 #[test]
-fn a_transport_that_cannot_deliver_ends_the_session() {
+pub(crate) fn a_transport_that_cannot_deliver_ends_the_session() {
     let mut device = waiting();
     device.take(Input::SendFailed(Failure::Permanent)).unwrap();
     assert_eq!(device.finished, Some(Outcome::Unreachable));
 }
 
 #[test]
-fn misuse_is_named_and_changes_nothing() {
+pub(crate) fn misuse_is_named_and_changes_nothing() {
     let profile = Profile::new(DEVICE, SERVER, "srv");
     let mut session = Session::new(&profile);
     let check = |session: &mut Session, input: Input, misuse: Misuse| {
@@ -374,7 +374,7 @@ fn misuse_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn an_aborting_server_ends_our_clients_session_too() {
+pub(crate) fn an_aborting_server_ends_our_clients_session_too() {
     let mut device = Device::trusting();
     let mut server = Server::trusting(vec![vec![Order::new("get", Request::Get(vec!["./DevInfo/Man".into()]))]]);
     let reply = server.reply(device.start());
@@ -384,4 +384,38 @@ fn an_aborting_server_ends_our_clients_session_too() {
     assert_eq!(device.send(Input::Received(reply)), None);
     assert_eq!(device.finished, Some(Outcome::PeerAborted));
     assert_eq!(server.finished, Some(Outcome::Aborted(Reason::ShuttingDown)));
+}
+
+#[test]
+pub(crate) fn a_client_that_signs_signs_its_abort_too() {
+    let mut device = Device::new(Device::usual());
+    device.start();
+    let abort = device.send(Input::Abort(Reason::ShuttingDown)).unwrap();
+    assert!(message(&abort).header.cred.is_some());
+    assert_eq!(device.finished, Some(Outcome::Aborted(Reason::ShuttingDown)));
+}
+
+#[test]
+pub(crate) fn a_signing_server_may_leave_its_package_open() {
+    let alert = "<Alert><CmdID>2</CmdID><Data>1100</Data></Alert>";
+    for (code, signed) in [("212", false), ("200", true)] {
+        let mut device = Device::new(Device::usual());
+        device.start();
+        let body = format!("{}{alert}", HEADER.replace("212", code));
+        let reply = device.send(Input::Received(from_server(1, &cred(&device.server, None), &body))).unwrap();
+        assert_eq!(
+            lines(&reply),
+            "Status 212 SyncHdr + next nonce syncml:auth-md5; Status 406 Alert; Alert 1222 (Next message)"
+        );
+        assert_eq!(message(&reply).header.cred.is_some(), signed, "{code}");
+    }
+}
+
+#[test]
+pub(crate) fn a_server_that_takes_no_answer_at_all_is_given_up() {
+    let mut device = waiting();
+    let small = "<Meta><MaxMsgSize xmlns='syncml:metinf'>100</MaxMsgSize></Meta>";
+    let get = format!("{HEADER}<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./DevInfo/Man"));
+    assert_eq!(device.send(Input::Received(from_server(1, small, &get))), None);
+    assert_eq!(device.finished, Some(Outcome::Failed(PeerFault::PeerTooSmall)));
 }

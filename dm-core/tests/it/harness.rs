@@ -1,15 +1,17 @@
 //! A device and a server to talk to in tests, and the messages of both in a few lines.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use core_kit::{Durable, Env, Tick, UnixMillis};
 use dm_core::{
     Packet,
-    auth::{Account, Scheme, Verdict},
+    auth::{Account, Scheme, Scope, Verdict},
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
     ids::ServerId,
     limits::WireLimits,
     server::{self, Order, Profile as ServerProfile},
-    session::{Misuse, Outcome},
+    session::{Misuse, Outcome, table::Row},
     tree::Memory,
     wire::{Encoding, Message, Values, decode, outline},
 };
@@ -71,18 +73,37 @@ pub(crate) trait Driven: Durable<Misuse = Misuse> + Clone
 where
     Self::Output: Clone,
 {
+    fn row(&self) -> Option<Row>;
+
     /// One step, after which the machine goes through its snapshot.
     fn step(&mut self, env: &Env, input: Self::Input, profile: &Self::Profile) -> Result<Vec<Self::Output>, Misuse> {
-        let mut out = Vec::new();
+        let (mut out, before) = (Vec::new(), self.revision());
         self.handle(env, input, &mut out)?;
+        if self.revision() != before {
+            WALKED.with_borrow_mut(|rows| rows.extend(self.row()));
+        }
         let restored = Self::restore(self.snapshot(), profile);
         *self = restored.unwrap_or_else(|_| panic!("a snapshot is taken back"));
         Ok(out)
     }
 }
 
-impl Driven for client::Session {}
-impl Driven for server::Session {}
+impl Driven for client::Session {
+    fn row(&self) -> Option<Row> {
+        self.walked()
+    }
+}
+
+impl Driven for server::Session {
+    fn row(&self) -> Option<Row> {
+        self.walked()
+    }
+}
+
+thread_local! {
+    /// The steps of the transition table that this thread's sessions have walked.
+    pub(crate) static WALKED: RefCell<BTreeSet<Row>> = const { RefCell::new(BTreeSet::new()) };
+}
 
 /// The server's side of a conversation.
 pub(crate) struct Server {
@@ -92,6 +113,8 @@ pub(crate) struct Server {
     pub(crate) device: Option<Account>,
     /// The server's own account with the device.
     pub(crate) own: Option<Account>,
+    /// For how long the device's credentials count.
+    pub(crate) scope: Scope,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
     pub(crate) reports: Vec<server::Report>,
@@ -106,6 +129,7 @@ impl Server {
             profile,
             device: Some(Account::new("device-001", "s3cr3t-pass", Scheme::Md5)),
             own: Some(Account::new("dm-server", "s3rv3r-pass", Scheme::Md5)),
+            scope: Scope::Session,
             orders: Vec::new(),
             reports: Vec::new(),
             finished: None,
@@ -148,8 +172,11 @@ impl Server {
     fn answer(&mut self, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(question) => {
-                let open = Verdict::Accepted(dm_core::auth::Scope::Transport);
-                let verdict = self.device.as_ref().map_or(open, |account| account.judge(&question.claim));
+                let verdict = match self.device.as_ref().map(|account| account.judge(&question.claim)) {
+                    None => Verdict::Accepted(Scope::Transport),
+                    Some(Verdict::Accepted(_)) => Verdict::Accepted(self.scope),
+                    Some(verdict) => verdict,
+                };
                 question.answer(verdict, self.own.as_ref().map(|own| own.scheme))
             }
             server::Question::Commands(question) => {

@@ -119,7 +119,8 @@ fn the_number_of_commands_is_bounded_nested_ones_included() {
 #[test]
 fn the_number_and_the_length_of_attributes_are_bounded() {
     let tag = |attributes: &str| with_body(&format!("<Final{attributes}/>"));
-    let numbered = |count: usize, name: &str| (0..count).map(|n| format!(" {name}{n}='u'")).collect::<Vec<_>>().concat();
+    let numbered =
+        |count: usize, name: &str| (0..count).map(|n| format!(" {name}{n}='u'")).collect::<Vec<_>>().concat();
     assert!(read(&tag(&numbered(8, "a"))).is_ok());
     assert_eq!(refused(&tag(&numbered(9, "a"))), Kind::TooManyAttributes);
     assert_eq!(refused(&tag(&numbered(9, "xmlns:a"))), Kind::TooManyAttributes);

@@ -17,5 +17,6 @@ mod pair;
 mod props;
 mod tree;
 mod server;
+mod table;
 mod xml;
 mod xml_written;

@@ -1,7 +1,7 @@
 //! Our client against our server, without a network in between. Both go through their snapshot after every step.
 
 use dm_core::{
-    auth::{Nonce, Scheme},
+    auth::{Nonce, Scheme, Scope},
     server::{Entry, Order, Profile, Request},
     session::Outcome,
 };
@@ -21,7 +21,7 @@ fn orders() -> Vec<Vec<Order>> {
 const OUTCOMES: [&str; 5] = ["read: 200 \"Acme\", 404", "add: 200", "set: 200", "run: 200", "read back: 200 \"bell\""];
 
 #[test]
-fn a_session_with_digests_both_ways_runs_to_its_end() {
+pub(crate) fn a_session_with_digests_both_ways_runs_to_its_end() {
     let mut device = Device::new(Device::usual());
     let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
     let said = converse(&mut device, &mut server);
@@ -50,7 +50,7 @@ fn a_session_with_digests_both_ways_runs_to_its_end() {
 }
 
 #[test]
-fn stale_nonces_on_both_sides_are_mended_within_the_session() {
+pub(crate) fn stale_nonces_on_both_sides_are_mended_within_the_session() {
     let mut device = Device::new(Device::usual());
     let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
     device.own.nonce = Nonce::new(b"what the server has forgotten");
@@ -78,7 +78,7 @@ fn stale_nonces_on_both_sides_are_mended_within_the_session() {
 }
 
 #[test]
-fn a_stale_server_nonce_alone_makes_the_commands_go_out_twice_and_run_once() {
+pub(crate) fn a_stale_server_nonce_alone_makes_the_commands_go_out_twice_and_run_once() {
     let mut device = Device::new(Device::usual());
     let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
     device.server.nonce = Nonce::new(b"what the server never got");
@@ -90,7 +90,7 @@ fn a_stale_server_nonce_alone_makes_the_commands_go_out_twice_and_run_once() {
 }
 
 #[test]
-fn a_client_without_credentials_is_challenged_and_goes_back_to_package_one() {
+pub(crate) fn a_client_without_credentials_is_challenged_and_goes_back_to_package_one() {
     let mut profile = Device::usual();
     profile.first = None;
     let mut device = Device::new(profile);
@@ -105,7 +105,7 @@ fn a_client_without_credentials_is_challenged_and_goes_back_to_package_one() {
 }
 
 #[test]
-fn basic_credentials_work_where_both_sides_want_them() {
+pub(crate) fn basic_credentials_work_where_both_sides_want_them() {
     let mut profile = Device::usual();
     (profile.first, profile.weakest, profile.server_scheme) = (Some(Scheme::Basic), Scheme::Basic, Some(Scheme::Basic));
     let mut device = Device::new(profile);
@@ -119,7 +119,7 @@ fn basic_credentials_work_where_both_sides_want_them() {
 }
 
 #[test]
-fn a_wrong_password_ends_the_session_on_both_sides() {
+pub(crate) fn a_wrong_password_ends_the_session_on_both_sides() {
     let mut device = Device::new(Device::usual());
     let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
     device.own.password = "wrong".into();
@@ -131,7 +131,7 @@ fn a_wrong_password_ends_the_session_on_both_sides() {
 }
 
 #[test]
-fn a_server_with_a_wrong_password_gets_nothing_done() {
+pub(crate) fn a_server_with_a_wrong_password_gets_nothing_done() {
     let mut device = Device::new(Device::usual());
     let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
     server.own.as_mut().unwrap().password = "wrong".into();
@@ -142,7 +142,7 @@ fn a_server_with_a_wrong_password_gets_nothing_done() {
 }
 
 #[test]
-fn a_server_without_work_ends_the_session_with_package_two() {
+pub(crate) fn a_server_without_work_ends_the_session_with_package_two() {
     let mut device = Device::new(Device::usual());
     let mut server = Server::new(Profile::new(SERVER));
     let said = converse(&mut device, &mut server);
@@ -151,7 +151,7 @@ fn a_server_without_work_ends_the_session_with_package_two() {
 }
 
 #[test]
-fn peers_whom_the_transport_has_proved_need_no_credentials() {
+pub(crate) fn peers_whom_the_transport_has_proved_need_no_credentials() {
     let mut device = Device::trusting();
     let mut server = Server::trusting(orders());
     let said = converse(&mut device, &mut server);
@@ -160,7 +160,7 @@ fn peers_whom_the_transport_has_proved_need_no_credentials() {
 }
 
 #[test]
-fn orders_that_do_not_fit_wait_for_the_next_package() {
+pub(crate) fn orders_that_do_not_fit_wait_for_the_next_package() {
     let mut device = Device::trusting();
     device.profile.max_msg_size = Some(1_400);
     device.session = dm_core::client::Session::new(&device.profile);
@@ -174,7 +174,7 @@ fn orders_that_do_not_fit_wait_for_the_next_package() {
 }
 
 #[test]
-fn an_order_that_never_fits_or_cannot_be_written_does_not_stop_the_others() {
+pub(crate) fn an_order_that_never_fits_or_cannot_be_written_does_not_stop_the_others() {
     let mut device = Device::trusting();
     device.profile.max_msg_size = Some(2_000);
     device.session = dm_core::client::Session::new(&device.profile);
@@ -203,7 +203,7 @@ fn an_order_that_never_fits_or_cannot_be_written_does_not_stop_the_others() {
 }
 
 #[test]
-fn results_larger_than_the_server_takes_become_413() {
+pub(crate) fn results_larger_than_the_server_takes_become_413() {
     let mut device = Device::trusting();
     device.tree.set_value("./Settings/Volume", "v".repeat(3_000)).unwrap();
     let mut profile = Profile::new(SERVER);
@@ -213,4 +213,15 @@ fn results_larger_than_the_server_takes_become_413() {
     let mut server = Server { device: None, own: None, orders, ..Server::new(profile) };
     converse(&mut device, &mut server);
     assert_eq!(server.outcomes(), ["./Settings/Volume: 413", "./DevInfo/Man: 200 \"Acme\""]);
+}
+
+#[test]
+pub(crate) fn credentials_that_count_for_one_message_are_shown_in_every_one() {
+    let mut device = Device::new(Device::usual());
+    let mut server = Server { orders: orders(), scope: Scope::Message, ..Server::new(Profile::new(SERVER)) };
+    let said = converse(&mut device, &mut server);
+    let next = |line: &&String| line.starts_with("S: Status 200 SyncHdr + next nonce syncml:auth-md5");
+    assert_eq!(said.iter().filter(next).count(), 3, "{said:#?}");
+    assert_eq!(server.outcomes(), OUTCOMES);
+    assert_eq!(device.own.nonce, server.device.unwrap().nonce);
 }

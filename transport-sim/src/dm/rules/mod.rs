@@ -126,11 +126,11 @@ impl Rules {
 
     fn sent(&mut self, sent: &Message, ledger: &mut Ledger) {
         let (device, side) = self.ends_of(sent);
-        self.repeats.sent(device, side, sent, ledger);
-        // An empty message is the transport's refusal.
+        // An empty message is the transport's refusal, and no reply.
         if sent.bytes.is_empty() {
             return;
         }
+        self.repeats.sent(device, side, sent, ledger);
         let first = !self.read.contains_key(&sent.bytes);
         if first {
             self.secrets.sent(&sent.bytes, ledger);

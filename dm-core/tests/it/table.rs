@@ -1,0 +1,60 @@
+//! The transition table against what sessions really do.
+
+use dm_core::session::table::{Diagram, Role, TABLE};
+
+use crate::harness::WALKED;
+
+/// Runs tests of the other modules by name.
+macro_rules! run {
+    ($($module:ident: $($test:ident)+;)+) => { $($(crate::$module::$test();)+)+ };
+}
+
+#[test]
+fn every_row_is_walked_and_no_other_step_is() {
+    run! {
+        pair:
+            a_session_with_digests_both_ways_runs_to_its_end
+            stale_nonces_on_both_sides_are_mended_within_the_session
+            a_stale_server_nonce_alone_makes_the_commands_go_out_twice_and_run_once
+            a_client_without_credentials_is_challenged_and_goes_back_to_package_one
+            a_wrong_password_ends_the_session_on_both_sides
+            a_server_with_a_wrong_password_gets_nothing_done
+            peers_whom_the_transport_has_proved_need_no_credentials
+            credentials_that_count_for_one_message_are_shown_in_every_one
+            a_server_without_work_ends_the_session_with_package_two
+            orders_that_do_not_fit_wait_for_the_next_package;
+        client:
+            each_item_gets_its_status_and_a_get_its_results_after_them
+            what_a_client_does_not_do_is_refused_command_by_command
+            nothing_is_done_for_a_server_that_is_not_believed
+            an_abort_is_sent_and_its_answer_is_not_waited_for
+            a_lost_message_is_sent_again_after_16_32_and_64_seconds
+            silence_is_a_loss_and_ends_the_session_in_time
+            a_client_that_signs_signs_its_abort_too
+            a_signing_server_may_leave_its_package_open
+            a_server_that_takes_no_answer_at_all_is_given_up
+            misuse_is_named_and_changes_nothing;
+        server:
+            a_session_opens_with_package_one_only
+            an_open_package_is_continued_and_an_endless_one_is_cut_off
+            a_device_that_is_not_served_is_told_why
+            an_open_first_package_is_continued_by_a_server_that_signs
+            silence_ends_a_session_when_its_time_has_come_and_not_before
+            misuse_is_named_and_changes_nothing;
+    }
+    let walked = WALKED.with_borrow(Clone::clone);
+    let missed: Vec<_> = TABLE.iter().filter(|row| !walked.contains(row)).collect();
+    assert!(missed.is_empty(), "no test walks {missed:#?}");
+    let beside: Vec<_> = walked.iter().filter(|row| !row.is_legal()).collect();
+    assert!(beside.is_empty(), "not in the table: {beside:#?}");
+}
+
+#[test]
+fn the_diagrams_in_the_architecture_are_those_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../ARCHITECTURE.md");
+    let text = std::fs::read_to_string(path).expect("ARCHITECTURE.md is there");
+    for role in [Role::Client, Role::Server] {
+        let diagram = Diagram(role).to_string();
+        assert!(text.contains(&diagram), "ARCHITECTURE.md does not have this diagram of the {role:?}:\n{diagram}");
+    }
+}
