@@ -17,6 +17,7 @@ mod pair;
 mod props;
 mod tree;
 mod server;
+mod session_props;
 mod table;
 mod xml;
 mod xml_written;

@@ -1,0 +1,259 @@
+//! What holds for any script of inputs, sensible or not.
+//!
+//! Two machines get the same script. One is never stored; the other goes through its snapshot, as JSON, after every
+//! step. Both must say the same, and what is refused must change nothing.
+
+use core_kit::{Durable, Machine};
+use dm_core::{
+    Packet,
+    auth::{Account, Nonce, Scheme, Scope, Signature, Verdict},
+    client::{self, Failure, Trigger},
+    codes::StatusCode,
+    ids::QuestionId,
+    server::{self, Entry, Order, Request},
+    session::{Misuse, Reason},
+    tree::OpResult,
+};
+use proptest::{prelude::*, sample::Index};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::harness::{DEVICE, Device, PACKAGE_ONE, SERVER, cred, env, from_device, from_server};
+
+/// Drives both machines through `script`; `input` makes an input of a step and of what the machine asks.
+fn run<M, A>(
+    fresh: impl Fn() -> M,
+    profile: &M::Profile,
+    script: &[A],
+    wake: &M::Input,
+    input: impl Fn(&M, &A) -> (u64, M::Input),
+)
+where
+    M: Durable<Misuse = Misuse>,
+    M::Input: Clone,
+    M::Output: PartialEq + std::fmt::Debug + Serialize + DeserializeOwned,
+    M::Snapshot: PartialEq + std::fmt::Debug + Serialize + DeserializeOwned,
+    M::RestoreError: std::fmt::Debug,
+{
+    let (mut kept, mut stored) = (fresh(), fresh());
+    let mut now = 0;
+    for act in script {
+        let (later, input) = input(&kept, act);
+        now += later;
+        let (mut out, mut out_of_stored) = (Vec::new(), Vec::new());
+        let before = kept.snapshot();
+        let revision = kept.revision();
+        let result = kept.handle(&env(now), input.clone(), &mut out);
+        assert_eq!(result, stored.handle(&env(now), input, &mut out_of_stored));
+        assert_eq!(out, out_of_stored);
+        if result.is_err() {
+            assert_eq!((kept.snapshot(), out.len()), (before, 0), "a refused input changes nothing");
+        } else if kept.revision() == revision {
+            assert_eq!(kept.snapshot(), before, "what changes the session has a revision of its own");
+        }
+        let json = serde_json::to_string(&stored.snapshot()).expect("a snapshot is JSON");
+        let snapshot = serde_json::from_str(&json).expect("JSON is a snapshot");
+        stored = M::restore(snapshot, profile).expect("a snapshot is taken back");
+        assert_eq!(stored.snapshot(), kept.snapshot());
+        // The outputs are what a journal holds.
+        let json = serde_json::to_string(&out).expect("outputs are JSON");
+        assert_eq!(serde_json::from_str::<Vec<M::Output>>(&json).expect("JSON is outputs"), out);
+    }
+    // Left alone, every session ends.
+    for _ in 0..64 {
+        let Some(deadline) = kept.deadline() else { break };
+        assert!(kept.handle(&env(deadline.at.0), wake.clone(), &mut Vec::new()).is_ok());
+        assert!(kept.deadline().is_none_or(|next| next.at > deadline.at), "a wake moves the deadline on");
+    }
+    assert!(kept.deadline().is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    /// A message out of the pool, with a number, perhaps damaged at one place.
+    Message { body: Index, msg_id: u32, signed: bool, damage: Option<(Index, u8)> },
+    /// An answer to the open question, of the right kind or not.
+    Answer { right: bool, choice: Index },
+    /// A timer.
+    Wake,
+    /// The embedder gives up.
+    Abort,
+    /// The message was lost, for a client.
+    Lost { permanent: bool },
+    /// Once more from the start, for a client.
+    Start,
+}
+
+fn act() -> impl Strategy<Value = (u64, Act)> {
+    let message = (any::<Index>(), 0..6u32, any::<bool>(), proptest::option::weighted(0.2, (any::<Index>(), any::<u8>())))
+        .prop_map(|(body, msg_id, signed, damage)| Act::Message { body, msg_id, signed, damage });
+    let answer = (proptest::bool::weighted(0.9), any::<Index>()).prop_map(|(right, choice)| Act::Answer { right, choice });
+    let act = prop_oneof![
+        8 => message,
+        8 => answer,
+        1 => Just(Act::Wake),
+        1 => Just(Act::Abort),
+        1 => any::<bool>().prop_map(|permanent| Act::Lost { permanent }),
+        1 => Just(Act::Start),
+    ];
+    let later = prop_oneof![8 => 1..100u64, 1 => 10_000..70_000u64, 1 => 290_000..310_000u64];
+    (later, act)
+}
+
+fn damaged(packet: &Packet, damage: Option<&(Index, u8)>) -> Packet {
+    let mut body = packet.body.to_vec();
+    if let Some((at, byte)) = damage {
+        let at = at.index(body.len());
+        body[at] = *byte;
+    }
+    Packet::xml(body)
+}
+
+const NONCE: &[u8] = b"0123456789abcdef";
+
+fn account() -> Account {
+    Account { nonce: Nonce::new(NONCE), ..Account::new("u", "p", Scheme::Md5) }
+}
+
+fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, server::Input) {
+    let status = |cmd: u32, code: u16| {
+        format!("<Status><CmdID>{cmd}</CmdID><MsgRef>1</MsgRef><CmdRef>{cmd}</CmdRef><Cmd>Get</Cmd><Data>{code}</Data></Status>")
+    };
+    let header = |code: &str| {
+        let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
+            <NextNonce xmlns='syncml:metinf'>Tm9uY2U=</NextNonce></Meta></Chal>";
+        format!("<Status><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>{chal}<Data>{code}</Data></Status>")
+    };
+    let bodies = [
+        PACKAGE_ONE.to_string(),
+        PACKAGE_ONE.replace("<Final/>", ""),
+        format!("{}{}{}<Final/>", header("212"), status(4, 200), status(5, 404)),
+        format!("{}{}<Final/>", header("401"), status(4, 401)),
+        format!("{}<Alert><CmdID>3</CmdID><Data>1222</Data></Alert>", header("200")),
+        "<Alert><CmdID>3</CmdID><Data>1223</Data></Alert><Final/>".to_string(),
+        "<Final/>".to_string(),
+    ];
+    let input = match act {
+        Act::Message { body, msg_id, signed, damage } => {
+            let cred = if *signed { cred(&account(), Some(NONCE)) } else { String::new() };
+            let packet = from_device(*msg_id, &cred, &bodies[body.index(bodies.len())]);
+            server::Input::Received(damaged(&packet, damage.as_ref()))
+        }
+        Act::Answer { right: true, choice } => match session.pending() {
+            Some(server::Question::Authenticate(question)) => {
+                let verdicts = [
+                    account().judge(&question.claim),
+                    Verdict::Accepted(Scope::Session),
+                    Verdict::Accepted(Scope::Message),
+                    Verdict::Accepted(Scope::Transport),
+                    Verdict::Challenge { scheme: Scheme::Basic, nonce: None },
+                    Verdict::Challenge { scheme: Scheme::Md5, nonce: Some(Nonce::new(NONCE)) },
+                    Verdict::Refused(StatusCode::BUSY),
+                ];
+                let prove = [None, Some(Scheme::Basic), Some(Scheme::Md5)];
+                question.answer(verdicts[choice.index(7)].clone(), prove[choice.index(3)])
+            }
+            Some(server::Question::Commands(question)) => {
+                let one = Order::new("get", Request::Get(vec!["./A".into(), "./B".into()]));
+                let batches = [
+                    vec![],
+                    vec![one.clone()],
+                    vec![one; 40],
+                    vec![Order::new("x", Request::Add(vec![Entry::text("./\u{2}", "x")])), Order::new("y", Request::Get(vec![]))],
+                ];
+                question.answer(batches[choice.index(4)].clone())
+            }
+            Some(server::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
+            Some(server::Question::Sign(question)) => question.answer(Signature { user: "s".into(), data: "eDp5".into() }),
+            None => server::Input::Wake,
+        },
+        Act::Answer { right: false, choice } => server::Input::Answered(server::Answer::Commands {
+            id: QuestionId(choice.index(6) as u64),
+            orders: Vec::new(),
+        }),
+        Act::Abort => server::Input::Abort(Reason::Requested),
+        Act::Wake | Act::Lost { .. } | Act::Start => server::Input::Wake,
+    };
+    (*later, input)
+}
+
+fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, client::Input) {
+    let reference = session.in_flight().map_or(1, |request| crate::harness::message(&request.packet).header.msg_id.0);
+    let header = |code: &str| {
+        let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
+            <NextNonce xmlns='syncml:metinf'>Tm9uY2U=</NextNonce></Meta></Chal>";
+        format!("<Status><MsgRef>{reference}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>{chal}<Data>{code}</Data></Status>")
+    };
+    let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./A</LocURI></Target></Item><Item/></Get>";
+    let alert = |code: u16| format!("<Alert><CmdID>3</CmdID><Data>{code}</Data></Alert>");
+    let bodies = [
+        format!("{}{get}<Final/>", header("212")),
+        format!("{}{get}<Final/>", header("200")),
+        format!("{}<Sequence><CmdID>1</CmdID>{get}{}</Sequence>", header("200"), alert(1101)),
+        format!("{}<Final/>", header("212")),
+        format!("{}<Final/>", header("401")),
+        format!("{}{get}<Final/>", header("407")),
+        format!("{}<Final/>", header("513")),
+        format!("{}{}<Final/>", header("200"), alert(1223)),
+        get.to_string(),
+    ];
+    let input = match act {
+        Act::Message { body, msg_id, signed, damage } => {
+            let cred = if *signed { cred(&account(), Some(NONCE)) } else { String::new() };
+            let packet = from_server(*msg_id, &cred, &bodies[body.index(bodies.len())]);
+            client::Input::Received(damaged(&packet, damage.as_ref()))
+        }
+        Act::Answer { right: true, choice } => match session.pending() {
+            Some(client::Question::Tree(ops)) => {
+                let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
+                let results = ops.ops.iter().enumerate().map(|(at, _)| OpResult::status(statuses[(at + choice.index(3)) % 3]));
+                let results = results.collect();
+                ops.answer(results)
+            }
+            Some(client::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
+            Some(client::Question::Sign(question)) => question.answer(Signature { user: "c".into(), data: "eDp5".into() }),
+            Some(client::Question::Authenticate(question)) => {
+                let verdicts = [
+                    account().judge(&question.claim),
+                    Verdict::Accepted(Scope::Session),
+                    Verdict::Accepted(Scope::Message),
+                    Verdict::Challenge { scheme: Scheme::Md5, nonce: None },
+                    Verdict::Refused(StatusCode::FORBIDDEN),
+                ];
+                question.answer(verdicts[choice.index(5)].clone())
+            }
+            None => client::Input::Wake,
+        },
+        Act::Answer { right: false, choice } => {
+            client::Input::Answered(client::Answer::Tree { id: QuestionId(choice.index(6) as u64), results: Vec::new() })
+        }
+        Act::Wake => client::Input::Wake,
+        Act::Abort => client::Input::Abort(Reason::Requested),
+        Act::Lost { permanent } => {
+            client::Input::SendFailed(if *permanent { Failure::Permanent } else { Failure::Temporary })
+        }
+        Act::Start => client::Input::Start(Trigger::Client("2F".into())),
+    };
+    (*later, input)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_server_session_survives_any_script_and_any_crash(script in proptest::collection::vec(act(), 1..24)) {
+        let profile = server::Profile::new(SERVER);
+        run(|| server::Session::new(&profile), &profile, &script, &server::Input::Wake, server_input);
+    }
+
+    #[test]
+    fn a_client_session_survives_any_script_and_any_crash(script in proptest::collection::vec(act(), 1..24)) {
+        let profile = client::Profile { first: None, ..Device::usual() };
+        prop_assert_eq!(profile.device.as_str(), DEVICE);
+        let started = || {
+            let mut session = client::Session::new(&profile);
+            session.handle(&env(0), client::Input::Start(Trigger::Client("2F".into())), &mut Vec::new()).expect("starts");
+            session
+        };
+        run(started, &profile, &script, &client::Input::Wake, client_input);
+    }
+}
