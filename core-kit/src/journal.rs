@@ -1,7 +1,7 @@
 //! What went through a machine, kept so that it can be done again.
 //!
-//! A [`Journal`] is a header (machine, crate version, profile, first snapshot) and one [`Record`] per step. [`step`]
-//! makes records, [`replay`] feeds them to a restored machine and names the first step that differs. With the `std`
+//! A [`Journal`] is a header (machine, crate version, profile, first snapshot) and one [`Record`] per step. [`begin`]
+//! makes the header and [`step`] the records; [`replay`] feeds them to a restored machine and names the first step that differs. With the `std`
 //! feature [`file`] reads and writes journals as JSON Lines.
 //!
 //! A journal holds payloads, device identifiers and whatever credentials the peer sent: treat it as personal data.
@@ -65,14 +65,17 @@ pub struct Journal<Profile, Snapshot, Input, Output> {
     pub records: Vec<Record<Input, Output>>,
 }
 
-impl<P, S, I, O> Journal<P, S, I, O> {
-    /// A journal without steps.
-    #[must_use]
-    pub fn new(machine: &str, crate_version: &str, profile: P, first: S) -> Self {
-        let header =
-            Header { journal: VERSION, machine: machine.into(), crate_version: crate_version.into(), profile, first };
-        Self { header, records: Vec::new() }
-    }
+/// A journal without steps, of a machine as it is now.
+#[must_use]
+pub fn begin<M: Durable>(machine: &M, profile: M::Profile) -> JournalOf<M> {
+    let header = Header {
+        journal: VERSION,
+        machine: M::NAME.into(),
+        crate_version: M::VERSION.into(),
+        profile,
+        first: machine.snapshot(),
+    };
+    Journal { header, records: Vec::new() }
 }
 
 /// Takes one step and gives its record; the outputs are in the record.

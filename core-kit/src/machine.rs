@@ -49,6 +49,11 @@ pub trait Durable: Machine + Sized {
     /// Why a stored form was not taken.
     type RestoreError;
 
+    /// Which machine this is, as `protocol.role`: what a journal is marked with.
+    const NAME: &'static str;
+    /// The version of the crate that the machine is of.
+    const VERSION: &'static str;
+
     /// The state, whole, in any phase, also while a question is open.
     fn snapshot(&self) -> Self::Snapshot;
 

@@ -156,8 +156,8 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Nothing if there is nothing to wait for.
-    async fn wait(&self, session: &Session, sending: &mut Option<Sending<'a>>) -> Option<Event> {
+    /// Nothing if there is nothing to wait for. It borrows `self` alone, or the future could not move between threads.
+    async fn wait(&mut self, session: &Session, sending: &mut Option<Sending<'a>>) -> Option<Event> {
         loop {
             let now = (self.env)().now;
             let deadline = session.deadline().map(|deadline| self.not_before.map_or(deadline.at, |t| deadline.at.max(t)));

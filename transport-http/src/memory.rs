@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use core_kit::{
-    Durable, Tick,
-    journal::{Journal, JournalOf},
+    Tick,
+    journal::{self, JournalOf},
 };
 use dm_core::{
     auth::{Account, Nonce, Scheme, Signature, Verdict},
@@ -202,10 +202,7 @@ impl State {
     }
 
     fn record(&mut self, key: &SessionKey, commit: &Commit, profile: &Profile) {
-        let fresh = || {
-            let first = Session::new(profile).snapshot();
-            Journal::new("dm.server", env!("CARGO_PKG_VERSION"), profile.clone(), first)
-        };
+        let fresh = || journal::begin(&Session::new(profile), profile.clone());
         let journal = self.journals.entry(key.clone()).or_insert_with(fresh);
         if !self.sessions.contains_key(key) {
             *journal = fresh();

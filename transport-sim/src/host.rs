@@ -2,7 +2,7 @@
 
 use core_kit::{
     Durable, Env,
-    journal::{self, Journal, JournalOf},
+    journal::{self, JournalOf},
 };
 
 /// A [`Durable`] machine whose snapshot is stored after every step, and its journal.
@@ -24,11 +24,11 @@ where
     M::Input: Clone,
     M::Output: Clone,
 {
-    /// A machine that has not taken a step yet. `name` and `version` go into the journal's header.
+    /// A machine that has not taken a step yet.
     #[must_use]
-    pub fn new(name: &str, version: &str, profile: M::Profile, machine: M) -> Self {
+    pub fn new(profile: M::Profile, machine: M) -> Self {
         let stored = machine.snapshot();
-        let journal = Journal::new(name, version, profile.clone(), stored.clone());
+        let journal = journal::begin(&machine, profile.clone());
         Self { profile, stored, live: Some(machine), journal }
     }
 

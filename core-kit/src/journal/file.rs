@@ -28,6 +28,14 @@ pub enum ReadError {
         /// Its version.
         found: u32,
     },
+    /// The journal is of another machine.
+    #[error("the journal is of {found}, not of {expected}")]
+    Machine {
+        /// The machine that was asked for.
+        expected: &'static str,
+        /// The journal's.
+        found: String,
+    },
     /// A line after the header is not a step.
     #[error("step {seq} (line {line}) cannot be read: {reason}")]
     Record {
@@ -110,6 +118,9 @@ impl<R: BufRead> Opened<R> {
         M::Input: Serialize + DeserializeOwned,
         M::Output: Serialize + DeserializeOwned,
     {
+        if self.machine != M::NAME {
+            return Err(ReadError::Machine { expected: M::NAME, found: self.machine });
+        }
         let header: Header<M::Profile, M::Snapshot> = serde_json::from_str(&self.header).map_err(ReadError::Header)?;
         let mut records = Vec::new();
         while let Some(text) = self.lines.next()? {

@@ -391,6 +391,9 @@ impl Durable for Session {
     type Profile = Profile;
     type RestoreError = RestoreError;
 
+    const NAME: &'static str = "dm.server";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
     fn snapshot(&self) -> Snapshot {
         self.to_snapshot()
     }

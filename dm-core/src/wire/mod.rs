@@ -171,6 +171,8 @@ pub enum EncodeError {
 
 /// Reads one message.
 ///
+/// Children may come in any order. What the model has no place for is passed over and counted as a deviation.
+///
 /// # Errors
 /// The bytes are not a message within `limits`.
 pub fn decode(encoding: Encoding, bytes: &[u8], limits: &WireLimits) -> Result<Decoded, DecodeError> {
@@ -204,6 +206,9 @@ pub fn decode_header(encoding: Encoding, bytes: &[u8], limits: &WireLimits) -> R
 }
 
 /// Writes one message, in the element order of the DTD: the same message gives the same bytes.
+///
+/// [`decode`] gives the same message back, apart from white space around names, addresses, references and types, which
+/// a reader takes for indentation.
 ///
 /// # Errors
 /// The encoding cannot carry what the message holds.

@@ -362,7 +362,7 @@ fn text_is_put_together_from_all_its_pieces() {
 #[test]
 fn names_lose_the_space_around_them_and_values_do_not() {
     let text = with_body(
-        "<Exec><CmdID>\n 1\t</CmdID><Correlator> c </Correlator><Item><Target><LocURI> ./a b </LocURI><LocName> n </LocName>\
+        "<Exec><CmdID>\n &#49;\t</CmdID><Correlator> c </Correlator><Item><Target><LocURI> ./a b </LocURI><LocName> n </LocName>\
          </Target><Data> d </Data></Item></Exec>",
     );
     let Command::Exec(exec) = accepted(&text).message.commands.remove(0) else { panic!("no Exec") };

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use core_kit::Millis;
 use dm_core::{
-    auth::{Account, Scheme},
+    auth::{Account, Nonce, Scheme},
     client, server,
     tree::{self, DevInfo},
 };
@@ -91,10 +91,12 @@ pub(crate) fn server_account() -> Account {
     Account::new("srv", SERVER_PASSWORD, Scheme::Md5)
 }
 
-/// A store that knows [`DEVICE`], and records.
+/// A store that knows [`DEVICE`], and records. What it has for a nonce is not what the device has: the first session of
+/// a test needs a challenge.
 pub(crate) fn memory() -> Arc<Memory> {
     let memory = Memory::recording(server_profile());
-    memory.enrol(DEVICE, device_account(), Some(server_account()));
+    let account = Account { nonce: Nonce::new(b"of a lost session"), ..device_account() };
+    memory.enrol(DEVICE, account, Some(server_account()));
     Arc::new(memory)
 }
 

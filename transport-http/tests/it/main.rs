@@ -1,4 +1,5 @@
 //! Real sockets, real HTTP: nothing of the network is a stand-in.
 
 mod kit;
+mod nodes;
 mod session;

@@ -2,7 +2,7 @@
 
 use core_kit::{
     Durable, Env, Tick,
-    journal::{Journal, JournalOf},
+    journal::{self, JournalOf},
 };
 use dm_core::{
     auth::{Scheme, Verdict},
@@ -82,8 +82,7 @@ impl Attempt {
 
     /// The journal that the steps of this attempt begin.
     pub(super) fn journal(&self, profile: &Profile) -> JournalOf<Session> {
-        let first = Session::new(profile).snapshot();
-        Journal::new("dm.server", env!("CARGO_PKG_VERSION"), profile.clone(), first)
+        journal::begin(&Session::new(profile), profile.clone())
     }
 }
 

@@ -110,7 +110,7 @@ impl Device {
         }
         let id = SessionId::from_number(number.saturating_add(1));
         let session = Session::new(&self.profile);
-        let host = Host::new("dm.client", env!("CARGO_PKG_VERSION"), self.profile.clone(), session);
+        let host = Host::new(self.profile.clone(), session);
         ctx.note(&Fact::Began(id.clone()));
         self.current = Some((id.clone(), host));
         self.answered = None;

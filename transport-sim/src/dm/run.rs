@@ -187,8 +187,11 @@ impl Run {
 impl Transfer {
     fn of(sent: Transmission) -> Self {
         let Transmission { sent_at: at, message, fate } = sent;
-        let (direction, server) =
-            if message.from == DEVICE { (Direction::ToServer, message.to) } else { (Direction::ToDevice, message.from) };
+        let (direction, server) = if message.from == DEVICE {
+            (Direction::ToServer, message.to)
+        } else {
+            (Direction::ToDevice, message.from)
+        };
         Self { at, direction, server, body: message.bytes, copy: message.copy, fate }
     }
 }

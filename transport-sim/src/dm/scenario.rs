@@ -167,21 +167,12 @@ impl Scenario {
         let crashes = CrashPlan::draw(&mut decider, first, server_crashes, SERVER_POINTS, down);
         let mut backend = Backend::new(self.server.clone(), crashes, self.faults.lost_races);
         let (client, server) = accounts();
-        let mut device = self.provision(client.clone(), server.clone());
-        if self.faults.stale_nonces {
-            device.own.nonce = Nonce::new(b"stale on device");
-            device.server.nonce = Nonce::new(b"stale, too");
-        }
-        let known = Watched {
-            client: client.clone(),
-            server: device.server.clone(),
-            orders: self.packages.iter().flatten().cloned().collect(),
-        };
-        device.crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, DEVICE_POINTS, down);
+        let crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, DEVICE_POINTS, down);
+        let device = self.provision(crashes);
         backend.enter(DeviceId::from(DEVICE_ID), DEVICE, client, server, &self.packages);
 
         let mut world = World::new(decider, self.faults.link, backend);
-        world.watch(Box::new(Rules::new(BTreeMap::from([(DEVICE, known)]))));
+        world.watch(Box::new(Rules::new(BTreeMap::from([(DEVICE, self.watched())]))));
         world.keep_traffic();
         world.add(DEVICE, "device", Party::Device(Box::new(Device::new(device))));
         for node in self.server_nodes() {
@@ -192,7 +183,24 @@ impl Scenario {
         Run::of(self.seed, world, halt)
     }
 
-    fn provision(&self, own: Account, server: Account) -> Provision {
+    /// What the rules know beforehand: each side's account as the other side has it.
+    pub(super) fn watched(&self) -> Watched {
+        let orders = self.packages.iter().flatten().cloned().collect();
+        Watched { client: accounts().0, server: self.on_device().1, orders }
+    }
+
+    /// The accounts as the device has them: its own, and the server's.
+    fn on_device(&self) -> (Account, Account) {
+        let (mut own, mut server) = accounts();
+        if self.faults.stale_nonces {
+            own.nonce = Nonce::new(b"of another time");
+            server.nonce = Nonce::new(b"of another time, too");
+        }
+        (own, server)
+    }
+
+    fn provision(&self, crashes: CrashPlan) -> Provision {
+        let (own, server) = self.on_device();
         Provision {
             profile: self.client.clone(),
             servers: self.server_nodes().collect(),
@@ -202,7 +210,7 @@ impl Scenario {
             tree: tree().unwrap_or_default(),
             sessions: self.sessions,
             pause: self.pause,
-            crashes: CrashPlan::NONE,
+            crashes,
         }
     }
 
@@ -211,7 +219,7 @@ impl Scenario {
     }
 }
 
-/// What the device and the server prove themselves with.
+/// What the device and the server prove themselves with, as the server has it.
 fn accounts() -> (Account, Account) {
     let mut client = Account::new("device", "wood-anemone-41", Scheme::Md5);
     let mut server = Account::new(SERVER_ID, "kingfisher-77", Scheme::Md5);

@@ -80,6 +80,9 @@ impl Durable for Collector {
     type Profile = ();
     type RestoreError = core::convert::Infallible;
 
+    const NAME: &'static str = "test.collector";
+    const VERSION: &'static str = "0";
+
     fn snapshot(&self) -> Self {
         self.clone()
     }
@@ -121,7 +124,7 @@ type Book = Store<NodeId, u64>;
 impl Party {
     fn collector(wanted: u64) -> Self {
         let machine = Collector { got: 0, wanted, ask_at: Tick(0), revision: 0 };
-        Self::Collector(Host::new("test.collector", "0", (), machine))
+        Self::Collector(Host::new((), machine))
     }
 
     fn drive(&mut self, ctx: &mut Context<'_, Self>, input: Input) {

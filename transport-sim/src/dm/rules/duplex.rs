@@ -48,6 +48,7 @@ impl Duplex {
 }
 
 fn gives_up(message: &Message) -> bool {
-    let abort = |command: &Command| matches!(command, Command::Alert(alert) if alert.code == Some(AlertCode::SESSION_ABORT));
+    let abort =
+        |command: &Command| matches!(command, Command::Alert(alert) if alert.code == Some(AlertCode::SESSION_ABORT));
     message.commands.iter().any(abort)
 }

@@ -25,6 +25,8 @@ mod once;
 mod proof;
 mod secrets;
 mod statuses;
+#[cfg(test)]
+mod tests;
 
 pub use duplex::HALF_DUPLEX;
 pub use ends::{ENDS, SETTLED, USED_WELL};
@@ -35,7 +37,8 @@ pub use secrets::SECRETS;
 pub use statuses::{ANSWERED, SENT};
 
 /// D12.
-pub const BYTES: Rule = Rule { id: RuleId("D12"), says: "what a party sends reads as a message, which has these bytes" };
+pub const BYTES: Rule =
+    Rule { id: RuleId("D12"), says: "what a party sends reads as a message, which has these bytes" };
 
 /// One session of one device.
 type Key = (NodeId, SessionId);
@@ -109,20 +112,8 @@ impl Rules {
     }
 
     /// All that are judged.
-    pub const ALL: [Rule; 12] = [
-        ANSWERED,
-        SENT,
-        NUMBERS,
-        HALF_DUPLEX,
-        ENDS,
-        BYTES,
-        AUTHENTICATED,
-        SECRETS,
-        ONCE,
-        REPEATS,
-        USED_WELL,
-        SETTLED,
-    ];
+    pub const ALL: [Rule; 12] =
+        [ANSWERED, SENT, NUMBERS, HALF_DUPLEX, ENDS, BYTES, AUTHENTICATED, SECRETS, ONCE, REPEATS, USED_WELL, SETTLED];
 
     fn sent(&mut self, sent: &Message, ledger: &mut Ledger) {
         let (device, side) = self.ends_of(sent);
@@ -158,11 +149,7 @@ impl Rules {
     }
 
     fn ends_of(&self, message: &Message) -> (NodeId, Side) {
-        if self.devices.contains_key(&message.from) {
-            (message.from, Side::Client)
-        } else {
-            (message.to, Side::Server)
-        }
+        if self.devices.contains_key(&message.from) { (message.from, Side::Client) } else { (message.to, Side::Server) }
     }
 }
 
@@ -180,11 +167,7 @@ impl Checker<Party> for Rules {
                 self.once.noted(*node, fact, ledger);
                 self.ends.noted(*node, fact, ledger);
             }
-            Event::Copied(_)
-            | Event::Lost(_)
-            | Event::Undeliverable(_)
-            | Event::Crashed(_)
-            | Event::Restarted(_) => {}
+            Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Crashed(_) | Event::Restarted(_) => {}
         }
     }
 
