@@ -1,5 +1,7 @@
 //! Real sockets, real HTTP: nothing of the network is a stand-in.
 
 mod kit;
+mod limits;
+mod media;
 mod nodes;
 mod session;

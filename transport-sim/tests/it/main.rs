@@ -1,3 +1,7 @@
 //! The simulator as others use it.
 
+// A test may stop where it stands, also in a function beside it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod dm;
 mod world;
