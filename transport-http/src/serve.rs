@@ -21,7 +21,7 @@ use crate::{
     store::{Backend, Store},
 };
 
-/// The node, for [`Router::nest`] at the path where devices shall find it, or by itself at every path.
+/// The node, for [`Router::nest_service`] at the path where devices shall find it, or by itself at every path.
 ///
 /// Below its path it takes every address and any query: a `RespURI` may carry a token. Run it with
 /// [`serve`](crate::listen::serve), which arms the limits that a router cannot see to; it reads and bounds bodies itself.

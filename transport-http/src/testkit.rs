@@ -132,7 +132,7 @@ async fn a_lost_commit_changes_nothing(store: &impl Store) -> Result<(), Broken>
     }
     rule(holds(store, &there, &kept.snapshot).await?, "a lost commit changes no session")?;
     rule(store.due(Tick(u64::MAX), 9).await?.is_empty(), "a lost commit sets no deadline")?;
-    rule(store.purge(Tick(u64::MAX)).await? == 0, "a lost commit ends no session")?;
+    rule(store.purge(Tick(u64::MAX)).await? == 0, "a lost commit ends no session, and a live one is not purged")?;
     let lost = store.commit(&absent, 5, commit(2, 6)).await? == Committed::Lost;
     rule(lost && store.load(&absent).await?.is_none(), "a commit on a session that is gone is lost")
 }

@@ -1,1 +1,56 @@
-fn main() {}
+//! The repository's own commands. `cargo xtask --help` lists them.
+
+use std::{env, process::ExitCode};
+
+mod ci;
+mod demo;
+mod replay;
+mod sim;
+mod tidy;
+
+const HELP: &str = "\
+The repository's own commands.
+
+usage: cargo xtask COMMAND [ARGUMENTS]
+
+  demo            the main job: a captured client, a simulated and a real network, journals replayed
+  replay FILE     replay a journal and compare every output with what was recorded
+  sim             run seeds of the simulated session; `sim --help` tells the options
+  test            all tests of the workspace
+  ci              all of CI: format, lints, docs, tests, no_std, tidy, simulation, demo; `ci --help` lists the steps
+  tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
+
+Every command ends with exit code 0 if all is well and with 1 if not.
+";
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let done = match command.as_str() {
+        "demo" => demo::run(args),
+        "replay" => replay::run(args),
+        "sim" => return sim::run(args),
+        "test" => ci::test(),
+        "ci" => ci::run(args),
+        "tidy" => tidy::run(),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        "" => {
+            eprint!("{HELP}");
+            return ExitCode::FAILURE;
+        }
+        other => {
+            eprintln!("error: there is no command {other:?}\n\n{HELP}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

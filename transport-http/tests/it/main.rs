@@ -4,4 +4,7 @@ mod kit;
 mod limits;
 mod media;
 mod nodes;
+mod posting;
 mod session;
+mod stores;
+mod tls;

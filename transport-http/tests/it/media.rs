@@ -44,7 +44,7 @@ async fn a_reply_names_itself_as_the_request_did_and_is_not_to_be_cached() {
 #[tokio::test]
 async fn any_path_and_any_query_below_the_mounting_point_is_served() {
     let app = kit::app(&kit::memory(), Limits::DEFAULT);
-    let nested = Router::new().nest("/mdm", router(app)).route("/health", axum::routing::get(async || "well"));
+    let nested = Router::new().nest_service("/mdm", router(app)).route("/health", axum::routing::get(async || "well"));
     let node = Node::start(nested, Limits::DEFAULT).await;
     for (n, path) in ["/mdm", "/mdm/", "/mdm/a/b", "/mdm?mode=Maintenance&Platform=x", "/mdm/a?token=%00"].iter().enumerate() {
         assert_eq!(posted(&node, path, DM_XML, &package_1(&n.to_string())).await.status, 200, "{path}");

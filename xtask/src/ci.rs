@@ -1,0 +1,126 @@
+//! `cargo xtask ci`: all of CI, on any machine.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A step: its name, what it is for, and how it is done.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", what: "the source is formatted", run: || cargo(&["fmt", "--all", "--check"]) },
+    Step { name: "tidy", what: "file sizes, dependencies of the cores, leftovers", run: crate::tidy::run },
+    Step { name: "clippy", what: "no lint in any target with any feature", run: clippy },
+    Step { name: "doc", what: "the documentation builds without a warning", run: doc },
+    Step { name: "no-std", what: "the cores need no std", run: no_std },
+    Step { name: "test", what: "all tests", run: test },
+    Step { name: "sim", what: "300 seeds of the simulated session, each twice", run: sim },
+    Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
+];
+
+pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
+    let mut skipped = Vec::new();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--skip" => skipped.push(args.next().context("--skip takes the name of a step")?),
+            "--help" | "-h" => {
+                help();
+                return Ok(());
+            }
+            other => bail!("ci takes no {other:?}; see `cargo xtask ci --help`"),
+        }
+    }
+    let unknown = skipped.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str()));
+    ensure!(unknown.is_none(), "there is no step {:?}; see `cargo xtask ci --help`", unknown.cloned().unwrap_or_default());
+    let mut times = Vec::new();
+    for step in STEPS.iter().filter(|step| skipped.iter().all(|name| name != step.name)) {
+        println!("== {}: {}", step.name, step.what);
+        let began = Instant::now();
+        (step.run)().with_context(|| format!("step {}", step.name))?;
+        times.push(format!("{} {:.0} s", step.name, began.elapsed().as_secs_f32()));
+    }
+    println!("ci: ok ({})", times.join(", "));
+    Ok(())
+}
+
+fn help() {
+    println!("Runs all of CI, step by step, and stops at the first that fails.\n");
+    println!("usage: cargo xtask ci [--skip STEP]..\n");
+    STEPS.iter().for_each(|step| println!("  {:<8}{}", step.name, step.what));
+}
+
+/// `cargo xtask test`: every test of the workspace, doctests included.
+pub(crate) fn test() -> Result<()> {
+    cargo(&["test", "--workspace", "--all-features"])
+}
+
+fn clippy() -> Result<()> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+}
+
+fn doc() -> Result<()> {
+    let mut command = command(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    finish(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn sim() -> Result<()> {
+    cargo(&["xtask", "sim", "--seeds", "300"])
+}
+
+/// Builds the cores without std, and links them with a crate that would clash with std if anything brought it in. Where
+/// the library of a bare-metal target is installed, builds them for it too.
+fn no_std() -> Result<()> {
+    let cores = ["build", "-p", "core-kit", "-p", "dm-core", "--no-default-features"];
+    cargo(&cores)?;
+    let manifest = root().join("xtask/no-std-check/Cargo.toml");
+    let target = root().join("target/no-std-check");
+    let manifest = manifest.to_string_lossy();
+    let mut check = command(&["check", "--locked", "--manifest-path", &manifest, "--target-dir"]);
+    finish(check.arg(target))?;
+    let bare = "thumbv7em-none-eabi";
+    if is_installed(bare)? {
+        cargo(&[&cores[..], &["--target", bare]].concat())
+    } else {
+        println!("{bare} is not installed: checked on the host only");
+        Ok(())
+    }
+}
+
+/// Whether the toolchain has the libraries of a target.
+fn is_installed(target: &str) -> Result<bool> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "target-libdir", "--target", target])
+        .output()?;
+    Ok(output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    finish(&mut command(args))
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(args);
+    command
+}
+
+fn finish(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    here.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

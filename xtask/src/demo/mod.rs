@@ -1,0 +1,93 @@
+//! `cargo xtask demo`: the main job on real input, from a captured client's bytes to journals replayed.
+
+use std::{
+    fs::{self, File},
+    io::BufWriter,
+    path::PathBuf,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use core_kit::{
+    Durable,
+    journal::{JournalOf, file},
+};
+use dm_core::session::Outcome;
+use serde::Serialize;
+
+mod captured;
+mod chart;
+mod over_http;
+mod simulated;
+
+const HELP: &str = "\
+The main job, in one run and without arguments:
+
+  1. feeds the bytes of recorded libdmclient sessions to our server
+  2. runs our client against our server over a simulated network that loses and doubles messages
+  3. runs the same over real HTTP on loopback
+  4. writes a journal of each session to target/demo/, replays them all, and compares
+
+usage: cargo xtask demo
+";
+
+/// What the parts leave behind.
+#[derive(Default)]
+struct Demo {
+    folder: PathBuf,
+    sessions: usize,
+    messages: usize,
+    journals: Vec<PathBuf>,
+}
+
+pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
+    if let Some(arg) = args.next() {
+        ensure!(arg == "--help" || arg == "-h", "demo takes no {arg:?}\n\n{HELP}");
+        print!("{HELP}");
+        return Ok(());
+    }
+    let began = Instant::now();
+    let mut demo = Demo { folder: crate::ci::root().join("target/demo"), ..Demo::default() };
+    fs::create_dir_all(&demo.folder)?;
+    captured::run(&mut demo).context("captured sessions")?;
+    simulated::run(&mut demo).context("simulated network")?;
+    over_http::run(&mut demo).context("HTTP")?;
+    demo.replay().context("replay")?;
+    let Demo { sessions, messages, journals, .. } = demo;
+    let (journals, seconds) = (journals.len(), began.elapsed().as_secs_f32());
+    println!("demo: ok sessions={sessions} messages={messages} journals-replayed={journals} seconds={seconds:.1}");
+    Ok(())
+}
+
+impl Demo {
+    /// Writes a journal, and remembers it for the last part.
+    fn keep<M>(&mut self, name: &str, journal: &JournalOf<M>) -> Result<()>
+    where
+        M: Durable<Profile: Serialize, Snapshot: Serialize, Input: Serialize, Output: Serialize>,
+    {
+        let path = self.folder.join(format!("{name}.jsonl"));
+        file::write(journal, &mut BufWriter::new(File::create(&path)?))?;
+        self.journals.push(path);
+        Ok(())
+    }
+
+    fn replay(&self) -> Result<()> {
+        chart::title("4. Journals, written, read and done again");
+        for path in &self.journals {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let (machine, steps) = crate::replay::replay(path).with_context(|| format!("target/demo/{name}"))?;
+            println!("  target/demo/{name:<28} {machine:<10} {steps:>3} steps  identical");
+        }
+        println!();
+        Ok(())
+    }
+}
+
+/// Both ends must have come to the end.
+fn completed(end: &str, outcome: Option<&Outcome>) -> Result<()> {
+    match outcome {
+        Some(Outcome::Completed) => Ok(()),
+        Some(other) => bail!("the session ended at the {end} as {}", other.name()),
+        None => bail!("the session did not end at the {end}"),
+    }
+}
