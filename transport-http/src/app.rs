@@ -107,8 +107,14 @@ impl<S: Store, B: Backend> App<S, B> {
         let now = (self.env)().now;
         let mut swept = Swept::default();
         for key in self.store.due(now, self.limits.sweep_max).await? {
-            let span = info_span!("wake", device = field::Empty, session = field::Empty, attempts = field::Empty,
-                revision = field::Empty, outcome = field::Empty);
+            let span = info_span!(
+                "wake",
+                device = field::Empty,
+                session = field::Empty,
+                attempts = field::Empty,
+                revision = field::Empty,
+                outcome = field::Empty
+            );
             self.name(&span, &key);
             match self.turn(&key, &Input::Wake).instrument(span.clone()).await {
                 Ok(_) => swept.woken += 1,

@@ -35,7 +35,8 @@ where
 
 /// How long a body may take of which so much has come.
 fn allowance(received: usize, limits: &Limits) -> Duration {
-    let earned = u64::try_from(received).unwrap_or(u64::MAX).saturating_mul(1000) / u64::from(limits.body_rate_min.max(1));
+    let earned =
+        u64::try_from(received).unwrap_or(u64::MAX).saturating_mul(1000) / u64::from(limits.body_rate_min.max(1));
     duration(limits.body_ms).max(Duration::from_millis(earned))
 }
 

@@ -160,7 +160,8 @@ impl<'a> Drive<'a> {
     async fn wait(&mut self, session: &Session, sending: &mut Option<Sending<'a>>) -> Option<Event> {
         loop {
             let now = (self.env)().now;
-            let deadline = session.deadline().map(|deadline| self.not_before.map_or(deadline.at, |t| deadline.at.max(t)));
+            let deadline =
+                session.deadline().map(|deadline| self.not_before.map_or(deadline.at, |t| deadline.at.max(t)));
             let left = deadline.map(|deadline| Duration::from_millis(deadline.0.saturating_sub(now.0)));
             match (sending.as_mut(), left) {
                 (_, Some(Duration::ZERO)) => return Some(Event::Due),

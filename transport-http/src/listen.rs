@@ -59,7 +59,7 @@ impl Handshake for Plain {
 /// Serves `router` on `listener` until `shutdown` comes, then lets exchanges end that have begun.
 ///
 /// Unlike [`axum::serve`] it arms a time limit for request heads and for peers that do not read, and bounds the number
-/// of connections; bodies are bounded by [`router`](crate::serve::router). Returns when all connections are closed, at
+/// of connections; bodies are bounded by [`router`](crate::router()). Returns when all connections are closed, at
 /// the latest [`Limits::shutdown_ms`] after `shutdown`.
 pub async fn serve<H: Handshake>(
     listener: TcpListener,
@@ -76,16 +76,17 @@ pub async fn serve<H: Handshake>(
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (tcp, peer) = accept(&listener) => match crowd.admit(peer.ip(), &limits) {
-                Some(place) => {
-                    let served = connection(tcp, handshake.clone(), router.clone(), limits, stopping.clone());
-                    connections.spawn(async move {
-                        served.await;
-                        drop(place);
-                    });
-                }
-                None => debug!("too many connections"),
-            },
+            (tcp, peer) = accept(&listener) => {
+                let Some(place) = crowd.admit(peer.ip(), &limits) else {
+                    debug!("too many connections");
+                    continue;
+                };
+                let served = connection(tcp, handshake.clone(), router.clone(), limits, stopping.clone());
+                connections.spawn(async move {
+                    served.await;
+                    drop(place);
+                });
+            }
         }
     }
     drop(listener);
@@ -212,7 +213,7 @@ fn source(peer: IpAddr) -> IpAddr {
             let network = u128::from(address) >> 64 << 64;
             IpAddr::V6(Ipv6Addr::from(network))
         }
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

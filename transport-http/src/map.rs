@@ -213,7 +213,8 @@ impl Rejection {
 }
 
 const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, private");
-const ACCEPTED: HeaderValue = HeaderValue::from_static("application/vnd.syncml.dm+xml, application/vnd.syncml.dm+wbxml");
+const ACCEPTED: HeaderValue =
+    HeaderValue::from_static("application/vnd.syncml.dm+xml, application/vnd.syncml.dm+wbxml");
 
 /// What a request's head says of its body, before the body is read.
 ///
@@ -325,9 +326,9 @@ mod tests {
     }
 
     fn head(method: &str, headers: &[(&str, &str)]) -> Parts {
-        let request = headers.iter().fold(Request::builder().method(method), |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method), |request, (name, value)| request.header(*name, *value));
         request.body(()).unwrap().into_parts().0
     }
 

@@ -58,8 +58,10 @@ impl HttpTransport {
     /// The cryptography at hand has none of the protocol versions, which does not happen with the default features.
     pub fn new(profile: &Profile) -> Result<Self, rustls::Error> {
         let ring = rustls::crypto::ring::default_provider();
-        Ok(Self::over(profile, HttpsConnectorBuilder::new().with_provider_and_webpki_roots(ring)?.https_or_http()
-            .enable_http1().build()))
+        Ok(Self::over(
+            profile,
+            HttpsConnectorBuilder::new().with_provider_and_webpki_roots(ring)?.https_or_http().enable_http1().build(),
+        ))
     }
 
     /// A transport that believes whom `tls` believes, and shows the certificate that `tls` has for the client.

@@ -24,7 +24,7 @@ use crate::{
 /// The node, for [`Router::nest_service`] at the path where devices shall find it, or by itself at every path.
 ///
 /// Below its path it takes every address and any query: a `RespURI` may carry a token. Run it with
-/// [`serve`](crate::listen::serve), which arms the limits that a router cannot see to; it reads and bounds bodies itself.
+/// [`serve`](crate::serve()), which arms the limits that a router cannot see to; it reads and bounds bodies itself.
 pub fn router<S: Store + 'static, B: Backend + 'static>(app: Arc<App<S, B>>) -> Router {
     Router::new().fallback(exchange::<S, B>).with_state(app)
 }

@@ -164,7 +164,10 @@ async fn sessions_are_due_in_order(store: &impl Store) -> Result<(), Broken> {
     keep(store, &named(0), 0, at(None)).await?;
     rule(store.due(Tick(9), 9).await?.is_empty(), "nothing is due before its deadline")?;
     let due = store.due(Tick(30), 9).await?;
-    rule(due == [named(10), named(20), named(30)], "what is due comes in the order of deadlines, the last one included")?;
+    rule(
+        due == [named(10), named(20), named(30)],
+        "what is due comes in the order of deadlines, the last one included",
+    )?;
     rule(store.due(Tick(30), 2).await? == [named(10), named(20)], "no more is due than was asked for")?;
     let moved = Commit { deadline: Some(Tick(99)), ..commit(2, 2) };
     keep(store, &named(10), 1, moved).await?;

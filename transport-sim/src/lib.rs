@@ -2,7 +2,7 @@
 //!
 //! No socket, no thread, no clock: a [`World`] is an event heap over nodes, in virtual milliseconds. Its network loses,
 //! delays, doubles and reorders messages, its nodes crash and come back, its stores lose races, and all of that follows
-//! from one seed. The same seed gives the same [trace](trace), byte for byte, on every machine and in every build.
+//! from one seed. The same seed gives the same [trace], byte for byte, on every machine and in every build.
 //!
 //! # The generic part
 //!

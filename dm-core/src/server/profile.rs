@@ -23,7 +23,8 @@ pub struct Profile {
     pub session: SessionLimits,
     /// Silence after which a session ends.
     pub idle_ms: Millis,
-    /// Silence after which a session ends whose client has not proved itself.
+    /// Silence after which a session ends whose client has not proved itself. Shorter than two tries of an honest client
+    /// take, and a reply lost during the challenge would cost it the session.
     pub unauthenticated_ms: Millis,
 }
 
@@ -38,7 +39,8 @@ impl Profile {
             wire: WireLimits::SERVER,
             session: SessionLimits::DEFAULT,
             idle_ms: Millis::from_secs(300),
-            unauthenticated_ms: Millis::from_secs(30),
+            // A client that waits 60 s for a reply and 16 s, then 32 s to send again has tried twice by then.
+            unauthenticated_ms: Millis::from_secs(180),
         }
     }
 }

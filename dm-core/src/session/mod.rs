@@ -36,7 +36,7 @@ pub enum Outcome {
     Aborted(Reason),
     /// The peer was silent for too long.
     TimedOut,
-    /// The transport cannot reach the peer.
+    /// The transport cannot reach the peer, or the peer's transport refuses the message as such.
     Unreachable,
     /// The peer broke the protocol beyond repair.
     Failed(PeerFault),

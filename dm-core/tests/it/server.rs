@@ -363,7 +363,7 @@ pub(crate) fn a_stranger_is_waited_for_less_long() {
     let mut server = Server::new(Profile::new(SERVER));
     server.reply(from_device(1, "", PACKAGE_ONE));
     let deadline = server.session.deadline().unwrap();
-    assert_eq!((deadline.why, deadline.at), (Why::Unauthenticated, Tick(server.now) + Millis::from_secs(30)));
+    assert_eq!((deadline.why, deadline.at), (Why::Unauthenticated, Tick(server.now) + Millis::from_secs(180)));
 }
 
 #[test]

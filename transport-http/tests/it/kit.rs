@@ -16,13 +16,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use transport_http::{
-    App, HttpTransport, Limits,
-    agent::MemoryAgent,
-    listen::{self, Handshake, Plain},
-    memory::Memory,
-    serve::router,
-};
+use transport_http::{App, Handshake, HttpTransport, Limits, Plain, agent::MemoryAgent, memory::Memory, router};
 
 pub(crate) const DEVICE: &str = "IMEI:490154203237518";
 pub(crate) const PASSWORD: &str = "OhBehave-canary";
@@ -47,7 +41,7 @@ impl Node {
         let shutdown = async {
             stopped.await.unwrap_or_default();
         };
-        let task = tokio::spawn(listen::serve(listener, handshake, router, limits, shutdown));
+        let task = tokio::spawn(transport_http::serve(listener, handshake, router, limits, shutdown));
         Self { address, stop: Some(stop), task }
     }
 

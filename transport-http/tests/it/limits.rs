@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use transport_http::{App, Limits, serve::router};
+use transport_http::{App, Limits, router};
 
 use crate::kit::{self, Node};
 

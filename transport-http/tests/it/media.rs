@@ -2,7 +2,7 @@
 
 use axum::Router;
 use dm_core::{ids::SessionId, server::SessionKey};
-use transport_http::{Limits, serve::router};
+use transport_http::{Limits, router};
 
 use crate::kit::{self, Answer, DEVICE, Node};
 
@@ -46,7 +46,9 @@ async fn any_path_and_any_query_below_the_mounting_point_is_served() {
     let app = kit::app(&kit::memory(), Limits::DEFAULT);
     let nested = Router::new().nest_service("/mdm", router(app)).route("/health", axum::routing::get(async || "well"));
     let node = Node::start(nested, Limits::DEFAULT).await;
-    for (n, path) in ["/mdm", "/mdm/", "/mdm/a/b", "/mdm?mode=Maintenance&Platform=x", "/mdm/a?token=%00"].iter().enumerate() {
+    for (n, path) in
+        ["/mdm", "/mdm/", "/mdm/a/b", "/mdm?mode=Maintenance&Platform=x", "/mdm/a?token=%00"].iter().enumerate()
+    {
         assert_eq!(posted(&node, path, DM_XML, &package_1(&n.to_string())).await.status, 200, "{path}");
     }
     assert_eq!(posted(&node, "/", DM_XML, &package_1("9")).await.status, 404);
@@ -57,7 +59,8 @@ async fn any_path_and_any_query_below_the_mounting_point_is_served() {
 async fn everything_but_post_is_refused() {
     let node = node().await;
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
-        let request = format!("{method} /dm HTTP/1.1\r\nHost: h\r\nContent-Type: {DM_XML}\r\nContent-Length: 1\r\n\r\nx");
+        let request =
+            format!("{method} /dm HTTP/1.1\r\nHost: h\r\nContent-Type: {DM_XML}\r\nContent-Length: 1\r\n\r\nx");
         let answer = kit::talk(node.address, request.as_bytes()).await.unwrap();
         assert_eq!((answer.status, answer.field("allow")), (405, Some("POST")), "{method}");
     }

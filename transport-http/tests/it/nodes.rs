@@ -24,7 +24,7 @@ use transport_http::{
     env,
     map::Rejection,
     memory::{Memory, Progress},
-    serve::router,
+    router,
     store::{Commit, Committed, Store, Taken, Unavailable},
     transport::{Transport, Undelivered},
 };
@@ -122,7 +122,7 @@ async fn run(number: u16, over: &dyn Transport) -> Outcome {
 }
 
 /// The first message of a session, for which nothing has to be known.
-async fn first_message() -> Packet {
+pub(crate) async fn first_message() -> Packet {
     let tap = Tap::new(Direct(kit::app(&kit::memory(), Limits::DEFAULT)));
     run(1, &tap).await;
     tap.seen().remove(0).0.packet

@@ -21,7 +21,7 @@ use transport_http::{
     device::{Drive, run_session},
     env,
     memory::{Memory, Progress},
-    serve::router,
+    router,
     transport::{Transport, Undelivered},
 };
 

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use axum::http::StatusCode;
 use dm_core::{
     client::{self, Failure},
     session::Outcome,
@@ -15,12 +16,11 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use transport_http::{
-    HttpTransport, Limits,
+    Handshake, HttpTransport, Limits,
     device::run_session,
     env,
-    listen::Handshake,
     map::Identity,
-    serve::router,
+    router,
     transport::{Transport, Undelivered},
 };
 
@@ -142,7 +142,8 @@ async fn a_server_with_a_certificate_for_another_name_is_refused() {
 async fn a_server_that_certified_itself_is_refused() {
     let authority = Authority::new();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
+    let certificate =
+        CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
     let shown = Shown { certificate, key: PrivateKeyDer::try_from(key.serialize_der()).unwrap() };
     refused(shown, |profile| HttpTransport::with_tls(profile, authority.believer())).await;
 }
@@ -171,10 +172,9 @@ async fn a_session_that_is_refused_a_certificate_ends_at_once() {
 #[tokio::test]
 async fn a_redirection_does_not_leave_tls() {
     let authority = Authority::new();
-    let (plain, _) = (Node::over(&kit::memory()).await, ());
-    let location = plain.url();
-    let away = axum::Router::new().fallback(async move || ([("location", location)], http::StatusCode::TEMPORARY_REDIRECT));
-    let away = axum::Router::new().fallback_service(away);
+    let plain = Node::over(&kit::memory()).await;
+    let location = [("location", plain.url())];
+    let away = axum::Router::new().fallback(async || (StatusCode::TEMPORARY_REDIRECT, location));
     let node = Node::start_with(Tls::showing(authority.certify("localhost", |_| {})), away, Limits::DEFAULT).await;
     let profile = profile(&node, "localhost");
     let transport = HttpTransport::with_tls(&profile, authority.believer());

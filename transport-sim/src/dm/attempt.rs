@@ -79,11 +79,11 @@ impl Attempt {
         let (snapshot, facts) = turn.finish();
         Ok(Self { key, loaded, session: After { snapshot, revision, deadline, outcome }, device: read, facts, counts })
     }
+}
 
-    /// The journal that the steps of this attempt begin.
-    pub(super) fn journal(&self, profile: &Profile) -> JournalOf<Session> {
-        journal::begin(&Session::new(profile), profile.clone())
-    }
+/// The journal of a session that nobody has heard of yet.
+pub(super) fn new_journal(profile: &Profile) -> JournalOf<Session> {
+    journal::begin(&Session::new(profile), profile.clone())
 }
 
 fn answer(device: Option<&StoredDevice>, question: Question) -> (Input, Claimed) {

@@ -10,7 +10,7 @@ use dm_core::{
     session::Outcome,
 };
 
-use super::attempt::{Attempt, Claimed};
+use super::attempt::{Attempt, Claimed, new_journal};
 use crate::{Commit, CrashPlan, NodeId, Permille, Row, Store};
 
 /// A stored session. When it is over it stays, so that a late copy of a message still gets the reply that it had.
@@ -161,7 +161,7 @@ impl Backend {
             let _ = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
         }
         let profile = &self.profile;
-        let journal = self.journals.entry(key.clone()).or_insert_with(|| attempt.journal(profile));
+        let journal = self.journals.entry(key.clone()).or_insert_with(|| new_journal(profile));
         journal.records.extend(facts.records.iter().cloned());
         Commit::Done
     }
@@ -178,7 +178,9 @@ fn apply(device: &mut StoredDevice, claimed: Option<&Claimed>, reports: &[Report
     if let Some(Claimed::Orders(orders)) = claimed {
         changed = true;
         device.queue.pop_front();
-        orders.iter().for_each(|order| _ = settle(device, &order.tag, OrderState::HandedOut));
+        for order in orders {
+            _ = settle(device, &order.tag, OrderState::HandedOut);
+        }
     }
     for report in reports {
         match report {

@@ -114,7 +114,7 @@ impl Server {
         let Task { about, reply_to, input, attempt } = task;
         let session = attempt.key.session.clone();
         if attempt.counts {
-            self.let_a_rival_in(ctx, &attempt.key, &input, about);
+            let_a_rival_in(ctx, &attempt.key, &input, about);
             match ctx.shared().commit(&attempt) {
                 Commit::Done => note_commit(ctx, about, &attempt),
                 Commit::Lost => {
@@ -138,22 +138,22 @@ impl Server {
         }
         true
     }
+}
 
-    /// With the scenario's probability another node has been given the same input, and its commit comes first. What it
-    /// replies is lost with its connection.
-    fn let_a_rival_in(&mut self, ctx: &mut Context<'_, Party>, key: &SessionKey, input: &Input, about: NodeId) {
-        let probability = ctx.shared().rivals;
-        if !ctx.chance(RIVAL, Some(about), probability) {
-            return;
-        }
-        let env = ctx.env(Some(about));
-        let rival = Attempt::run(ctx.shared(), &env, key.clone(), input.clone());
-        if let Ok(rival) = rival
-            && rival.counts
-            && ctx.shared().commit(&rival) == Commit::Done
-        {
-            note_commit(ctx, about, &rival);
-        }
+/// With the scenario's probability another node has been given the same input, and its commit comes first. What it
+/// replies is lost with its connection.
+fn let_a_rival_in(ctx: &mut Context<'_, Party>, key: &SessionKey, input: &Input, about: NodeId) {
+    let probability = ctx.shared().rivals;
+    if !ctx.chance(RIVAL, Some(about), probability) {
+        return;
+    }
+    let env = ctx.env(Some(about));
+    let rival = Attempt::run(ctx.shared(), &env, key.clone(), input.clone());
+    if let Ok(rival) = rival
+        && rival.counts
+        && ctx.shared().commit(&rival) == Commit::Done
+    {
+        note_commit(ctx, about, &rival);
     }
 }
 

@@ -215,7 +215,7 @@ fn a_device_that_falls_silent_leaves_its_orders_unknown() {
     assert_good(&run);
     assert_eq!((run.client(), run.server()), (Some(&Outcome::TimedOut), Some(&Outcome::TimedOut)));
     assert_eq!(run.executed(OpKind::Exec, "./Sim/Run"), 1, "it was carried out, and the server cannot know");
-    let states: Vec<&str> = run.orders.iter().map(|(_, state)| state.name()).collect();
+    let states: Vec<&str> = run.orders.values().map(OrderState::name).collect();
     assert_eq!(states, ["unknown", "unknown", "queued", "unknown", "unknown"]);
 }
 

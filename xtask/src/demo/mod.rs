@@ -76,7 +76,7 @@ impl Demo {
         for path in &self.journals {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let (machine, steps) = crate::replay::replay(path).with_context(|| format!("target/demo/{name}"))?;
-            println!("  target/demo/{name:<28} {machine:<10} {steps:>3} steps  identical");
+            println!("  target/demo/{name:<34} {machine:<10} {steps:>3} steps  identical");
         }
         println!();
         Ok(())
