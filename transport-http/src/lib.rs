@@ -7,7 +7,7 @@
 //! - **A device** calls [`run_session`](device::run_session) with an [`Agent`](device::Agent), which answers for the
 //!   device, and a [`Transport`](transport::Transport): [`HttpTransport`], or its own bearer.
 //! - [`memory`] and [`agent`] are both ends in memory, for demonstrations and tests; [`testkit`] tests other stores.
-//! - [`env`] is the only clock and the only entropy of the workspace.
+//! - [`env`](mod@env) is the only clock and the only entropy of the workspace.
 //!
 //! # A server
 //!

@@ -58,7 +58,7 @@ impl Handshake for Plain {
 
 /// Serves `router` on `listener` until `shutdown` comes, then lets exchanges end that have begun.
 ///
-/// Unlike [`axum::serve`] it arms a time limit for request heads and for peers that do not read, and bounds the number
+/// Unlike [`axum::serve()`] it arms a time limit for request heads and for peers that do not read, and bounds the number
 /// of connections; bodies are bounded by [`router`](crate::router()). Returns when all connections are closed, at
 /// the latest [`Limits::shutdown_ms`] after `shutdown`.
 pub async fn serve<H: Handshake>(

@@ -140,9 +140,10 @@ async fn a_node_that_lost_the_race_gives_the_reply_of_the_one_that_won() {
         let (quick, packet) = (quick.clone(), packet.clone());
         move |_| {
             let (quick, packet) = (quick.clone(), packet.clone());
-            match once.comes() {
-                true => Fate::After(Box::pin(async move { drop(quick.exchange(packet).await.unwrap()) })),
-                false => Fate::Usual,
+            if once.comes() {
+                Fate::After(Box::pin(async move { drop(quick.exchange(packet).await.unwrap()) }))
+            } else {
+                Fate::Usual
             }
         }
     });
@@ -158,9 +159,10 @@ async fn an_order_that_another_session_took_meanwhile_is_handed_out_once() {
     let other = kit::app(&memory, Limits::DEFAULT);
     let slow = Odd::fated(&memory, move |commit| {
         let other = Direct(other.clone());
-        match takes_an_order(commit) && once.comes() {
-            true => Fate::After(Box::pin(async move { assert_eq!(run(2, &other).await, Outcome::Completed) })),
-            false => Fate::Usual,
+        if takes_an_order(commit) && once.comes() {
+            Fate::After(Box::pin(async move { assert_eq!(run(2, &other).await, Outcome::Completed) }))
+        } else {
+            Fate::Usual
         }
     });
     let node = Node::start(router(Arc::new(slow)), Limits::DEFAULT).await;
@@ -209,10 +211,12 @@ async fn a_node_that_loses_every_race_says_come_again() {
 async fn a_device_waits_as_long_as_a_server_without_its_store_asks_for() {
     let (memory, once) = (kit::memory(), Once::default());
     memory.enqueue(&device(), get("model", "./DevInfo/Mod")).unwrap();
-    let flaky = Odd::fated(&memory, move |commit| match takes_an_order(commit) && once.comes() {
-        true => Fate::Down,
-        false => Fate::Usual,
-    });
+    let flaky = Odd::fated(
+        &memory,
+        move |commit| {
+            if takes_an_order(commit) && once.comes() { Fate::Down } else { Fate::Usual }
+        },
+    );
     let limits = Limits { retry_after_ms: Millis(1_000), ..Limits::DEFAULT };
     let node = Node::start(router(Arc::new(flaky.with_limits(limits))), limits).await;
     let (profile, began) = (kit::client_profile(&node.url()), Instant::now());

@@ -225,23 +225,25 @@ async fn an_address_that_is_none_is_not_tried() {
     }
 }
 
+/// Never answers the first time.
+struct Late<T>(T, Mutex<Vec<client::Request>>);
+
+#[async_trait]
+impl<T: Transport> Transport for Late<T> {
+    async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
+        let is_first = self.1.lock().unwrap().is_empty();
+        self.1.lock().unwrap().push(request.clone());
+        if is_first {
+            std::future::pending::<()>().await;
+        }
+        self.0.exchange(request).await
+    }
+}
+
 #[tokio::test]
 async fn a_session_whose_reply_is_late_sends_the_same_bytes_again() {
     let memory = kit::memory();
     let node = Node::over(&memory).await;
-    /// Never answers the first time.
-    struct Late<T>(T, Mutex<Vec<client::Request>>);
-    #[async_trait]
-    impl<T: Transport> Transport for Late<T> {
-        async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
-            let is_first = self.1.lock().unwrap().is_empty();
-            self.1.lock().unwrap().push(request.clone());
-            if is_first {
-                std::future::pending::<()>().await;
-            }
-            self.0.exchange(request).await
-        }
-    }
     let mut profile = kit::client_profile(&node.url());
     (profile.retry.response_ms, profile.retry.first_ms) = (Millis(300), Millis(100));
     let late = Late(kit::http(&profile), Mutex::default());
@@ -253,17 +255,19 @@ async fn a_session_whose_reply_is_late_sends_the_same_bytes_again() {
     assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
 }
 
+/// Says yes to anything, and remembers where it was asked to go.
+struct Anywhere(Arc<kit::MemoryApp>, Mutex<Vec<String>>);
+
+#[async_trait]
+impl Transport for Anywhere {
+    async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
+        self.1.lock().unwrap().push(request.url.clone());
+        self.0.exchange(request.packet.clone()).await.map_err(|error| Undelivered::Broken(error.into()))
+    }
+}
+
 #[tokio::test]
 async fn a_session_does_not_follow_a_resp_uri_out_of_tls() {
-    /// Says yes to anything, and remembers where it was asked to go.
-    struct Anywhere(Arc<kit::MemoryApp>, Mutex<Vec<String>>);
-    #[async_trait]
-    impl Transport for Anywhere {
-        async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
-            self.1.lock().unwrap().push(request.url.clone());
-            self.0.exchange(request.packet.clone()).await.map_err(|error| Undelivered::Broken(error.into()))
-        }
-    }
     let memory = kit::memory();
     let mut profile = kit::server_profile();
     profile.resp_uri = Some("http://server.example/dm?token=1".into());

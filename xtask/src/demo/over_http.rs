@@ -19,13 +19,12 @@ use tokio::{
     sync::{Mutex, oneshot},
 };
 use transport_http::{
-    App, HttpTransport, Limits,
+    App, HttpTransport, Limits, Plain,
     agent::MemoryAgent,
     device::Drive,
     env,
-    listen::{Plain, serve},
     memory::{Memory, Progress},
-    serve::router,
+    router, serve,
     transport::{Transport, Undelivered},
 };
 use transport_sim::dm::Scenario;
