@@ -53,8 +53,12 @@ pub struct Record<Input, Output> {
 /// The record of a step of `M`.
 pub type RecordOf<M> = Record<<M as crate::Machine>::Input, <M as crate::Machine>::Output>;
 /// The journal of an `M`.
-pub type JournalOf<M> =
-    Journal<<M as Durable>::Profile, <M as Durable>::Snapshot, <M as crate::Machine>::Input, <M as crate::Machine>::Output>;
+pub type JournalOf<M> = Journal<
+    <M as Durable>::Profile,
+    <M as Durable>::Snapshot,
+    <M as crate::Machine>::Input,
+    <M as crate::Machine>::Output,
+>;
 
 /// A header and the steps that followed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Journals of a small machine: written, read, replayed, and altered by hand.
 #![cfg(feature = "std")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking; clippy.toml allows it in test functions only")]
 
 use std::convert::Infallible;
 
@@ -96,9 +97,9 @@ fn replayed(text: &str) -> Replay<Said, &'static str> {
 #[test]
 fn a_journal_is_lines_and_replays_identical() {
     let text = written(&recorded());
-    assert!(text.starts_with(
-        r#"{"journal":1,"machine":"test.adder","crate_version":"1.2.3","profile":6,"first":[3,10]}"#
-    ));
+    assert!(
+        text.starts_with(r#"{"journal":1,"machine":"test.adder","crate_version":"1.2.3","profile":6,"first":[3,10]}"#)
+    );
     assert_eq!(text.lines().count(), 3);
     assert_eq!(read(&text).unwrap(), recorded());
     assert_eq!(replayed(&text), Replay::Same { steps: 2 });

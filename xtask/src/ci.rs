@@ -40,7 +40,11 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
         }
     }
     let unknown = skipped.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str()));
-    ensure!(unknown.is_none(), "there is no step {:?}; see `cargo xtask ci --help`", unknown.cloned().unwrap_or_default());
+    ensure!(
+        unknown.is_none(),
+        "there is no step {:?}; see `cargo xtask ci --help`",
+        unknown.cloned().unwrap_or_default()
+    );
     let mut times = Vec::new();
     for step in STEPS.iter().filter(|step| skipped.iter().all(|name| name != step.name)) {
         println!("== {}: {}", step.name, step.what);
@@ -55,7 +59,9 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
 fn help() {
     println!("Runs all of CI, step by step, and stops at the first that fails.\n");
     println!("usage: cargo xtask ci [--skip STEP]..\n");
-    STEPS.iter().for_each(|step| println!("  {:<8}{}", step.name, step.what));
+    for step in STEPS {
+        println!("  {:<8}{}", step.name, step.what);
+    }
 }
 
 /// `cargo xtask test`: every test of the workspace, doctests included.

@@ -37,8 +37,12 @@ pub(crate) fn replay(path: &Path) -> Result<(String, usize)> {
     let opened = file::open(BufReader::new(File::open(path)?))?;
     let machine = opened.machine().to_owned();
     let steps = match machine.as_str() {
-        server::Session::NAME => check::<server::Session>(file::replay::<server::Session>(opened.read::<server::Session>()?)?)?,
-        client::Session::NAME => check::<client::Session>(file::replay::<client::Session>(opened.read::<client::Session>()?)?)?,
+        server::Session::NAME => {
+            check::<server::Session>(file::replay::<server::Session>(opened.read::<server::Session>()?)?)?
+        }
+        client::Session::NAME => {
+            check::<client::Session>(file::replay::<client::Session>(opened.read::<client::Session>()?)?)?
+        }
         _ => bail!("no machine {machine:?} is known here"),
     };
     Ok((machine, steps))

@@ -11,9 +11,33 @@ const LINES_MAX: usize = 700;
 
 /// What the cores may depend on, themselves and build-time parts of the same crates aside.
 const CORE_DEPENDENCIES: &[&str] = &[
-    "base64", "block-buffer", "bytes", "cfg-if", "cmov", "const-oid", "core-kit", "cpufeatures", "crypto-common",
-    "ctutils", "digest", "dm-core", "hybrid-array", "libc", "md-5", "proc-macro2", "quote", "serde", "serde_core",
-    "serde_derive", "sha2", "subtle", "syn", "thiserror", "thiserror-impl", "typenum", "unicode-ident",
+    "base64",
+    "block-buffer",
+    "bytes",
+    "cfg-if",
+    "cmov",
+    "const-oid",
+    "core-kit",
+    "cpufeatures",
+    "crypto-common",
+    "ctutils",
+    "digest",
+    "dm-core",
+    "hybrid-array",
+    "libc",
+    "md-5",
+    "proc-macro2",
+    "quote",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "sha2",
+    "subtle",
+    "syn",
+    "thiserror",
+    "thiserror-impl",
+    "typenum",
+    "unicode-ident",
 ];
 
 /// What must not be left in the source, in two halves so that this list does not find itself.
@@ -34,7 +58,7 @@ pub(crate) fn run() -> Result<()> {
         let path = root().join(&file);
         // A file may be deleted and not committed yet.
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        if file.ends_with(".rs") {
+        if path.extension().is_some_and(|extension| extension == "rs") {
             let lines = text.lines().count();
             if lines > LINES_MAX {
                 found.push(format!("{file}: {lines} lines, more than {LINES_MAX}: a second idea is hiding in it"));
@@ -59,7 +83,8 @@ pub(crate) fn run() -> Result<()> {
 
 /// The files that git knows.
 fn tracked() -> Result<Vec<String>> {
-    let output = Command::new("git").current_dir(root()).args(["ls-files"]).output().context("git cannot be started")?;
+    let output =
+        Command::new("git").current_dir(root()).args(["ls-files"]).output().context("git cannot be started")?;
     ensure!(output.status.success(), "git ls-files ended with {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect())
 }

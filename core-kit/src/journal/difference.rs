@@ -66,12 +66,20 @@ fn text(path: &str, recorded: &str, replayed: &str) -> String {
         let (before, after) = (from > 0, text.chars().nth(same + CONTEXT).is_some());
         format!("{}{shown}{}", if before { ".." } else { "" }, if after { ".." } else { "" })
     };
-    format!("  {path}: differs from character {same} on\n    recorded: {}\n    replayed: {}", cut(recorded), cut(replayed))
+    format!(
+        "  {path}: differs from character {same} on\n    recorded: {}\n    replayed: {}",
+        cut(recorded),
+        cut(replayed)
+    )
 }
 
 fn short(value: &Value) -> String {
     let text = format!("{value}");
-    if text.chars().count() <= 2 * CONTEXT { text } else { text.chars().take(2 * CONTEXT).chain("..".chars()).collect() }
+    if text.chars().count() <= 2 * CONTEXT {
+        text
+    } else {
+        text.chars().take(2 * CONTEXT).chain("..".chars()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -109,7 +109,9 @@ pub fn mac(credentials: &CredentialHash, nonce: &Nonce, body: &[u8]) -> Digest {
 
 fn h(parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Md5::new();
-    parts.iter().for_each(|part| hash.update(part));
+    for part in parts {
+        hash.update(part);
+    }
     hash.finalize().into()
 }
 
@@ -196,7 +198,7 @@ mod tests {
         assert_eq!(base64(&h(&[body])), "H3xwy8pX1UqPHmyp+R/yyg==");
         assert_eq!(digest.0, 0xe806_64f7_a0c6_e85d_2348_8684_a5b2_b836_u128.to_be_bytes());
         assert_eq!(digest.to_base64(), "6AZk96DG6F0jSIaEpbK4Ng==");
-        let hex: String = digest.0.iter().map(|byte| alloc::format!("{byte:02x}")).collect();
+        let hex = alloc::format!("{:032x}", u128::from_be_bytes(digest.0));
         assert_eq!(base64(hex.as_bytes()), "ZTgwNjY0ZjdhMGM2ZTg1ZDIzNDg4Njg0YTViMmI4MzY=");
     }
 

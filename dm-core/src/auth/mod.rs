@@ -280,11 +280,7 @@ impl Cred {
     /// The credentials of a signature.
     #[must_use]
     pub(crate) fn signed(scheme: Scheme, signature: &Signature) -> Self {
-        let meta = Meta {
-            format: Some(Format::B64),
-            media_type: Some(scheme.as_type().into()),
-            ..Meta::default()
-        };
+        let meta = Meta { format: Some(Format::B64), media_type: Some(scheme.as_type().into()), ..Meta::default() };
         Self { meta: Some(meta), data: signature.data.as_str().into() }
     }
 }
@@ -377,7 +373,8 @@ mod tests {
     fn debug_hides_everything_that_signs() {
         let account = Account { nonce: Nonce::new(b"n-o-n-c-e"), ..Account::new("Bruce2", "OhBehave", Scheme::Md5) };
         let request = SignRequest { peer: "s".into(), scheme: Scheme::Basic, nonce: None };
-        let shown = alloc::format!("{account:?} {:?} {:?}", account.sign(&request), signed(&account, Scheme::Basic, None));
+        let shown =
+            alloc::format!("{account:?} {:?} {:?}", account.sign(&request), signed(&account, Scheme::Basic, None));
         for hidden in ["OhBehave", "n-o-n-c-e", "QnJ1Y2Uy", "PtEdr8lB"] {
             assert!(!shown.contains(hidden), "{shown}");
         }

@@ -1,6 +1,6 @@
 //! From the server's commands to operations on the tree, and from their results to statuses.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use core_kit::Env;
 
@@ -30,14 +30,14 @@ pub(super) struct Plan {
 #[derive(Clone, Debug)]
 enum Slot {
     /// Decided.
-    Status(Status),
+    Status(Box<Status>),
     /// For the tree to decide, item by item.
-    Items { name: &'static str, cmd_id: CmdId, items: Vec<Target> },
+    Items { name: &'static str, cmd_id: CmdId, items: Vec<Place> },
 }
 
 /// What one item of a command is about.
 #[derive(Clone, Debug)]
-struct Target {
+struct Place {
     target: Option<String>,
     source: Option<String>,
     /// The number of the operation, or the status of an item that makes none.
@@ -63,11 +63,11 @@ impl Session {
         out.extend(planner.reports.into_iter().map(Output::Report));
         let plan = Plan { draft, msg_id: planner.msg_id, is_final: message.is_final, slots: planner.slots };
         if planner.ops.is_empty() {
-            return self.conclude(env, plan, Vec::new(), out);
+            return self.conclude(env, plan, &[], out);
         }
         let server = Some(self.profile.server_id.clone());
         let ops = Ops { id: self.next_question(), server, ops: planner.ops };
-        Next::Ask(Asking::Applying(ops, plan))
+        Next::Ask(Asking::Applying(ops, plan).into())
     }
 
     /// Whether a status of the server is for something in the last message out.
@@ -83,7 +83,7 @@ impl Session {
         env: &Env,
         ops: &Ops,
         plan: Plan,
-        results: Vec<OpResult>,
+        results: &[OpResult],
         out: &mut Vec<Output>,
     ) -> Next {
         let commands = u32::try_from(ops.ops.len()).unwrap_or(u32::MAX);
@@ -92,10 +92,10 @@ impl Session {
     }
 
     /// Makes the reply, or ends the session if there is nothing to say [DM 1.2, 8].
-    fn conclude(&mut self, env: &Env, plan: Plan, results: Vec<OpResult>, out: &mut Vec<Output>) -> Next {
+    fn conclude(&mut self, env: &Env, plan: Plan, results: &[OpResult], out: &mut Vec<Output>) -> Next {
         let Plan { mut draft, msg_id, is_final, slots } = plan;
         for slot in slots {
-            slot.answer(msg_id, &results, self.profile.encoding, &mut draft.commands);
+            slot.answer(msg_id, results, self.profile.encoding, &mut draft.commands);
         }
         if !is_final {
             self.common.open_messages += 1;
@@ -117,13 +117,17 @@ impl Session {
 }
 
 impl Slot {
+    fn status(status: Status) -> Self {
+        Self::Status(status.into())
+    }
+
     fn answer(self, msg_ref: MsgId, results: &[OpResult], encoding: Encoding, to: &mut Vec<Command>) {
         let (name, cmd_id, items) = match self {
-            Self::Status(status) => return to.push(Command::Status(status)),
+            Self::Status(status) => return to.push(Command::Status(*status)),
             Self::Items { name, cmd_id, items } => (name, cmd_id, items),
         };
         let mut found = Vec::new();
-        for Target { target, source, op } in items {
+        for Place { target, source, op } in items {
             let result = op.map(|at| results.get(at));
             let code = match result {
                 Ok(Some(result)) => {
@@ -194,24 +198,23 @@ impl Planner {
         }
         seen.push(id.clone());
         match command {
-            Command::Get(get) => self.items(command, get.cred.is_some(), &get.items, |item| {
-                Some(Op::Get { uri: target(item)? })
-            }),
+            Command::Get(get) => {
+                self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));
+            }
             Command::Add(add) => self.items(command, add.cred.is_some(), &add.items, |item| {
                 Some(Op::Add { uri: target(item)?, content: content_of(item, add.meta.as_ref()) })
             }),
             Command::Replace(replace) => self.items(command, replace.cred.is_some(), &replace.items, |item| {
                 Some(Op::Replace { uri: target(item)?, content: content_of(item, replace.meta.as_ref()) })
             }),
-            Command::Delete(delete) => self.items(command, delete.cred.is_some(), &delete.items, |item| {
-                Some(Op::Delete { uri: target(item)? })
-            }),
+            Command::Delete(delete) => self
+                .items(command, delete.cred.is_some(), &delete.items, |item| Some(Op::Delete { uri: target(item)? })),
             Command::Copy(copy) => self.items(command, copy.cred.is_some(), &copy.items, |item| {
                 Some(Op::Copy { from: item.source_uri()?.into(), to: target(item)? })
             }),
             Command::Exec(exec) => self.exec(command, exec),
             Command::Sequence(block) => {
-                self.slots.push(Slot::Status(status_for(self.msg_id, command, StatusCode::OK)));
+                self.slots.push(Slot::status(status_for(self.msg_id, command, StatusCode::OK)));
                 for inner in &block.commands {
                     match inner {
                         // Neither is in DM's set for a Sequence [DM RepPro 1.2, 6.6.14].
@@ -229,7 +232,7 @@ impl Planner {
                         if code.is_some() { StatusCode::NOT_SUPPORTED } else { StatusCode::INCOMPLETE }
                     }
                 };
-                self.slots.push(Slot::Status(status_for(self.msg_id, command, code)));
+                self.slots.push(Slot::status(status_for(self.msg_id, command, code)));
             }
             Command::Atomic(_)
             | Command::Map(_)
@@ -246,7 +249,7 @@ impl Planner {
     fn refuse(&mut self, command: &Command, code: StatusCode) {
         let header = Header { msg_id: self.msg_id, ..Header::default() };
         let message = Message { header, commands: [command.clone()].into(), is_final: true };
-        self.slots.extend(refuse_all(&message, code).into_iter().map(Slot::Status));
+        self.slots.extend(refuse_all(&message, code).into_iter().map(Slot::status));
     }
 
     fn exec(&mut self, command: &Command, exec: &Exec) {
@@ -277,7 +280,7 @@ impl Planner {
                 }
                 None => Err(StatusCode::NOT_FOUND),
             };
-            Target { target: target(item), source: item.source_uri().map(String::from), op }
+            Place { target: target(item), source: item.source_uri().map(String::from), op }
         });
         let items = targets.collect();
         self.slots.push(Slot::Items { name: command.name(), cmd_id, items });

@@ -9,7 +9,7 @@
 //! - A reply is taken once: a repeated or late one changes nothing.
 //! - A message that is sent again is the same to the byte.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
@@ -67,14 +67,7 @@ impl Session {
     /// A session that was not started.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        let own = Own {
-            scheme: profile.first,
-            nonce: None,
-            believed: false,
-            reported: false,
-            wrong: 0,
-            challenges: 0,
-        };
+        let own = Own { scheme: profile.first, nonce: None, believed: false, reported: false, wrong: 0, challenges: 0 };
         let server = match profile.server_scheme {
             Some(_) => Standing::Unproven { nonce: None, refused: 0 },
             None => Standing::Proven,
@@ -243,8 +236,8 @@ impl Session {
         }
         match own_status(&message, self.common.sent) {
             Some(status) => {
-                let status = status.clone();
-                Accepted::Message { message, status, deviations, identity: packet.identity.clone() }
+                let status = Box::new(status.clone());
+                Accepted::Message { message: message.into(), status, deviations, identity: packet.identity.clone() }
             }
             None => Accepted::Ignore { msg_id, fault: PeerFault::WrongReference },
         }
@@ -285,13 +278,13 @@ impl Session {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
                 let Some((from, since)) = self.leave_rest(step) else { return };
-                let next = self.receive(env, message, &status, identity, out);
+                let next = self.receive(env, *message, &status, identity, out);
                 self.enter(from, EventKind::Received, next, since, out);
             }
             Accepted::Answer(answer) => {
                 let Some((asking, since)) = self.leave_asking(step) else { return };
                 let from = asking.kind();
-                let (event, next) = match (asking, answer) {
+                let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
                         self.common.device_info = results
                             .into_iter()
@@ -302,17 +295,17 @@ impl Session {
                         (EventKind::Answered, self.sign_and_send(env, draft, out))
                     }
                     (Asking::Applying(ops, plan), Answer::Tree { results, .. }) => {
-                        (EventKind::Answered, self.applied(env, &ops, plan, results, out))
+                        (EventKind::Answered, self.applied(env, &ops, plan, &results, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
                         let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature, out))
+                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
                     }
                     (Asking::Authenticating(question, held), Answer::Authenticate { verdict, .. }) => {
-                        self.judged(env, &question.claim, held, verdict, out)
+                        self.judged(env, &question.claim, &held, verdict, out)
                     }
                     // accept() has let no other pair through.
-                    (asking, _) => (EventKind::Answered, Next::Ask(asking)),
+                    (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
                 };
                 self.enter(from, event, next, since, out);
             }
@@ -326,7 +319,7 @@ impl Session {
             Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
         };
         let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
-        Next::Ask(Asking::Gathering(Ops { id: self.next_question(), server: None, ops }))
+        Next::Ask(Asking::Gathering(Ops { id: self.next_question(), server: None, ops }).into())
     }
 
     /// The message or its reply was lost.
@@ -358,7 +351,7 @@ impl Session {
         Some((rest.kind(), Since { base, steps: [step].into() }))
     }
 
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Asking, Since<Stable, Input>)> {
+    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
         match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
             Phase::Asking(asking, mut since) => {
                 since.steps.push(step);
@@ -445,7 +438,7 @@ enum Accepted {
     /// A reply that is no good: as if none had come.
     Bad { msg_id: Option<MsgId>, fault: PeerFault },
     /// The reply.
-    Message { message: Message, status: Status, deviations: Deviations, identity: Option<alloc::string::String> },
+    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, identity: Option<String> },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

@@ -21,7 +21,7 @@ pub(super) enum Phase {
     /// Between messages.
     Rest(Rest),
     /// A question is open; with what the session is stored as meanwhile.
-    Asking(Asking, Box<Since<Stable, Input>>),
+    Asking(Box<Asking>, Box<Since<Stable, Input>>),
 }
 
 /// The phases between messages.
@@ -67,7 +67,7 @@ pub(super) enum Asking {
     /// A message waits for the client's credentials.
     Signing(Sign, Draft),
     /// A reply is held until it is known who sent it.
-    Authenticating(Authenticate, Held),
+    Authenticating(Authenticate, Box<Held>),
     /// The tree does what the server wants.
     Applying(Ops, Plan),
 }
@@ -113,7 +113,7 @@ impl Asking {
 #[derive(Clone, Debug)]
 pub(super) enum Next {
     Rest(Rest),
-    Ask(Asking),
+    Ask(Box<Asking>),
 }
 
 impl Next {
@@ -137,7 +137,7 @@ pub(super) struct Held {
 }
 
 /// The message under construction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     /// The server's message that it answers, and what its header gets; nothing in the first message.
     pub(super) answering: Option<(Answering, Verdicts)>,

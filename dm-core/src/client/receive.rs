@@ -49,7 +49,7 @@ impl Session {
         };
         let issued = match &self.common.server {
             Standing::Proven => {
-                return self.proceed(env, Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
+                return self.proceed(env, &Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
             }
             Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
         };
@@ -60,7 +60,7 @@ impl Session {
             transport: identity,
         };
         let question = Authenticate { id: self.next_question(), claim };
-        Next::Ask(Asking::Authenticating(question, Held { message, challenged }))
+        Next::Ask(Asking::Authenticating(question, Held { message, challenged }.into()).into())
     }
 
     /// What the server says of this client: whether it wants other credentials.
@@ -111,7 +111,7 @@ impl Session {
         &mut self,
         env: &Env,
         claim: &Claim,
-        held: Held,
+        held: &Held,
         verdict: Verdict,
         out: &mut Vec<Output>,
     ) -> (EventKind, Next) {
@@ -133,7 +133,7 @@ impl Session {
             }
             Verdict::Challenge { scheme, nonce } => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
-                (EventKind::Challenged, self.challenge(env, claim, &held, scheme, nonce, out))
+                (EventKind::Challenged, self.challenge(env, claim, held, scheme, nonce, out))
             }
             Verdict::Refused(_) => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
@@ -178,7 +178,7 @@ impl Session {
     fn proceed(
         &mut self,
         env: &Env,
-        held: Held,
+        held: &Held,
         verdict: Verdicts,
         issued: Option<Nonce>,
         out: &mut Vec<Output>,

@@ -26,7 +26,7 @@ impl Session {
                 let peer = self.profile.server.clone();
                 let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
                 let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft))
+                Next::Ask(Asking::Signing(question, draft).into())
             }
             _ => self.send(env, draft, None, out),
         }
@@ -37,10 +37,10 @@ impl Session {
         &mut self,
         env: &Env,
         draft: Draft,
-        signature: Option<(Scheme, Signature)>,
+        signature: Option<&(Scheme, Signature)>,
         out: &mut Vec<Output>,
     ) -> Next {
-        let mut message = self.frame(&draft, signature.as_ref());
+        let mut message = self.frame(&draft, signature);
         let body = match self.fit(&mut message) {
             Ok(body) => body,
             Err(fault) => return Next::over(Outcome::Failed(fault)),
@@ -55,13 +55,11 @@ impl Session {
         let wants_reply = draft.end.is_none();
         let request = Request { url: self.common.url.clone(), packet, wants_reply };
         out.push(Output::Send(request.clone()));
-        match draft.end {
-            Some(outcome) => Next::over(outcome),
-            None => {
-                let wait = Wait::Reply(env.now + self.profile.retry.response_ms);
-                Next::Rest(Rest::Waiting(Waiting { request, failed: 0, wait, fault: None }))
-            }
+        if let Some(outcome) = draft.end {
+            return Next::over(outcome);
         }
+        let wait = Wait::Reply(env.now + self.profile.retry.response_ms);
+        Next::Rest(Rest::Waiting(Waiting { request, failed: 0, wait, fault: None }))
     }
 
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
@@ -123,11 +121,5 @@ impl Session {
             }
             number(&mut message.commands);
         }
-    }
-}
-
-impl Default for Draft {
-    fn default() -> Self {
-        Self { answering: None, commands: Vec::new(), opening: false, alert: None, issued: None, end: None }
     }
 }

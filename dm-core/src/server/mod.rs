@@ -11,7 +11,7 @@
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
@@ -167,7 +167,7 @@ impl Session {
                 _ => Ok(Accepted::Abort(*reason)),
             },
             (Input::Answered(answer), _) => match &self.phase {
-                Phase::Asking(asking, _) if asking.id() == answer.id() => match (asking, answer) {
+                Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
                     | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
@@ -241,9 +241,9 @@ impl Session {
             Accepted::Answer(answer) => {
                 let Some((asking, since)) = self.leave_asking(step) else { return };
                 let from = asking.kind();
-                let (event, next) = match (asking, answer) {
+                let (event, next) = match (*asking, answer) {
                     (Asking::Authenticating(question, taken), Answer::Authenticate { verdict, prove, .. }) => {
-                        self.judged(env, &question.claim, taken, verdict, prove, out)
+                        self.judged(env, &question.claim, &taken, verdict, prove, out)
                     }
                     (Asking::Choosing(_, draft), Answer::Commands { orders, .. }) => {
                         self.ordered(orders, out);
@@ -251,20 +251,20 @@ impl Session {
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
                         let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature, out))
+                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
                     }
                     // accept() has let no other pair through.
-                    (asking, _) => (EventKind::Answered, Next::Ask(asking)),
+                    (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
                 };
                 self.enter(from, event, next, since, out);
             }
-            Accepted::Abort(reason) => match self.phase {
-                Phase::Rest(Rest::Fresh) => self.end(Outcome::Aborted(reason), out),
-                _ => {
-                    self.common.abort = Some(reason);
-                    self.common.revision += 1;
+            Accepted::Abort(reason) => {
+                if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
+                    return self.end(Outcome::Aborted(reason), out);
                 }
-            },
+                self.common.abort = Some(reason);
+                self.common.revision += 1;
+            }
         }
     }
 
@@ -275,7 +275,7 @@ impl Session {
         Some((rest.kind(), Since { base, steps: [step].into() }))
     }
 
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Asking, Since<Stable, Input>)> {
+    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
         match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
             Phase::Asking(asking, mut since) => {
                 since.steps.push(step);

@@ -20,7 +20,7 @@ pub(super) enum Phase {
     /// Between messages.
     Rest(Rest),
     /// A question is open; with what the session is stored as meanwhile.
-    Asking(Asking, Box<Since<Stable, Input>>),
+    Asking(Box<Asking>, Box<Since<Stable, Input>>),
 }
 
 /// The phases between messages.
@@ -42,7 +42,7 @@ pub(super) enum Rest {
 #[derive(Clone, Debug)]
 pub(super) enum Asking {
     /// A message is held until it is known who sent it.
-    Authenticating(Authenticate, Taken),
+    Authenticating(Authenticate, Box<Taken>),
     /// The device's package is dealt with; the reply waits for commands.
     Choosing(NextCommands, Draft),
     /// The reply waits for the server's credentials.
@@ -89,7 +89,7 @@ impl Asking {
 #[derive(Clone, Debug)]
 pub(super) enum Next {
     Rest(Rest),
-    Ask(Asking),
+    Ask(Box<Asking>),
 }
 
 impl Next {

@@ -27,7 +27,7 @@ impl Session {
                 let peer = self.common.peer.as_ref().map(|peer| peer.device.as_str().into()).unwrap_or_default();
                 let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
                 let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft))
+                Next::Ask(Asking::Signing(question, draft).into())
             }
             _ => self.send(env, draft, None, out),
         }
@@ -38,13 +38,13 @@ impl Session {
         &mut self,
         env: &Env,
         draft: Draft,
-        signature: Option<(Scheme, Signature)>,
+        signature: Option<&(Scheme, Signature)>,
         out: &mut Vec<Output>,
     ) -> Next {
         let Some(peer) = self.common.peer.as_ref() else { return Rest::over(Outcome::Failed(PeerFault::Unanswerable)) };
         let (encoding, announced) = (peer.encoding, peer.max_msg_size);
         let bytes_max = announced.unwrap_or(self.profile.session.unannounced_bytes_max);
-        let mut message = self.frame(&draft, signature.as_ref());
+        let mut message = self.frame(&draft, signature);
         let fixed = message.commands.len();
         let written = self.fill(&mut message, draft.orders, encoding, bytes_max, out);
         let (body, orders) = match written {

@@ -175,11 +175,9 @@ impl Request {
                 let item = |pair: &Pair| Item { source: Some(Location::new(&pair.from)), ..Item::target(&pair.to) };
                 Command::Copy(Edit { items: pairs.iter().map(item).collect(), ..Edit::default() })
             }
-            Self::Exec { entry: one, correlator } => Command::Exec(Exec {
-                items: [entry(one)].into(),
-                correlator: correlator.clone(),
-                ..Exec::default()
-            }),
+            Self::Exec { entry: one, correlator } => {
+                Command::Exec(Exec { items: [entry(one)].into(), correlator: correlator.clone(), ..Exec::default() })
+            }
         }
     }
 }

@@ -32,17 +32,17 @@ pub struct Stable {
 impl Session {
     pub(super) fn to_snapshot(&self) -> Snapshot {
         Snapshot::V1(match &self.phase {
-            Phase::Rest(rest) => Since {
-                base: Stable { common: Box::new(self.common.clone()), phase: rest.clone() },
-                steps: Vec::new(),
-            },
+            Phase::Rest(rest) => {
+                Since { base: Stable { common: Box::new(self.common.clone()), phase: rest.clone() }, steps: Vec::new() }
+            }
             Phase::Asking(_, since) => (**since).clone(),
         })
     }
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Since { base, steps }) = snapshot;
-        let mut session = Self { profile: profile.clone(), common: *base.common, phase: Phase::Rest(base.phase), walked: None };
+        let mut session =
+            Self { profile: profile.clone(), common: *base.common, phase: Phase::Rest(base.phase), walked: None };
         let mut said_before = Vec::new();
         for step in steps {
             session.handle(&step.env, step.input, &mut said_before).map_err(|_| RestoreError::Inconsistent)?;

@@ -32,11 +32,11 @@ impl Session {
         let fault = if fresh { opening_fault(&taken.message) } else { None };
         let endless = self.common.messages > self.profile.session.messages_max;
         if let Some(fault) = fault.or(endless.then_some(PeerFault::Endless)) {
-            return (EventKind::Ended, self.give_up(env, taken, fault, out));
+            return (EventKind::Ended, self.give_up(env, &taken, fault, out));
         }
         let issued = match &self.common.client {
             Standing::Proven => {
-                let next = self.work(env, taken, Verdicts::plain(StatusCode::OK), out);
+                let next = self.work(env, &taken, Verdicts::plain(StatusCode::OK), out);
                 return (EventKind::Received, next);
             }
             Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
@@ -49,7 +49,7 @@ impl Session {
             transport: taken.identity.clone(),
         };
         let question = Authenticate { id: self.next_question(), claim };
-        (EventKind::Received, Next::Ask(Asking::Authenticating(question, taken)))
+        (EventKind::Received, Next::Ask(Asking::Authenticating(question, taken.into()).into()))
     }
 
     /// Notes whom the session is with, and that a message came.
@@ -80,15 +80,15 @@ impl Session {
     ) -> Next {
         self.meet(env.now, &header, encoding);
         let message = Message { header, ..Message::default() };
-        self.give_up(env, Taken { message, hash, identity: None }, fault, out)
+        self.give_up(env, &Taken { message, hash, identity: None }, fault, out)
     }
 
-    fn give_up(&mut self, env: &Env, taken: Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
+    fn give_up(&mut self, env: &Env, taken: &Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
         let verdict = Verdicts::plain(fault.status());
         let statuses = refuse_all(&taken.message, fault.status());
         let alert = (fault == PeerFault::Endless).then_some(AlertCode::SESSION_ABORT);
         let end = Some(Outcome::Failed(fault));
-        self.send(env, Draft { alert, statuses, end, ..Draft::new(&taken, verdict) }, None, out)
+        self.send(env, Draft { statuses, alert, end, ..Draft::new(taken, verdict) }, None, out)
     }
 
     /// Goes on with a message whose sender was judged.
@@ -96,7 +96,7 @@ impl Session {
         &mut self,
         env: &Env,
         claim: &Claim,
-        taken: Taken,
+        taken: &Taken,
         verdict: Verdict,
         prove: Option<Scheme>,
         out: &mut Vec<Output>,
@@ -107,12 +107,12 @@ impl Session {
                 (EventKind::Believed, self.work(env, taken, verdict, out))
             }
             Verdict::Challenge { scheme, nonce } => {
-                (EventKind::Challenged, self.challenge(env, claim, &taken, scheme, nonce, out))
+                (EventKind::Challenged, self.challenge(env, claim, taken, scheme, nonce, out))
             }
             Verdict::Refused(code) => {
                 let statuses = refuse_all(&taken.message, code);
                 let end = Some(Outcome::Refused(code));
-                let draft = Draft { statuses, end, ..Draft::new(&taken, Verdicts::plain(code)) };
+                let draft = Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) };
                 (EventKind::Ended, self.send(env, draft, None, out))
             }
         }
@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// Deals with all that a believed device sent.
-    fn work(&mut self, env: &Env, taken: Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
+    fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
         let message = &taken.message;
         let mut work = Work { msg_id: message.header.msg_id, ..Work::default() };
         let standing = self.read_own_standing(message, &mut work);
@@ -217,7 +217,7 @@ impl Session {
             out.push(Output::Report(Report::Started { device, alert }));
         }
         out.extend(work.reports.drain(..).map(Output::Report));
-        let draft = Draft { statuses: work.statuses, ..Draft::new(&taken, verdict) };
+        let draft = Draft { statuses: work.statuses, ..Draft::new(taken, verdict) };
         self.decide(env, draft, message.is_final, work.aborted, standing, out)
     }
 
@@ -260,7 +260,7 @@ impl Session {
         }
         let device = self.common.peer.as_ref().map(|peer| peer.device.clone()).unwrap_or_default();
         let question = NextCommands { id: self.next_question(), device, taken: self.common.taken };
-        Next::Ask(Asking::Choosing(question, draft))
+        Next::Ask(Asking::Choosing(question, draft).into())
     }
 
     /// What the device says of this server's own credentials.
@@ -313,9 +313,8 @@ impl Session {
         // A device cannot talk the server down to showing its password.
         let weakest = own.prove.unwrap_or(Scheme::Md5);
         let met = match offered {
-            None => Err(PeerFault::NoChallenge),
             Some((scheme, _)) if scheme < weakest => Err(PeerFault::WeakChallenge(scheme)),
-            Some((Scheme::Md5, None)) => Err(PeerFault::NoChallenge),
+            None | Some((Scheme::Md5, None)) => Err(PeerFault::NoChallenge),
             Some((scheme, nonce)) => Ok((scheme, nonce)),
         };
         match met {
@@ -345,12 +344,11 @@ impl Session {
             } else {
                 None
             };
-            match fault {
-                Some(_) => out.push(Output::Report(Report::NotSent { tag: order.tag, fault })),
-                None => {
-                    self.common.taken += 1;
-                    self.common.queue.push_back(order);
-                }
+            if fault.is_some() {
+                out.push(Output::Report(Report::NotSent { tag: order.tag, fault }));
+            } else {
+                self.common.taken += 1;
+                self.common.queue.push_back(order);
             }
         }
     }

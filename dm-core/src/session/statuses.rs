@@ -118,8 +118,11 @@ mod tests {
         let mut commands: Vec<Command> = [
             Command::Alert(Alert::default()),
             Command::Sequence(Block {
-                commands: [Command::Atomic(Block { commands: [Command::Get(Get::default())].into(), ..Block::default() })]
-                    .into(),
+                commands: [Command::Atomic(Block {
+                    commands: [Command::Get(Get::default())].into(),
+                    ..Block::default()
+                })]
+                .into(),
                 ..Block::default()
             }),
             Command::Results(Results::default()),
@@ -131,7 +134,13 @@ mod tests {
         let statuses = refuse_all(&message, StatusCode::MISSING_CREDENTIALS);
         let named: Vec<_> =
             statuses.iter().map(|s| (s.cmd.as_str(), s.cmd_ref.as_ref().unwrap().as_str(), s.code.0)).collect();
-        let all = [("Alert", "1", 407), ("Sequence", "2", 407), ("Atomic", "3", 407), ("Get", "4", 407), ("Results", "5", 407)];
+        let all = [
+            ("Alert", "1", 407),
+            ("Sequence", "2", 407),
+            ("Atomic", "3", 407),
+            ("Get", "4", 407),
+            ("Results", "5", 407),
+        ];
         assert_eq!(named, all);
     }
 }

@@ -64,7 +64,9 @@ fn line(command: &Command, values: Values) -> String {
         Command::Exec(exec) => join(name, &exec.items, values),
         Command::Get(get) | Command::Put(get) => join(name, &get.items, values),
         Command::Results(results) => join(name, &results.items, values),
-        Command::Atomic(_) | Command::Sequence(_) | Command::Sync(_) | Command::Map(_) | Command::Search(_) => name.into(),
+        Command::Atomic(_) | Command::Sequence(_) | Command::Sync(_) | Command::Map(_) | Command::Search(_) => {
+            name.into()
+        }
     }
 }
 
@@ -79,7 +81,7 @@ fn status_line(status: &Status, values: Values) -> String {
     if let Some(chal) = &status.chal {
         let scheme = chal.meta.media_type.as_deref().unwrap_or("without a type");
         let kind = if status.code.is_challenge() { "challenge" } else { "next nonce" };
-        line.push_str(&format!(" + {kind} {scheme}"));
+        line = format!("{line} + {kind} {scheme}");
     }
     join(&line, &status.items, values)
 }
@@ -89,7 +91,8 @@ fn join(head: &str, items: &[Item], values: Values) -> String {
     for (at, item) in items.iter().take(ITEMS_SHOWN).enumerate() {
         line.push_str(if at == 0 { " " } else { ", " });
         let from = item.source_uri().filter(|_| item.target.is_some());
-        let (uri, arrow) = (item.target_uri().or(item.source_uri()).unwrap_or("-"), from.map(|from| format!("{from} -> ")));
+        let (uri, arrow) =
+            (item.target_uri().or(item.source_uri()).unwrap_or("-"), from.map(|from| format!("{from} -> ")));
         line.push_str(&arrow.unwrap_or_default());
         line.push_str(uri);
         if let (Values::Shown, Some(data)) = (values, item.data.as_ref()) {
@@ -98,7 +101,7 @@ fn join(head: &str, items: &[Item], values: Values) -> String {
         }
     }
     if items.len() > ITEMS_SHOWN {
-        line.push_str(&format!(" and {} more", items.len() - ITEMS_SHOWN));
+        line = format!("{line} and {} more", items.len() - ITEMS_SHOWN);
     }
     line
 }

@@ -73,7 +73,9 @@ fn libdmclient_with_digests_is_understood() {
                 match output {
                     Output::Ask(Question::Authenticate(question)) => {
                         let verdict = match account.judge(&question.claim) {
-                            Verdict::Challenge { scheme, .. } => Verdict::Challenge { scheme, nonce: Some(nonce.clone()) },
+                            Verdict::Challenge { scheme, .. } => {
+                                Verdict::Challenge { scheme, nonce: Some(nonce.clone()) }
+                            }
                             verdict => verdict,
                         };
                         todo = Some(question.answer(verdict, Some(Scheme::Md5)));
@@ -133,10 +135,14 @@ fn the_hotspot_client_with_its_odd_statuses_is_understood() {
     let session = Session::new(&server.profile);
     server.session = session;
     let reply = server.reply(captured!("hostap-hs20/01-c2s.xml"));
-    assert!(lines(&reply).starts_with("Status 200 SyncHdr; Status 200 Alert; Status 200 Alert; Status 200 Replace; Get"));
+    assert!(
+        lines(&reply).starts_with("Status 200 SyncHdr; Status 200 Alert; Status 200 Alert; Status 200 Replace; Get")
+    );
     let alerted = server.reports.iter().any(|report| match report {
-        Report::Alerted { items, .. } => items[0].content.media_type.as_deref()
-            == Some("Reversed-Domain-Name: org.wi-fi.hotspot2dot0.SubscriptionCreation"),
+        Report::Alerted { items, .. } => {
+            items[0].content.media_type.as_deref()
+                == Some("Reversed-Domain-Name: org.wi-fi.hotspot2dot0.SubscriptionCreation")
+        }
         _ => false,
     });
     assert!(alerted, "the generic alert is told");

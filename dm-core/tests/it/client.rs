@@ -13,7 +13,8 @@ use dm_core::{
 
 use crate::harness::{DEVICE, Device, Driven, SERVER, Server, cred, env, from_server, lines, message};
 
-const HEADER: &str = "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>212</Data></Status>";
+const HEADER: &str =
+    "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>212</Data></Status>";
 
 /// A client that waits for package 2.
 fn waiting() -> Device {
@@ -66,7 +67,8 @@ pub(crate) fn a_notification_opens_the_session_with_its_own_alert() {
 
 #[test]
 pub(crate) fn a_package_of_statuses_only_ends_the_session_without_a_word() {
-    let statuses = "<Status><CmdID>2</CmdID><MsgRef>1</MsgRef><CmdRef>1</CmdRef><Cmd>Alert</Cmd><Data>200</Data></Status>";
+    let statuses =
+        "<Status><CmdID>2</CmdID><MsgRef>1</MsgRef><CmdRef>1</CmdRef><Cmd>Alert</Cmd><Data>200</Data></Status>";
     let mut device = waiting();
     assert_eq!(device.send(Input::Received(from_server(1, "", &format!("{HEADER}{statuses}<Final/>")))), None);
     assert_eq!(device.finished, Some(Outcome::Completed));
@@ -99,7 +101,8 @@ pub(crate) fn a_copy_names_both_its_nodes() {
 #[test]
 pub(crate) fn what_is_in_a_sequence_runs_in_order_and_nesting_is_refused() {
     let inner = format!("<Get><CmdID>3</CmdID>{}</Get>", item("./DevInfo/Mod"));
-    let atomic = format!("<Atomic><CmdID>4</CmdID><Delete><CmdID>5</CmdID>{}</Delete></Atomic>", item("./Settings/Volume"));
+    let atomic =
+        format!("<Atomic><CmdID>4</CmdID><Delete><CmdID>5</CmdID>{}</Delete></Atomic>", item("./Settings/Volume"));
     let sequence = format!("<Sequence><CmdID>2</CmdID>{inner}{atomic}</Sequence>");
     assert_eq!(
         says(&sequence),
@@ -123,7 +126,8 @@ pub(crate) fn what_a_client_does_not_do_is_refused_command_by_command() {
     for (command, status) in bad {
         assert_eq!(says(command), format!("Status 200 SyncHdr; {status}; Final"), "{command}");
     }
-    let twice = format!("<Get><CmdID>2</CmdID>{0}</Get><Delete><CmdID>2</CmdID>{0}</Delete>", item("./Settings/Volume"));
+    let twice =
+        format!("<Get><CmdID>2</CmdID>{0}</Get><Delete><CmdID>2</CmdID>{0}</Delete>", item("./Settings/Volume"));
     assert!(says(&twice).ends_with("Results ./Settings/Volume = \"3\"; Status 400 Delete; Final"), "{}", says(&twice));
 }
 

@@ -209,10 +209,11 @@ impl Server {
         let said = |status: Option<StatusCode>| status.map_or_else(|| "-".into(), |code| code.to_string());
         let told = self.reports.iter().filter_map(|report| match report {
             server::Report::Done(done) => {
-                let items = done.items.iter().map(|item| match item.found.first().and_then(|f| f.content.data.as_ref()) {
-                    Some(data) => format!("{} {:?}", said(item.status), core::str::from_utf8(data).expect("text")),
-                    None => said(item.status),
-                });
+                let items =
+                    done.items.iter().map(|item| match item.found.first().and_then(|f| f.content.data.as_ref()) {
+                        Some(data) => format!("{} {:?}", said(item.status), core::str::from_utf8(data).expect("text")),
+                        None => said(item.status),
+                    });
                 Some(format!("{}: {}", done.tag, items.collect::<Vec<_>>().join(", ")))
             }
             server::Report::Unknown(tag) => Some(format!("{tag}: unknown")),

@@ -80,8 +80,12 @@ pub(crate) fn a_broken_body_under_a_good_header_is_told_so() {
 #[test]
 pub(crate) fn a_truncated_message_in_mid_session_changes_nothing() {
     let mut server = waiting();
-    let whole = from_device(2, "", "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>\
-        <Data>200</Data></Status><Final/>");
+    let whole = from_device(
+        2,
+        "",
+        "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>\
+        <Data>200</Data></Status><Final/>",
+    );
     for cut in 0..whole.body.len() {
         let fault = refused(&mut server, Packet::xml(&whole.body[..cut]));
         assert!(matches!(fault, PeerFault::Malformed { offset, .. } if offset <= cut), "{cut}: {fault:?}");
@@ -93,7 +97,8 @@ pub(crate) fn a_truncated_message_in_mid_session_changes_nothing() {
 #[test]
 pub(crate) fn a_session_opens_with_package_one_only() {
     let mut server = Server::trusting(read());
-    let status = "<Status><CmdID>1</CmdID><MsgRef>3</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
+    let status =
+        "<Status><CmdID>1</CmdID><MsgRef>3</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
     let reply = server.reply(from_device(4, "", &format!("{status}<Final/>")));
     assert_eq!(lines(&reply), "Status 400 SyncHdr; Final");
     assert_eq!(server.finished, Some(Outcome::Failed(PeerFault::NotPackageOne)));
@@ -101,7 +106,9 @@ pub(crate) fn a_session_opens_with_package_one_only() {
 
 #[test]
 pub(crate) fn versions_that_are_not_spoken_are_named_by_their_status() {
-    for (dtd, proto, code) in [("2.0", "DM/1.2", 505), ("1.2", "DM/2.0", 513), ("1.1", "DM/1.2", 513), ("1.2", "x", 513)] {
+    for (dtd, proto, code) in
+        [("2.0", "DM/1.2", 505), ("1.2", "DM/2.0", 513), ("1.1", "DM/1.2", 513), ("1.2", "x", 513)]
+    {
         let mut server = Server::trusting(read());
         let packet = from_device(1, "", PACKAGE_ONE);
         let text = std::str::from_utf8(&packet.body).unwrap();
@@ -203,13 +210,17 @@ pub(crate) fn one_answer_for_each_command_and_none_for_a_status() {
 pub(crate) fn statuses_and_results_for_commands_never_sent_are_reported_and_believed_by_nobody() {
     let mut server = waiting();
     let status = |cmd: u32| {
-        format!("<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>{cmd}</CmdRef><Cmd>Get</Cmd><Data>200</Data></Status>")
+        format!(
+            "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>{cmd}</CmdRef><Cmd>Get</Cmd><Data>200</Data></Status>"
+        )
     };
     let results = "<Results><CmdID>3</CmdID><MsgRef>1</MsgRef><CmdRef>99</CmdRef><Item><Source><LocURI>./X</LocURI>\
         </Source><Data>x</Data></Item></Results>";
-    let get = message(&server.reply(from_device(1, "", PACKAGE_ONE))).commands.last().unwrap().cmd_id().unwrap().clone();
+    let get =
+        message(&server.reply(from_device(1, "", PACKAGE_ONE))).commands.last().unwrap().cmd_id().unwrap().clone();
     let own: u32 = get.as_str().parse().unwrap();
-    let header = "<Status><CmdID>5</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
+    let header =
+        "<Status><CmdID>5</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
     let body = format!("{header}{}{}{}{results}<Final/>", status(77), status(own), status(own));
     let reply = server.reply(from_device(2, "", &body));
     assert_eq!(lines(&reply), "Status 200 SyncHdr; Status 400 Results; Final");
@@ -224,7 +235,10 @@ pub(crate) fn statuses_and_results_for_commands_never_sent_are_reported_and_beli
 pub(crate) fn nothing_of_a_message_counts_before_its_sender_is_believed() {
     let mut server = Server { orders: read(), ..Server::new(Profile::new(SERVER)) };
     let reply = server.reply(from_device(1, "", PACKAGE_ONE));
-    assert_eq!(lines(&reply), "Status 407 SyncHdr + challenge syncml:auth-md5; Status 407 Alert; Status 407 Replace; Final");
+    assert_eq!(
+        lines(&reply),
+        "Status 407 SyncHdr + challenge syncml:auth-md5; Status 407 Alert; Status 407 Replace; Final"
+    );
     assert!(server.reports.is_empty(), "{:?}", server.reports);
     assert!(!server.session.is_authenticated());
 }
@@ -245,7 +259,8 @@ pub(crate) fn a_digest_over_the_wrong_nonce_or_of_another_scheme_is_challenged_a
     let reply = server.reply(from_device(2, &cred(&account, Some(nonce_of(&first).as_bytes())), PACKAGE_ONE));
     assert!(lines(&reply).starts_with("Status 212 SyncHdr"), "{}", lines(&reply));
     // A nonce counts once: the digest of the same session does not open the next one.
-    let mut next = Server { device: server.device.clone(), orders: read(), now: 1_000, ..Server::new(Profile::new(SERVER)) };
+    let mut next =
+        Server { device: server.device.clone(), orders: read(), now: 1_000, ..Server::new(Profile::new(SERVER)) };
     let reply = next.reply(from_device(1, &cred(&account, Some(nonce_of(&first).as_bytes())), PACKAGE_ONE));
     assert!(lines(&reply).starts_with("Status 401 SyncHdr"), "{}", lines(&reply));
     assert_ne!(nonce_of(&reply), nonce_of(&first));
@@ -317,7 +332,8 @@ pub(crate) fn an_open_package_is_continued_and_an_endless_one_is_cut_off() {
     let mut server = Server::trusting(read());
     let first = server.reply(from_device(1, "", &PACKAGE_ONE.replace("<Final/>", "")));
     assert_eq!(lines(&first), "Status 200 SyncHdr; Status 200 Alert; Status 200 Replace; Alert 1222 (Next message)");
-    let next = "<Status><CmdID>1</CmdID><MsgRef>{}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
+    let next =
+        "<Status><CmdID>1</CmdID><MsgRef>{}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>";
     for msg_id in 2..=8u32 {
         let reply = server.reply(from_device(msg_id, "", &next.replace("{}", &(msg_id - 1).to_string())));
         assert_eq!(lines(&reply), "Status 200 SyncHdr; Alert 1222 (Next message)");

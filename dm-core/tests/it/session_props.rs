@@ -26,8 +26,7 @@ fn run<M, A>(
     script: &[A],
     wake: &M::Input,
     input: impl Fn(&M, &A) -> (u64, M::Input),
-)
-where
+) where
     M: Durable<Misuse = Misuse>,
     M::Input: Clone,
     M::Output: PartialEq + std::fmt::Debug + Serialize + DeserializeOwned,
@@ -84,9 +83,11 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = (u64, Act)> {
-    let message = (any::<Index>(), 0..6u32, any::<bool>(), proptest::option::weighted(0.2, (any::<Index>(), any::<u8>())))
-        .prop_map(|(body, msg_id, signed, damage)| Act::Message { body, msg_id, signed, damage });
-    let answer = (proptest::bool::weighted(0.9), any::<Index>()).prop_map(|(right, choice)| Act::Answer { right, choice });
+    let message =
+        (any::<Index>(), 0..6u32, any::<bool>(), proptest::option::weighted(0.2, (any::<Index>(), any::<u8>())))
+            .prop_map(|(body, msg_id, signed, damage)| Act::Message { body, msg_id, signed, damage });
+    let answer =
+        (proptest::bool::weighted(0.9), any::<Index>()).prop_map(|(right, choice)| Act::Answer { right, choice });
     let act = prop_oneof![
         8 => message,
         8 => answer,
@@ -116,7 +117,9 @@ fn account() -> Account {
 
 fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, server::Input) {
     let status = |cmd: u32, code: u16| {
-        format!("<Status><CmdID>{cmd}</CmdID><MsgRef>1</MsgRef><CmdRef>{cmd}</CmdRef><Cmd>Get</Cmd><Data>{code}</Data></Status>")
+        format!(
+            "<Status><CmdID>{cmd}</CmdID><MsgRef>1</MsgRef><CmdRef>{cmd}</CmdRef><Cmd>Get</Cmd><Data>{code}</Data></Status>"
+        )
     };
     let header = |code: &str| {
         let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
@@ -158,12 +161,17 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
                     vec![],
                     vec![one.clone()],
                     vec![one; 40],
-                    vec![Order::new("x", Request::Add(vec![Entry::text("./\u{2}", "x")])), Order::new("y", Request::Get(vec![]))],
+                    vec![
+                        Order::new("x", Request::Add(vec![Entry::text("./\u{2}", "x")])),
+                        Order::new("y", Request::Get(vec![])),
+                    ],
                 ];
                 question.answer(batches[choice.index(4)].clone())
             }
             Some(server::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
-            Some(server::Question::Sign(question)) => question.answer(Signature { user: "s".into(), data: "eDp5".into() }),
+            Some(server::Question::Sign(question)) => {
+                question.answer(Signature { user: "s".into(), data: "eDp5".into() })
+            }
             None => server::Input::Wake,
         },
         Act::Answer { right: false, choice } => server::Input::Answered(server::Answer::Commands {
@@ -181,7 +189,9 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
     let header = |code: &str| {
         let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
             <NextNonce xmlns='syncml:metinf'>Tm9uY2U=</NextNonce></Meta></Chal>";
-        format!("<Status><MsgRef>{reference}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>{chal}<Data>{code}</Data></Status>")
+        format!(
+            "<Status><MsgRef>{reference}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>{chal}<Data>{code}</Data></Status>"
+        )
     };
     let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./A</LocURI></Target></Item><Item/></Get>";
     let alert = |code: u16| format!("<Alert><CmdID>3</CmdID><Data>{code}</Data></Alert>");
@@ -205,12 +215,15 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         Act::Answer { right: true, choice } => match session.pending() {
             Some(client::Question::Tree(ops)) => {
                 let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
-                let results = ops.ops.iter().enumerate().map(|(at, _)| OpResult::status(statuses[(at + choice.index(3)) % 3]));
+                let results =
+                    ops.ops.iter().enumerate().map(|(at, _)| OpResult::status(statuses[(at + choice.index(3)) % 3]));
                 let results = results.collect();
                 ops.answer(results)
             }
             Some(client::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
-            Some(client::Question::Sign(question)) => question.answer(Signature { user: "c".into(), data: "eDp5".into() }),
+            Some(client::Question::Sign(question)) => {
+                question.answer(Signature { user: "c".into(), data: "eDp5".into() })
+            }
             Some(client::Question::Authenticate(question)) => {
                 let verdicts = [
                     account().judge(&question.claim),
@@ -223,9 +236,10 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             }
             None => client::Input::Wake,
         },
-        Act::Answer { right: false, choice } => {
-            client::Input::Answered(client::Answer::Tree { id: QuestionId(choice.index(6) as u64), results: Vec::new() })
-        }
+        Act::Answer { right: false, choice } => client::Input::Answered(client::Answer::Tree {
+            id: QuestionId(choice.index(6) as u64),
+            results: Vec::new(),
+        }),
         Act::Wake => client::Input::Wake,
         Act::Abort => client::Input::Abort(Reason::Requested),
         Act::Lost { permanent } => {

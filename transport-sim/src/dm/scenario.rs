@@ -24,7 +24,7 @@ pub(super) const DEVICE: NodeId = NodeId(1);
 /// The first node of the server; the others follow.
 const FIRST_SERVER: u32 = 100;
 /// Crash points that the standard session passes without faults, at a server and at a device: crashes fall among them.
-const SERVER_POINTS: u32 = 8;
+const SERVER_POINTS: u32 = 6;
 const DEVICE_POINTS: u32 = 20;
 
 const DEVICE_ID: &str = "IMEI:493005100592800";

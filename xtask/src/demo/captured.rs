@@ -139,9 +139,10 @@ fn compare(capture: &Capture, results: &[Done], outcome: Option<&Outcome>) -> Re
         let value = value.map(|data| String::from_utf8_lossy(data).into_owned());
         (item.uri.clone(), item.status.map(|status| status.0), value)
     });
-    let expected = capture.expected.iter().map(|(uri, status, value)| {
-        (String::from(*uri), Some(*status), value.map(String::from))
-    });
+    let expected = capture
+        .expected
+        .iter()
+        .map(|(uri, status, value)| (String::from(*uri), Some(*status), value.map(String::from)));
     let (told, expected): (Vec<_>, Vec<_>) = (told.collect(), expected.collect());
     ensure!(told == expected, "the client's package was not understood: {told:?} instead of {expected:?}");
     Ok(())

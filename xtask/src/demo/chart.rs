@@ -43,7 +43,9 @@ pub(super) fn message(at_ms: Option<u64>, from: From, packet: &Packet, note: &st
         }
     };
     let indent = " ".repeat(time.len() + 22);
-    lines.iter().for_each(|line| println!("{indent}{line}"));
+    for line in lines {
+        println!("{indent}{line}");
+    }
 }
 
 /// One message that is known from before: only what happened to it.

@@ -113,7 +113,8 @@ impl Transport for Watched {
         let mut said = self.said.lock().await;
         if !said.is_empty() && self.memory.progress(&self.device, &self.last.tag).is_none() {
             let enqueued = self.memory.enqueue(&self.device, self.last.clone());
-            enqueued.map_err(|error| Undelivered::Bearer { failure: client::Failure::Permanent, cause: error.into() })?;
+            enqueued
+                .map_err(|error| Undelivered::Bearer { failure: client::Failure::Permanent, cause: error.into() })?;
         }
         said.push((chart::From::Client, request.packet.clone()));
         let reply = self.inner.exchange(request).await?;

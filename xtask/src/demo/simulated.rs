@@ -47,7 +47,9 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     }
     let tree = run.tree.as_ref().context("the device has a tree")?;
     println!("\n  the device's tree afterwards:\n");
-    tree.draw(Show::Values).to_string().lines().for_each(|line| println!("    {line}"));
+    for line in tree.draw(Show::Values).to_string().lines() {
+        println!("    {line}");
+    }
     ensure!(run.failures().is_empty(), "{}", run.failures().join("; "));
     let again = Scenario::run(&scenario(run.seed));
     ensure!(again.trace == run.trace, "the same seed gave another trace");
