@@ -178,7 +178,6 @@ impl<'a> Drive<'a> {
 
     fn send(&mut self, request: Request) -> Sending<'a> {
         let is_secure = request.url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
-        self.not_before = None;
         if self.secure && !is_secure {
             return Box::pin(async { Err(Undelivered::Insecure) });
         }

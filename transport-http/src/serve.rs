@@ -8,10 +8,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{
-    HeaderValue, StatusCode,
-    header::{CONNECTION, EXPECT, TRANSFER_ENCODING},
-};
+use http::{StatusCode, header::EXPECT};
 use tracing::{Instrument, Span, field, info, info_span};
 
 use crate::{
@@ -43,16 +40,10 @@ async fn exchange<S: Store, B: Backend>(State(app): State<Arc<App<S, B>>>, reque
         status = field::Empty,
     );
     async {
-        // A request with both a length and chunks can be read in two ways, and one of them is not seen here. So
-        // nothing that follows chunks on the same connection is ever taken for a request [RFC 9112, 6.1].
-        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        let mut response = answer(&app, request).await.unwrap_or_else(|rejection| {
+        let response = answer(&app, request).await.unwrap_or_else(|rejection| {
             info!(reason = %rejection, "no message in reply");
             rejection.response(app.limits())
         });
-        if is_chunked {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         Span::current().record("status", response.status().as_u16());
         if response.status() == StatusCode::OK {
             info!("replied");

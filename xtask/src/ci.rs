@@ -90,7 +90,7 @@ fn no_std() -> Result<()> {
     let manifest = root().join("xtask/no-std-check/Cargo.toml");
     let target = root().join("target/no-std-check");
     let manifest = manifest.to_string_lossy();
-    let mut check = command(&["check", "--locked", "--manifest-path", &manifest, "--target-dir"]);
+    let mut check = command(&["check", "--manifest-path", &manifest, "--target-dir"]);
     finish(check.arg(target))?;
     let bare = "thumbv7em-none-eabi";
     if is_installed(bare)? {
