@@ -8,7 +8,7 @@ use dm_core::{
     server::{Facts, Input, Profile, Question, SessionKey, Turn, route},
     wire,
 };
-use tracing::{Instrument, Span, debug, error, field, info_span, warn};
+use tracing::{Instrument, Span, debug, error, field, info, info_span, warn};
 
 use crate::{
     env,
@@ -117,7 +117,10 @@ impl<S: Store, B: Backend> App<S, B> {
             );
             self.name(&span, &key);
             match self.turn(&key, &Input::Wake).instrument(span.clone()).await {
-                Ok(_) => swept.woken += 1,
+                Ok(_) => {
+                    span.in_scope(|| info!("woken"));
+                    swept.woken += 1;
+                }
                 Err(Rejection::Internal) => {
                     // It would be due for ever, and keep others from being woken.
                     self.store.abandon(&key).await?;

@@ -35,7 +35,7 @@ pub const REPORTS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Memory {
     state: Mutex<State>,
-    /// Restored sessions start from it; set where journals are kept.
+    /// The nodes' profile, where journals are kept: they begin with it.
     recorded: Option<Profile>,
     /// What an unknown device is measured against, and never passes.
     nobody: Account,

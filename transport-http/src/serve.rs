@@ -66,7 +66,7 @@ async fn answer<S: Store, B: Backend>(app: &App<S, B>, request: Request) -> Resu
         Err(rejection) => {
             // Whoever waits for `100 Continue` has sent nothing yet.
             if rejection != Rejection::TooSlow && !parts.headers.contains_key(EXPECT) {
-                body::discard(&mut body, bytes_max).await;
+                body::discard(&mut body, bytes_max.saturating_mul(2)).await;
             }
             return Err(rejection);
         }

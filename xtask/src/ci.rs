@@ -69,6 +69,11 @@ pub(crate) fn test() -> Result<()> {
     cargo(&["test", "--workspace", "--all-features"])
 }
 
+/// `cargo xtask bless`: the tests that compare with files write these files.
+pub(crate) fn bless() -> Result<()> {
+    finish(command(&["test", "--package", "dm-core", "--test", "it", "golden"]).env("BLESS", "1"))
+}
+
 fn clippy() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
 }

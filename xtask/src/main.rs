@@ -19,8 +19,9 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   test            all tests of the workspace
   ci              all of CI: format, lints, docs, tests, no_std, tidy, simulation, demo; `ci --help` lists the steps
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
+  bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
-Every command ends with exit code 0 if all is well and with 1 if not.
+Every command ends with exit code 0 if all is well, and with another one if not.
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         "test" => ci::test(),
         "ci" => ci::run(args),
         "tidy" => tidy::run(),
+        "bless" => ci::bless(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -169,7 +169,7 @@ impl Server {
         reply.expect("a message is answered")
     }
 
-    fn answer(&mut self, question: server::Question) -> server::Input {
+    pub(crate) fn answer(&mut self, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(question) => {
                 let verdict = match self.device.as_ref().map(|account| account.judge(&question.claim)) {
@@ -193,7 +193,7 @@ impl Server {
         }
     }
 
-    fn hear(&mut self, report: server::Report) {
+    pub(crate) fn hear(&mut self, report: server::Report) {
         match &report {
             server::Report::ClientNonce(nonce) => {
                 self.device.iter_mut().for_each(|account| account.nonce = nonce.clone());
@@ -311,7 +311,7 @@ impl Device {
         Ok(all)
     }
 
-    fn answer(&mut self, question: client::Question) -> client::Input {
+    pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
                 let results = match &ops.server {
@@ -331,7 +331,7 @@ impl Device {
         }
     }
 
-    fn hear(&mut self, report: client::Report) {
+    pub(crate) fn hear(&mut self, report: client::Report) {
         match &report {
             client::Report::ClientNonce(nonce) => self.own.nonce = nonce.clone(),
             client::Report::ServerNonce(nonce) => self.server.nonce = nonce.clone(),

@@ -11,6 +11,7 @@ mod captured_sessions;
 mod captures;
 mod client;
 mod generate;
+mod golden;
 mod harness;
 mod hostile;
 mod pair;

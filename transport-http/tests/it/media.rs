@@ -119,8 +119,8 @@ async fn who_sends_garbage_leaves_nothing_behind() {
 macro_rules! captured {
     ($path:literal) => {
         (
-            include_str!(concat!("../../../dm-core/tests/captures/", $path, ".http")),
-            &include_bytes!(concat!("../../../dm-core/tests/captures/", $path, ".xml"))[..],
+            include_str!(concat!("../captures/", $path, ".http")),
+            &include_bytes!(concat!("../captures/", $path, ".xml"))[..],
         )
     };
 }
