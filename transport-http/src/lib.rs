@@ -117,3 +117,8 @@ pub use limits::Limits;
 pub use listen::{Handshake, Plain, serve};
 pub use post::HttpTransport;
 pub use serve::router;
+
+/// The README's examples, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
