@@ -21,11 +21,19 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
-pub(crate) fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+/// For `#[serde(with = "core_kit::hex")]` on 32 octets.
+///
+/// # Errors
+/// What the serialiser says.
+pub fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&encode(bytes))
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+/// For `#[serde(with = "core_kit::hex")]` on 32 octets.
+///
+/// # Errors
+/// Anything but 64 lower-case hexadecimal digits.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
     let bytes = decode(&String::deserialize(from)?).and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| D::Error::custom("entropy is 64 lower-case hexadecimal digits"))
+    bytes.ok_or_else(|| D::Error::custom("not 64 lower-case hexadecimal digits"))
 }

@@ -5,6 +5,7 @@
 //! - [`Env`] is all that a step may observe besides its input and its own state: time and entropy.
 //! - [`Machine`] is the shape of a core, [`Durable`] that of one which is stored between steps, [`pump`] the plain way
 //!   to drive either.
+//! - [`asking`] is how a machine with an open question is stored.
 //! - [`journal`] keeps what went through a machine; [`replay`](journal::replay) feeds it back and names the first step
 //!   that differs.
 //!
@@ -47,9 +48,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod asking;
 mod body;
 mod env;
-mod hex;
+pub mod hex;
 pub mod journal;
 mod machine;
 
