@@ -100,6 +100,7 @@ pub mod codes;
 pub mod fault;
 pub mod ids;
 pub mod limits;
+pub mod notify;
 mod packet;
 pub mod server;
 pub mod session;

@@ -1,5 +1,6 @@
 //! Every bound of the core: what it counts, its default, and where that comes from.
 
+use core_kit::Millis;
 use serde::{Deserialize, Serialize};
 
 /// What a codec refuses to go beyond. It is checked while reading, not after.
@@ -18,9 +19,17 @@ pub struct WireLimits {
     pub tag_bytes_max: usize,
     /// Commands in one message, those inside `Atomic` and `Sequence` included.
     pub commands_max: usize,
+    /// Octets of the string table of a WBXML message.
+    #[serde(default = "WireLimits::default_string_table_bytes_max")]
+    pub string_table_bytes_max: usize,
 }
 
 impl WireLimits {
+    /// For limits that were stored before there was this one.
+    const fn default_string_table_bytes_max() -> usize {
+        Self::CLIENT.string_table_bytes_max
+    }
+
     /// For a client, which knows its server: 64 KiB a message.
     pub const CLIENT: Self = Self {
         message_bytes_max: 64 * 1024,
@@ -29,6 +38,7 @@ impl WireLimits {
         attributes_max: 8,
         tag_bytes_max: 4 * 1024,
         commands_max: 256,
+        string_table_bytes_max: 16 * 1024,
     };
 
     /// For a server: 1 MiB a message.
@@ -136,4 +146,22 @@ impl TreeLimits {
         type_bytes_max: 255,
         runs_max: 256,
     };
+}
+
+/// How much of notifications is read and remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyLimits {
+    /// Session identifiers that are remembered of one server; at least 1 is [digest 1.6].
+    pub sessions_remembered_max: usize,
+    /// How long after a resynchronisation with a server the next one is refused [digest 1.6].
+    pub resync_interval: Millis,
+}
+
+impl NotifyLimits {
+    /// Octets of a notification. Most have to fit one short message of 140.
+    pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+    /// The digest's bounds: 32 sessions, one resynchronisation an hour.
+    pub const DEFAULT: Self = Self { sessions_remembered_max: 32, resync_interval: Millis::from_secs(60 * 60) };
 }

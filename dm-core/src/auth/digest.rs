@@ -53,6 +53,18 @@ impl fmt::Debug for CredentialHash {
 pub struct Digest([u8; 16]);
 
 impl Digest {
+    /// The digest with these octets, as a notification has it.
+    #[must_use]
+    pub const fn from_octets(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// The digest as a notification has it.
+    #[must_use]
+    pub const fn to_octets(&self) -> [u8; 16] {
+        self.0
+    }
+
     /// The digest in `Cred/Data` of type `syncml:auth-md5`.
     #[must_use]
     pub fn from_base64(text: &str) -> Option<Self> {
@@ -105,6 +117,14 @@ pub fn md5(credentials: &CredentialHash, nonce: &Nonce) -> Digest {
 pub fn mac(credentials: &CredentialHash, nonce: &Nonce, body: &[u8]) -> Digest {
     let body = STANDARD.encode(h(&[body]));
     Digest(h(&[credentials.to_base64().as_bytes(), b":", nonce.as_bytes(), b":", body.as_bytes()]))
+}
+
+/// The digest of a server notification: `H(B64(H(server-identifier ":" password)) ":" nonce ":" B64(H(trigger)))`. The
+/// credentials are those of the server under its identifier, which need not be the name it authenticates with in a
+/// session; the nonce is the server's, as raw octets; the trigger is all but the digest [NOTI 1.2, 6.2.2].
+#[must_use]
+pub fn notification(server: &CredentialHash, nonce: &Nonce, trigger: &[u8]) -> Digest {
+    mac(server, nonce, trigger)
 }
 
 fn h(parts: &[&[u8]]) -> [u8; 16] {
@@ -218,6 +238,34 @@ mod tests {
     fn vector_a10_mac_of_an_empty_body() {
         assert_eq!(base64(&h(&[])), "1B2M2Y8AsgTpgAmY7PhCfg==");
         assert_eq!(mac(&device(), &long_nonce(), b"").to_base64(), "AFKRmy4US8QQ0KA/e3h1Sg==");
+    }
+
+    /// The notifications of the digest, 1.8 and 1.9.4; the tests of `notify` have their octets.
+    #[test]
+    fn vectors_n1_n2_n3_and_p13_of_a_notification() {
+        let n1 = b"\x02\xd0\0\0\0\x12\x34\x12com.mgmtsrv.manage";
+        let server = CredentialHash::new("com.mgmtsrv.manage", "srvpwd");
+        assert_eq!(server.to_base64(), "k1gvMfTJFGLXJE7GnEG0CQ==");
+        assert_eq!(base64(&h(&[n1])), "ne6BhXyhdpa6cRlZxXFamA==");
+        let digest = notification(&server, &long_nonce(), n1).to_octets();
+        assert_eq!(digest, 0xffe8_e4f6_8468_3024_c822_fa47_451c_54d4_u128.to_be_bytes());
+
+        let n2 = b"\x02\xf8\0\0\0\0\xab\x0edm.example.com";
+        let server = CredentialHash::new("dm.example.com", "OhBehave");
+        assert_eq!(server.to_base64(), "tS9F6QhTr6SMOeof9ZXnCg==");
+        assert_eq!(base64(&h(&[n2])), "Y5wXpT9G1APAdPPDd7nEqg==");
+        let p13 = b"\x03\x78\0\0\0\0\xab\x02\x10\x0edm.example.com\x30\x02\0\x0c";
+        assert_eq!(base64(&h(&[p13])), "FjcOrvqy104buFMlhwYHXg==");
+        for (nonce_octets, trigger, digest) in [
+            (&b"Nonce"[..], &n2[..], 0x9cef_3482_b7e0_b580_686b_fd1e_e489_b3b7_u128),
+            (&[0; 4], n2, 0xb86b_0ebc_70e7_d71f_e2d4_0b6b_4030_d7e2),
+            (b"0x00000000", n2, 0xa36c_4f47_1814_afd3_6663_36a5_29b8_9ea6),
+            (b"Nonce", p13, 0x44ed_44bc_3df8_4739_c099_b1b2_d512_9384),
+        ] {
+            let octets = notification(&server, &nonce(nonce_octets), trigger).to_octets();
+            assert_eq!(octets, digest.to_be_bytes());
+            assert!(Digest::from_octets(octets).matches(&notification(&server, &nonce(nonce_octets), trigger)));
+        }
     }
 
     #[test]

@@ -246,11 +246,14 @@ pub struct Item {
 }
 
 /// The content of `Data`.
+///
+/// A decoder gives text for all that is UTF-8 in characters of XML, however it was written, and octets for the rest. So
+/// both encodings of a value decode to the same one. A caller may well write text as octets, which comes back as text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
     /// Text. Mark-up that a peer left unescaped inside `Data` is its text.
     Text(String),
-    /// Octets, as WBXML carries them. XML cannot, and refuses to write them.
+    /// Octets, as WBXML carries them; among them a document in WBXML. XML cannot, and refuses to write them.
     Opaque(bytes::Bytes),
 }
 

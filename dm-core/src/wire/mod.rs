@@ -9,16 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::WireLimits;
 
+#[cfg(any(feature = "xml", feature = "wbxml"))]
+mod chars;
 mod command;
 mod message;
 mod outline;
-#[cfg(feature = "xml")]
+#[cfg(any(feature = "xml", feature = "wbxml"))]
 mod read;
-#[cfg(feature = "xml")]
+#[cfg(any(feature = "xml", feature = "wbxml"))]
 mod source;
 mod sync;
 mod tag;
-#[cfg(feature = "xml")]
+#[cfg(feature = "wbxml")]
+mod wbxml;
+#[cfg(any(feature = "xml", feature = "wbxml"))]
 mod write;
 #[cfg(feature = "xml")]
 mod xml;
@@ -91,7 +95,7 @@ pub struct DecodeError {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// The message is larger than [`WireLimits::message_bytes_max`].
+    /// The message is larger than [`WireLimits::message_bytes_max`], or says more than that by references.
     #[error("message too large")]
     TooLarge,
     /// Elements are nested deeper than [`WireLimits::depth_max`].
@@ -115,7 +119,7 @@ pub enum DecodeErrorKind {
     /// A character that XML does not have, as itself or by reference.
     #[error("character that XML does not allow")]
     BadCharacter,
-    /// Not well formed: a tag that does not close, a bad name, a broken attribute.
+    /// Not well formed: a tag that does not close or was not open, a bad name, a broken attribute.
     #[error("not well formed")]
     NotWellFormed,
     /// The message ends in the middle.
@@ -148,6 +152,30 @@ pub enum DecodeErrorKind {
     /// A number that is none, or is too large.
     #[error("{0} is not a number in range")]
     BadNumber(Tag),
+    /// Not WBXML 1.1, 1.2 or 1.3.
+    #[error("WBXML version not supported")]
+    UnknownVersion,
+    /// A string table larger than [`WireLimits::string_table_bytes_max`].
+    #[error("string table too large")]
+    StringTableTooLarge,
+    /// A reference to a string that is not in the string table.
+    #[error("reference outside the string table")]
+    BadStringIndex,
+    /// A string of the string table without its end.
+    #[error("string without an end in the string table")]
+    UnterminatedString,
+    /// A number of more than 32 bits or more than five octets.
+    #[error("number of more than 32 bits")]
+    NumberTooLarge,
+    /// A code page that messages do not have.
+    #[error("unknown code page")]
+    UnknownPage,
+    /// A token that means no element, or nothing where it is.
+    #[error("unknown token")]
+    UnknownToken,
+    /// An extension token, of which SyncML has none.
+    #[error("extension token")]
+    Extension,
     /// This build cannot read the encoding.
     #[error("encoding not supported by this build")]
     UnsupportedEncoding,
@@ -158,12 +186,15 @@ pub enum DecodeErrorKind {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// Text with a character that XML 1.0 does not have, in this element.
+    /// Text with a character that XML 1.0 does not have, in this element. WBXML allows it in `Data`.
     #[error("{0} holds a character that XML does not allow")]
     BadCharacter(Tag),
     /// Octets where the encoding has text only.
     #[error("{0} holds octets, which XML cannot carry")]
     Opaque(Tag),
+    /// A value longer than the encoding can say.
+    #[error("{0} is too long for the encoding")]
+    TooLong(Tag),
     /// This build cannot write the encoding.
     #[error("encoding not supported by this build")]
     UnsupportedEncoding,
@@ -184,6 +215,9 @@ pub fn decode(encoding: Encoding, bytes: &[u8], limits: &WireLimits) -> Result<D
         Encoding::Xml => xml::decode(bytes, limits),
         #[cfg(not(feature = "xml"))]
         Encoding::Xml => Err(DecodeError::at_start(DecodeErrorKind::UnsupportedEncoding)),
+        #[cfg(feature = "wbxml")]
+        Encoding::Wbxml => wbxml::decode(bytes, limits),
+        #[cfg(not(feature = "wbxml"))]
         Encoding::Wbxml => Err(DecodeError::at_start(DecodeErrorKind::UnsupportedEncoding)),
     }
 }
@@ -201,6 +235,9 @@ pub fn decode_header(encoding: Encoding, bytes: &[u8], limits: &WireLimits) -> R
         Encoding::Xml => xml::decode_header(bytes, limits),
         #[cfg(not(feature = "xml"))]
         Encoding::Xml => Err(DecodeError::at_start(DecodeErrorKind::UnsupportedEncoding)),
+        #[cfg(feature = "wbxml")]
+        Encoding::Wbxml => wbxml::decode_header(bytes, limits),
+        #[cfg(not(feature = "wbxml"))]
         Encoding::Wbxml => Err(DecodeError::at_start(DecodeErrorKind::UnsupportedEncoding)),
     }
 }
@@ -208,7 +245,7 @@ pub fn decode_header(encoding: Encoding, bytes: &[u8], limits: &WireLimits) -> R
 /// Writes one message, in the element order of the DTD: the same message gives the same bytes.
 ///
 /// [`decode`] gives the same message back, apart from white space around names, addresses, references and types, which
-/// a reader takes for indentation.
+/// a reader takes for indentation, and from the kind of a [`Data`]: see there.
 ///
 /// # Errors
 /// The encoding cannot carry what the message holds.
@@ -218,10 +255,14 @@ pub fn encode(encoding: Encoding, message: &Message) -> Result<Vec<u8>, EncodeEr
         Encoding::Xml => xml::encode(message),
         #[cfg(not(feature = "xml"))]
         Encoding::Xml => no_codec(message),
+        #[cfg(feature = "wbxml")]
+        Encoding::Wbxml => wbxml::encode(message),
+        #[cfg(not(feature = "wbxml"))]
         Encoding::Wbxml => no_codec(message),
     }
 }
 
+#[cfg(not(all(feature = "xml", feature = "wbxml")))]
 fn no_codec(_: &Message) -> Result<Vec<u8>, EncodeError> {
     Err(EncodeError::UnsupportedEncoding)
 }

@@ -8,6 +8,7 @@ use dm_core::{
     auth::{Account, Nonce, Scheme, Verdict},
     server::{Input, Order, Output, Profile, Question, Report, Request, Session},
     session::Outcome,
+    wire::Encoding,
 };
 
 use crate::harness::{Driven, Server, env, lines};
@@ -16,7 +17,10 @@ const FUNAMBOL: &str = "http://127.0.0.1:8080/funambol/dm";
 
 macro_rules! captured {
     ($path:literal) => {
-        Packet::xml(&include_bytes!(concat!("../captures/", $path))[..])
+        captured!(Encoding::Xml, $path)
+    };
+    ($encoding:expr, $path:literal) => {
+        Packet::new($encoding, &include_bytes!(concat!("../captures/", $path))[..])
     };
 }
 
@@ -57,16 +61,31 @@ fn libdmclient_with_basic_credentials_is_understood() {
 
 #[test]
 fn libdmclient_with_digests_is_understood() {
+    with_digests([
+        captured!("libdmclient-md5/01-c2s.xml"),
+        captured!("libdmclient-md5/02-c2s.xml"),
+        captured!("libdmclient-md5/03-c2s.xml"),
+    ]);
+}
+
+#[test]
+fn libdmclient_in_wbxml_is_answered_in_wbxml() {
+    with_digests([
+        captured!(Encoding::Wbxml, "libdmclient-md5-wbxml/01-c2s.wbxml"),
+        captured!(Encoding::Wbxml, "libdmclient-md5-wbxml/02-c2s.wbxml"),
+        captured!(Encoding::Wbxml, "libdmclient-md5-wbxml/03-c2s.wbxml"),
+    ]);
+}
+
+/// The session of a client that is refused its basic credentials and then shows a digest.
+fn with_digests(requests: [Packet; 3]) {
     let mut server = server(FUNAMBOL, Scheme::Md5, Vec::new());
     // The captured client answered to a nonce that the recorded server chose.
     let nonce = Nonce::new(b"0123456789abcdef");
     let account = server.device.clone().unwrap();
     let mut said = Vec::new();
-    for packet in [
-        captured!("libdmclient-md5/01-c2s.xml"),
-        captured!("libdmclient-md5/02-c2s.xml"),
-        captured!("libdmclient-md5/03-c2s.xml"),
-    ] {
+    for packet in requests {
+        let encoding = packet.encoding;
         let mut todo = Some(Input::Received(packet));
         while let Some(input) = todo.take() {
             for output in server.session.step(&env(1), input, &server.profile).unwrap() {
@@ -88,7 +107,10 @@ fn libdmclient_with_digests_is_understood() {
                         let signature = server.own.as_ref().unwrap().sign(&question.request);
                         todo = Some(question.answer(signature));
                     }
-                    Output::Reply(reply) => said.push(lines(&reply)),
+                    Output::Reply(reply) => {
+                        assert_eq!(reply.encoding, encoding);
+                        said.push(lines(&reply));
+                    }
                     Output::Report(report) => server.reports.push(report),
                     Output::Finished(outcome) => server.finished = Some(outcome),
                     Output::Refuse(fault) => panic!("{fault}"),

@@ -21,7 +21,8 @@ fn golden(name: &str, text: &str) -> String {
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("the folder can be made");
         fs::write(&path, text).expect("the file can be written");
     }
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask bless` writes it", path.display()))
+    fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask bless` writes it", path.display()))
 }
 
 fn check_snapshot<M>(name: &str, machine: &M, profile: &M::Profile)

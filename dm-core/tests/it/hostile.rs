@@ -22,6 +22,7 @@ const NONE: WireLimits = WireLimits {
     attributes_max: usize::MAX,
     tag_bytes_max: usize::MAX,
     commands_max: usize::MAX,
+    string_table_bytes_max: usize::MAX,
 };
 
 #[test]

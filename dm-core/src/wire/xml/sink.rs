@@ -2,8 +2,8 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{EncodeError, METINF, Message, SYNCML_1_1, SYNCML_1_2, chars::is_char};
-use crate::wire::{Data, Page, Tag, write::Sink};
+use super::{EncodeError, METINF, Message, SYNCML_1_1, SYNCML_1_2};
+use crate::wire::{Data, Page, Tag, chars::is_char, write::Sink};
 
 /// Writes one document.
 pub(super) struct XmlSink {

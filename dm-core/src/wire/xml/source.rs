@@ -6,7 +6,7 @@ use quick_xml::{Reader, errors::IllFormedError, events::Event as XmlEvent};
 
 use super::{
     DecodeError, Kind,
-    chars::{expanded, first_bad, referenced, with_unix_line_ends},
+    chars::{expanded, referenced, with_unix_line_ends},
     prologue::Prologue,
     start_tag::{Attributes, Namespaces, Space, qualified},
 };
@@ -14,6 +14,7 @@ use crate::{
     limits::WireLimits,
     wire::{
         Data, Deviations, Page, Tag,
+        chars::first_bad,
         source::{Event, Nesting, Source, is_space},
     },
 };
