@@ -8,7 +8,6 @@ use dm_core::{
 use crate::captures;
 
 mod hostile;
-mod libwbxml;
 mod props;
 mod reads;
 
