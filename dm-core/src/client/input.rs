@@ -85,9 +85,19 @@ pub struct Ops {
     /// What to do. After a crash in the middle the question comes again: an embedder whose tree is durable keeps the
     /// results under [`id`](Self::id) with it.
     pub ops: Vec<Op>,
+    /// Whether the first operation that fails keeps those after it from being done; they get 215.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub stops_at_failure: bool,
+    /// Octets of a value from which on a `Get` may leave it to be [read in parts](crate::tree::Content::in_parts).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_bytes_max: Option<u64>,
 }
 
 impl Ops {
+    pub(super) const fn new(id: QuestionId, server: Option<ServerId>, ops: Vec<Op>) -> Self {
+        Self { id, server, ops, stops_at_failure: false, whole_bytes_max: None }
+    }
+
     /// The answer: one result for each operation, in the same order.
     #[must_use]
     pub fn answer(self, results: Vec<OpResult>) -> Input {

@@ -319,7 +319,7 @@ impl Session {
             Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
         };
         let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
-        Next::Ask(Asking::Gathering(Ops { id: self.next_question(), server: None, ops }).into())
+        Next::Ask(Asking::Gathering(Ops::new(self.next_question(), None, ops)).into())
     }
 
     /// The message or its reply was lost.

@@ -211,6 +211,7 @@ impl Entry {
             format: Some(crate::wire::Format::Chr),
             media_type: Some("text/plain".into()),
             data: Some(text.as_bytes().into()),
+            in_parts: None,
         };
         Self { uri: uri.into(), content }
     }

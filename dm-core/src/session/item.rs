@@ -19,6 +19,7 @@ pub(crate) fn content_of(item: &Item, command: Option<&Meta>) -> Content {
         // Real peers pad the type with white space [digest 12.4].
         media_type: media_type.map(|text| String::from(text.trim())),
         data: item.data.as_ref().map(|data| data.as_bytes().into()),
+        in_parts: None,
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     fn content(format: Option<Format>, data: &[u8]) -> Content {
-        Content { format, media_type: None, data: Some(data.into()) }
+        Content { format, data: Some(data.into()), ..Content::default() }
     }
 
     fn filled(content: &Content, encoding: Encoding) -> Item {

@@ -65,6 +65,9 @@ impl<'a> Judge<'a> {
             Op::Delete { uri } => self.delete(uri),
             Op::Copy { from, to } => self.copy(from, to),
             Op::Exec { uri, argument, correlator } => self.exec(uri, argument, correlator.as_deref()),
+            Op::Stage { .. } | Op::Discard | Op::Read { .. } | Op::Begin | Op::Commit | Op::RollBack => {
+                Err(StatusCode::NOT_SUPPORTED)
+            }
         }
     }
 
@@ -340,7 +343,7 @@ fn admits(node: &Node, verb: Verb) -> Judged<()> {
 }
 
 fn found(uri: &str, content: Content) -> Step {
-    Step::Answer(OpResult { status: StatusCode::OK, found: vec![Found { uri: uri.into(), content }] })
+    Step::Answer(OpResult::found(vec![Found { uri: uri.into(), content }]))
 }
 
 /// What a `Get` says of a node: the value, or the names of the children.
@@ -358,7 +361,7 @@ fn read(node: &Node) -> Content {
             (PLAIN.into(), names.into())
         }
     };
-    Content { format: Some(node.format().clone()), media_type: Some(media_type), data: Some(data) }
+    Content { format: Some(node.format().clone()), media_type: Some(media_type), data: Some(data), in_parts: None }
 }
 
 /// The `Type` that was said, if any was.

@@ -51,19 +51,52 @@ pub enum Op {
         /// Comes back in the alert that reports the end of a run which was answered with 202.
         correlator: Option<String>,
     },
+    /// Keep a part of a value that comes in several messages [DM 1.2, 7]. The part at offset 0 begins a new value and
+    /// takes the place of what was kept before; 413 or 420 if the value will be too large. The operation that ends it
+    /// has [`Content::in_parts`].
+    Stage {
+        /// The node that the value is for.
+        uri: String,
+        /// Octets of the whole value.
+        size: u64,
+        /// Octets before this part.
+        offset: u64,
+        /// The part.
+        data: Body,
+    },
+    /// Drop what was kept of a value: the rest of it will not come.
+    Discard,
+    /// Read a part of a value that a `Get` left to be [read in parts](Content::in_parts).
+    Read {
+        /// The node.
+        uri: String,
+        /// Octets before the part.
+        offset: u64,
+        /// Octets of the part.
+        bytes: u64,
+    },
+    /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that.
+    Begin,
+    /// The operations since [`Begin`](Self::Begin) stay.
+    Commit,
+    /// The operations since [`Begin`](Self::Begin) are undone; 516 if that did not work for [some](OpResult::not_undone).
+    RollBack,
 }
 
 impl Op {
-    /// The node that is acted on; for a copy the one that is written.
+    /// The node that is acted on; for a copy the one that is written. Nothing where it is not about one.
     #[must_use]
-    pub fn uri(&self) -> &str {
+    pub fn uri(&self) -> Option<&str> {
         match self {
             Self::Get { uri }
             | Self::Add { uri, .. }
             | Self::Replace { uri, .. }
             | Self::Delete { uri }
             | Self::Copy { to: uri, .. }
-            | Self::Exec { uri, .. } => uri,
+            | Self::Exec { uri, .. }
+            | Self::Stage { uri, .. }
+            | Self::Read { uri, .. } => Some(uri),
+            Self::Discard | Self::Begin | Self::Commit | Self::RollBack => None,
         }
     }
 }
@@ -78,6 +111,10 @@ pub struct Content {
     pub media_type: Option<String>,
     /// `Data`: text as UTF-8, or octets. With format `b64` this is still the base64 text.
     pub data: Option<Body>,
+    /// Octets of a value that is not in `data`: one that came by [`Op::Stage`], or one that a `Get` leaves to
+    /// [`Op::Read`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_parts: Option<u64>,
 }
 
 /// What became of an [`Op`].
@@ -89,13 +126,25 @@ pub struct OpResult {
     /// What a successful `Get` found: one node, or several where a sub-tree was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,
+    /// The node that could not be made, where it is an ancestor of the one to be added [DM RepPro 1.2, 6.6.1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<String>,
+    /// For [`Op::RollBack`]: the operations since [`Op::Begin`] that could not be undone, counted from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<u32>,
 }
 
 impl OpResult {
     /// A status and nothing more.
     #[must_use]
     pub const fn status(status: StatusCode) -> Self {
-        Self { status, found: Vec::new() }
+        Self { status, found: Vec::new(), failed_at: None, not_undone: Vec::new() }
+    }
+
+    /// Success, with what a `Get` found.
+    #[must_use]
+    pub const fn found(found: Vec<Found>) -> Self {
+        Self { status: StatusCode::OK, found, failed_at: None, not_undone: Vec::new() }
     }
 }
 

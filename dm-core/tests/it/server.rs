@@ -442,6 +442,7 @@ pub(crate) fn an_order_with_octets_goes_out_as_base64() {
         format: Some(dm_core::wire::Format::Bin),
         media_type: None,
         data: Some((&[0u8, 1, 2][..]).into()),
+        in_parts: None,
     };
     let entry = Entry { uri: "./A".into(), content };
     let mut server = Server::trusting(vec![vec![Order::new("add", Request::Add(vec![entry]))]]);

@@ -252,7 +252,8 @@ impl Device {
         let results = self.tree.apply(ops.server.as_ref(), &ops.ops);
         if ops.server.is_some() {
             for (op, result) in ops.ops.iter().zip(&results) {
-                let done = Execution { kind: op.into(), uri: op.uri().into(), status: result.status };
+                let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };
+                let done = Execution { kind, uri: uri.into(), status: result.status };
                 let Execution { kind, uri, status } = done.clone();
                 ctx.note(&Fact::Executed { kind, uri, status });
                 self.executions.push(done);

@@ -38,15 +38,18 @@ impl OpKind {
     }
 }
 
-impl From<&Op> for OpKind {
-    fn from(op: &Op) -> Self {
+impl OpKind {
+    /// What the operation is; nothing for one that carries no command out by itself.
+    #[must_use]
+    pub const fn of(op: &Op) -> Option<Self> {
         match op {
-            Op::Get { .. } => Self::Get,
-            Op::Add { .. } => Self::Add,
-            Op::Replace { .. } => Self::Replace,
-            Op::Delete { .. } => Self::Delete,
-            Op::Copy { .. } => Self::Copy,
-            Op::Exec { .. } => Self::Exec,
+            Op::Get { .. } => Some(Self::Get),
+            Op::Add { .. } => Some(Self::Add),
+            Op::Replace { .. } => Some(Self::Replace),
+            Op::Delete { .. } => Some(Self::Delete),
+            Op::Copy { .. } => Some(Self::Copy),
+            Op::Exec { .. } => Some(Self::Exec),
+            Op::Stage { .. } | Op::Discard | Op::Read { .. } | Op::Begin | Op::Commit | Op::RollBack => None,
         }
     }
 }

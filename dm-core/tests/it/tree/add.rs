@@ -27,6 +27,7 @@ fn format_node_makes_an_interior_node_and_its_type_names_an_object() {
         format: Some(Format::Node),
         media_type: media_type.map(Into::into),
         data: data.map(Into::into),
+        in_parts: None,
     };
     done(&mut tree, OWNER, &add("./A", node(Some("urn:oma:mo:x:1.0"), None)));
     done(&mut tree, OWNER, &add("./B", node(Some("text/plain"), Some(b""))));

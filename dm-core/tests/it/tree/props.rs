@@ -81,6 +81,7 @@ fn content() -> impl Strategy<Value = Content> {
         format: (!format.is_empty()).then(|| Format::parse(format)),
         media_type: media_type.map(Into::into),
         data: data.map(Into::into),
+        in_parts: None,
     })
 }
 

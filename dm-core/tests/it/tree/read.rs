@@ -15,8 +15,12 @@ fn content(tree: &mut Memory, uri: &str) -> Content {
 #[test]
 fn a_leaf_gives_its_value_with_format_and_type() {
     let mut tree = open().leaf("./A", "-5").format(&Format::Int).media_type("text/x").finish().unwrap();
-    let expected =
-        Content { format: Some(Format::Int), media_type: Some("text/x".into()), data: Some(b"-5"[..].into()) };
+    let expected = Content {
+        format: Some(Format::Int),
+        media_type: Some("text/x".into()),
+        data: Some(b"-5"[..].into()),
+        in_parts: None,
+    };
     assert_eq!(content(&mut tree, "./A"), expected);
     assert_eq!(content(&mut tree, "A"), expected);
 }
@@ -35,6 +39,7 @@ fn an_interior_node_gives_the_names_of_its_children() {
         format: Some(Format::Node),
         media_type: Some("text/plain".into()),
         data: Some(b"C/a%20b/b"[..].into()),
+        in_parts: None,
     };
     assert_eq!(content(&mut tree, "./A"), expected);
     assert_eq!(content(&mut tree, "."), Content { data: Some(b"A"[..].into()), ..expected });
