@@ -28,7 +28,8 @@ pub enum Output {
     Reply(Packet),
     /// The message that came in is refused without a SyncML answer (HTTP 400): the session is as it was.
     Refuse(PeerFault),
-    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply.
+    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply. With a reply or a
+    /// question in the same step it was the one before, whose time had run out.
     Finished(Outcome),
 }
 
