@@ -11,7 +11,7 @@ mod statuses;
 pub mod table;
 
 pub(crate) use durable::{Since, Step};
-pub(crate) use item::{content_of, fill};
+pub(crate) use item::{content_of, fill, is_xml};
 pub use misuse::{Misuse, RestoreError};
 pub(crate) use statuses::{Answering, Verdicts, header_status, number, refuse_all, status_for};
 
