@@ -154,7 +154,10 @@ fn url_encoded(text: &str) -> String {
         match octet {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(octet)),
             b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{octet:02X}")),
+            _ => {
+                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase();
+                out.extend(['%', digit(octet >> 4), digit(octet & 0xf)]);
+            }
         }
     }
     out

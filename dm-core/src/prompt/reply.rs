@@ -77,10 +77,9 @@ impl Reply {
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Self::Given(response) => response.texts(),
             Self::TimedOut { default: Some(Response::Yes) } => ["1".into()].into(),
             Self::TimedOut { default: Some(Response::No) } => ["0".into()].into(),
-            Self::TimedOut { default: Some(response) } => response.texts(),
+            Self::Given(response) | Self::TimedOut { default: Some(response) } => response.texts(),
             Self::TimedOut { default: None } | Self::Cancelled | Self::NotSupported | Self::NotShown => Vec::new(),
         }
     }
