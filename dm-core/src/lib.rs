@@ -95,6 +95,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod alert;
 pub mod auth;
 pub mod client;
 pub mod codes;
