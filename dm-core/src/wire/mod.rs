@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::WireLimits;
 
 #[cfg(any(feature = "xml", feature = "wbxml"))]
-mod chars;
+pub(crate) mod chars;
 mod command;
 mod message;
 mod outline;
