@@ -149,10 +149,10 @@ fn breaks_cdata(message: &[Piece]) -> bool {
     breaks
 }
 
-/// Whether this is what libwbxml takes for a vCard or the like: the value that an `Add` or a `Replace` brings.
+/// Whether this is what libwbxml takes for a vCard or the like: any `Data` two levels below an `Add` or a `Replace`, that
+/// of a `Cred` too.
 fn is_object(path: &[String]) -> bool {
-    matches!(path, [.., command, item, data]
-        if (command == "Add" || command == "Replace") && item == "Item" && data == "Data")
+    matches!(path, [.., command, _, data] if (command == "Add" || command == "Replace") && data == "Data")
 }
 
 /// Changes every text. `change` also sees the elements that it is in.
