@@ -10,7 +10,7 @@ use crate::captures;
 mod hostile;
 mod libwbxml;
 mod props;
-mod reads;
+pub(crate) mod reads;
 
 /// Every recorded body in WBXML, by the name of its file below `captures/`.
 macro_rules! captured {

@@ -216,11 +216,11 @@ impl Met {
             "{way:?}: a difference that is not known\nexpected {:?}\nfound    {:?}\nsent {}",
             expected.get(at.saturating_sub(2)..),
             found.get(at.saturating_sub(2)..),
-            sent.iter().map(|octet| format!("{octet:02x}")).collect::<String>()
+            sent.escape_ascii()
         );
     }
 
-    fn to_xml(&mut self, message: &Message, binary: &[u8]) {
+    fn by_xml(&mut self, message: &Message, binary: &[u8]) {
         if breaks_cdata(&pieces(message)) {
             self.broken_cdata += 1;
             return;
@@ -231,7 +231,7 @@ impl Met {
         self.compare(Way::ToXml, message, &read.message, binary);
     }
 
-    fn to_wbxml(&mut self, message: &Message, text: &[u8]) {
+    fn by_wbxml(&mut self, message: &Message, text: &[u8]) {
         let version = if message.header.ver_dtd == "1.1" { "1.1" } else { "1.2" };
         let text = String::from_utf8(text.to_vec()).expect("text");
         let root = text.find("<SyncML").expect("a root");
@@ -243,11 +243,17 @@ impl Met {
 
     fn print(&self) {
         println!("{} messages came back", self.messages);
-        println!("{:>6} {}", self.broken_cdata, "not sent to XML: `]]>` in a value");
+        println!("{:>6} not sent to XML: `]]>` in a value", self.broken_cdata);
         for (known, met) in KNOWN.iter().zip(&self.known) {
             println!("{met:>6} {:?} {}: {}", known.way, known.name, known.reason);
         }
     }
+}
+
+/// How many messages are generated.
+#[expect(clippy::disallowed_methods, reason = "the number of cases of a test is no part of any result")]
+fn cases() -> u32 {
+    env::var("LIBWBXML_CASES").map_or(500, |cases| cases.parse().expect("LIBWBXML_CASES is a number"))
 }
 
 #[test]
@@ -255,12 +261,12 @@ fn generated_messages_mean_the_same_to_libwbxml_in_both_directions() {
     if !is_installed() {
         return;
     }
-    let cases = env::var("LIBWBXML_CASES").map_or(500, |cases| cases.parse().expect("LIBWBXML_CASES is a number"));
+    let cases = cases();
     let (mut runner, strategy, mut met) = (TestRunner::deterministic(), generate::message(), Met::default());
     for _ in 0..cases {
         let message = strategy.new_tree(&mut runner).expect("a message").current();
-        met.to_xml(&message, &encode(&message));
-        met.to_wbxml(&message, &wire::encode(Encoding::Xml, &message).expect("text in characters of XML"));
+        met.by_xml(&message, &encode(&message));
+        met.by_wbxml(&message, &wire::encode(Encoding::Xml, &message).expect("text in characters of XML"));
     }
     met.print();
     if cases >= 500 {
@@ -277,12 +283,12 @@ fn captures_mean_the_same_to_libwbxml_in_both_directions() {
     }
     let mut met = Met::default();
     for (_, binary) in WBXML {
-        met.to_xml(&accepted(binary), binary);
+        met.by_xml(&accepted(binary), binary);
     }
     for (_, text) in captures::XML {
         let message = wire::decode(Encoding::Xml, text, &WireLimits::SERVER).expect("a message").message;
-        met.to_xml(&message, &encode(&message));
-        met.to_wbxml(&message, text);
+        met.by_xml(&message, &encode(&message));
+        met.by_wbxml(&message, text);
     }
     met.print();
 }
