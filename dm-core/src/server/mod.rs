@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod input;
+mod order;
 mod output;
 mod phase;
 mod profile;
@@ -41,8 +42,9 @@ mod snapshot;
 mod turn;
 mod work;
 
-pub use input::{Answer, Authenticate, Entry, Input, NextCommands, Order, Pair, Question, Request, Sign};
-pub use output::{AlertItem, Done, ItemDone, OrderFault, Output, Report};
+pub use input::{Answer, Authenticate, Input, NextCommands, Question, Sign};
+pub use order::{Entry, Order, OrderFault, Pair, Request};
+pub use output::{AlertItem, Done, ItemDone, Output, Report};
 pub use profile::Profile;
 pub use snapshot::{Snapshot, Stable};
 pub use turn::{Facts, Turn};
