@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Packet,
+    auth::Presented,
     fault::PeerFault,
     ids::{DeviceId, QuestionId, SessionId},
     session::{
@@ -33,8 +34,10 @@ mod output;
 mod phase;
 mod profile;
 mod reply;
+mod seal;
 mod sent;
 mod snapshot;
+mod standing;
 mod turn;
 mod work;
 
@@ -170,7 +173,9 @@ impl Session {
                 Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
-                    | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
+                    | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. }) => {
+                        Ok(Accepted::Answer(answer.clone()))
+                    }
                     _ => Err(Misuse::WrongKind(answer.id())),
                 },
                 _ => Err(Misuse::NotAsked { given: answer.id(), open }),
@@ -212,8 +217,8 @@ impl Session {
                 Accepted::Broken { header: message.header, hash, fault }
             }
             _ => {
-                let identity = packet.identity.clone();
-                Accepted::Message { taken: Taken { message, hash, identity }, deviations }
+                let (identity, presented) = (packet.identity.clone(), Presented::of(packet, header));
+                Accepted::Message { taken: Taken { message, hash, identity, presented }, deviations }
             }
         }
     }
@@ -250,8 +255,10 @@ impl Session {
                         (EventKind::Ordered, self.sign_and_send(env, draft, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
                     }
                     // accept() has let no other pair through.
                     (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
