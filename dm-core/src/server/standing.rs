@@ -123,6 +123,8 @@ impl Session {
             Scope::Message => (Standing::PerMessage { nonce: next.or(claim.nonce.clone()), scheme }, StatusCode::OK),
         };
         self.common.client = standing;
+        // Whoever shows this is in the new session.
+        self.common.previous = None;
         Verdicts { code, chal }
     }
 

@@ -29,6 +29,9 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> (EventKind, Next) {
         let fresh = self.common.peer.is_none();
+        if fresh {
+            self.common.opened = Some(taken.hash);
+        }
         self.meet(env.now, &taken.message.header, encoding);
         let fault = if fresh { opening_fault(&taken.message) } else { None };
         let endless = self.common.messages > self.profile.session.messages_max;
@@ -180,7 +183,7 @@ impl Session {
 }
 
 /// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].
-fn opening_fault(message: &Message) -> Option<PeerFault> {
+pub(super) fn opening_fault(message: &Message) -> Option<PeerFault> {
     let header = &message.header;
     let known = [("1.1", "DM/1.1"), ("1.2", "DM/1.2"), ("1.2", "DM/1.3")];
     if known.iter().all(|(dtd, _)| header.ver_dtd != *dtd) {

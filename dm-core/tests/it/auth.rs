@@ -182,6 +182,9 @@ fn sealed_session() -> (Server, Packet, Nonce) {
     (server, reply, nonce)
 }
 
+/// Makes a message that is not sealed well, with a nonce that would be good.
+type Spoil<'a> = &'a dyn Fn(&Nonce) -> Packet;
+
 #[test]
 fn a_sealed_session_ends_with_the_first_message_that_is_not_sealed_well() {
     let account = Account::new("device-001", "s3cr3t-pass", Scheme::Mac);
@@ -192,8 +195,7 @@ fn a_sealed_session_ends_with_the_first_message_that_is_not_sealed_well() {
     let reply = server.reply(good(&nonce));
     assert!(lines(&reply).starts_with("Status 200 SyncHdr + next nonce syncml:auth-MAC"), "{}", lines(&reply));
 
-    type Spoil<'a> = &'a dyn Fn(&Nonce) -> Packet;
-    let cases: [(&str, u16, Spoil); 6] = [
+    let cases: [(&str, u16, Spoil<'_>); 6] = [
         ("no seal", 407, &|_| plain()),
         ("the nonce of the message before", 401, &|_| sealed(plain(), &account, None)),
         ("another body", 401, &|nonce| {
@@ -224,7 +226,7 @@ fn both_forms_of_the_digest_are_believed_and_a_repeated_message_gets_the_same_re
     let (_, mut server) = pair(Some(Scheme::Mac), Some(Scheme::Mac));
     let packet = sealed(from_device(1, "", PACKAGE_ONE), server.device.as_ref().unwrap(), None);
     let mac = Mac::parse(packet.mac.as_ref().unwrap()).unwrap();
-    let hex: String = mac.digest.to_octets().iter().map(|octet| format!("{octet:02X}")).collect();
+    let hex = format!("{:032X}", u128::from_be_bytes(mac.digest.to_octets()));
     let field = format!("mac={}, USERNAME=\"device-001\"", Nonce::new(hex.as_bytes()).to_base64());
     let packet = packet.with_mac(field);
     let reply = server.reply(packet.clone());
