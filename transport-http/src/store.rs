@@ -220,7 +220,7 @@ mod tests {
         account.nonce = Nonce::new(b"stored");
         let issued = Nonce::new(b"issued in the session");
         let judge = |presented, nonce| {
-            let claim = Claim { peer: "IMEI:1".into(), presented, nonce, transport: None };
+            let claim = Claim { peer: "IMEI:1".into(), session: "1".into(), presented, nonce, transport: None };
             Judgement::by(&account, None, &claim)
         };
         assert_eq!(judge(shown(&account, None), None).spent, Some(account.nonce.clone()));

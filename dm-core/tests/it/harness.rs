@@ -115,6 +115,8 @@ pub(crate) struct Server {
     pub(crate) own: Option<Account>,
     /// For how long the device's credentials count.
     pub(crate) scope: Scope,
+    /// What every claim gets, whatever it shows.
+    pub(crate) verdict: Option<Verdict>,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
     pub(crate) reports: Vec<server::Report>,
@@ -130,6 +132,7 @@ impl Server {
             device: Some(Account::new("device-001", "s3cr3t-pass", Scheme::Md5)),
             own: Some(Account::new("dm-server", "s3rv3r-pass", Scheme::Md5)),
             scope: Scope::Session,
+            verdict: None,
             orders: Vec::new(),
             reports: Vec::new(),
             finished: None,
@@ -172,7 +175,8 @@ impl Server {
     pub(crate) fn answer(&mut self, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(question) => {
-                let verdict = match self.device.as_ref().map(|account| account.judge(&question.claim)) {
+                let judged = self.device.as_ref().map(|account| account.judge(&question.claim));
+                let verdict = match self.verdict.clone().or(judged) {
                     None => Verdict::Accepted(Scope::Transport),
                     Some(Verdict::Accepted(_)) => Verdict::Accepted(self.scope),
                     Some(verdict) => verdict,
