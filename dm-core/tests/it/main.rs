@@ -15,6 +15,7 @@ mod generate;
 mod golden;
 mod harness;
 mod hostile;
+mod nonces;
 mod notify;
 mod pair;
 mod props;
