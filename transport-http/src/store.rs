@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     fn shown(account: &Account, nonce: Option<&Nonce>) -> Presented {
-        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned() };
+        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned(), body: None };
         let digest = digest::Digest::from_base64(&account.sign(&request).data).unwrap();
         Presented::Md5 { user: Some(account.user.clone()), digest }
     }

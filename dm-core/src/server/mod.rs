@@ -37,8 +37,10 @@ mod output;
 mod phase;
 mod profile;
 mod reply;
+mod seal;
 mod sent;
 mod snapshot;
+mod standing;
 mod turn;
 mod work;
 
@@ -175,7 +177,9 @@ impl Session {
                 Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
-                    | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
+                    | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. }) => {
+                        Ok(Accepted::Answer(answer.clone()))
+                    }
                     _ => Err(Misuse::WrongKind(answer.id())),
                 },
                 _ => Err(Misuse::NotAsked { given: answer.id(), open }),
@@ -184,7 +188,7 @@ impl Session {
     }
 
     fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
-        let hash: phase::Hash = Sha256::digest(&*packet.body).into();
+        let hash = hash_of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
         let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
@@ -208,14 +212,14 @@ impl Session {
         if self.key().is_some_and(|key| key != SessionKey::of(header)) {
             return Accepted::Refuse(PeerFault::ForeignSession);
         }
-        let identity = packet.identity.clone();
+        let (identity, presented) = (packet.identity.clone(), Presented::of(packet, header));
         if over {
             // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
             // the same digest is no new session but an old message.
-            let replayed = self.common.opened == Some(hash) && Presented::of(header).scheme() == Some(Scheme::Md5);
+            let replayed = self.common.opened == Some(hash) && presented.scheme().is_some_and(Scheme::needs_nonce);
             let opens = header.msg_id == MsgId::FIRST && work::opening_fault(&message).is_none();
             return if opens && !replayed {
-                Accepted::Anew { taken: Taken { message, hash, identity }, deviations }
+                Accepted::Anew { taken: Taken { message, hash, identity, presented }, deviations }
             } else {
                 Accepted::Refuse(PeerFault::SessionOver)
             };
@@ -226,7 +230,7 @@ impl Session {
                 let fault = PeerFault::MessageReused(header.msg_id);
                 Accepted::Broken { header: message.header, hash, fault }
             }
-            _ => Accepted::Message { taken: Taken { message, hash, identity }, deviations },
+            _ => Accepted::Message { taken: Taken { message, hash, identity, presented }, deviations },
         }
     }
 
@@ -263,8 +267,10 @@ impl Session {
                         (EventKind::Ordered, self.sign_and_send(env, draft, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
                     }
                     // accept() has let no other pair through.
                     (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
@@ -365,6 +371,15 @@ impl Session {
     fn next_question(&mut self) -> QuestionId {
         self.common.asked += 1;
         QuestionId(self.common.asked)
+    }
+}
+
+/// By what a repetition is known: a message that is sealed is known by its seal too, since its nonce is only there.
+fn hash_of(packet: &Packet) -> phase::Hash {
+    let body = Sha256::digest(&*packet.body);
+    match &packet.mac {
+        Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
+        None => body.into(),
     }
 }
 

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use core_kit::Env;
 
 use super::{
-    OrderFault, Output, Report, Session, Sign,
-    phase::{Answered, Asking, Draft, Next, Rest, Standing},
+    OrderFault, Output, Report, Session,
+    phase::{Draft, Next, Rest, Written},
     sent::Sent,
 };
 use crate::{
     Packet,
-    auth::{Scheme, SignRequest, Signature},
+    auth::{Scheme, Signature},
     codes::AlertCode,
     fault::PeerFault,
     ids::{CmdId, MsgId},
@@ -20,19 +20,6 @@ use crate::{
 };
 
 impl Session {
-    /// Sends the reply, with credentials where the device has not believed this server for the session yet.
-    pub(super) fn sign_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
-        match self.common.own.prove {
-            Some(scheme) if !self.common.own.believed => {
-                let peer = self.common.peer.as_ref().map(|peer| peer.device.as_str().into()).unwrap_or_default();
-                let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
-                let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft).into())
-            }
-            _ => self.send(env, draft, None, out),
-        }
-    }
-
     /// Writes the reply, puts in as many orders as fit, and ends the session or waits for the device.
     pub(super) fn send(
         &mut self,
@@ -61,22 +48,11 @@ impl Session {
         for (order, command) in sent {
             self.common.outstanding.push(Sent::new(order, msg_id, command));
         }
-        let reply = Packet::new(encoding, body);
         self.common.sent = msg_id;
-        self.common.last = Some(Answered { msg_id: draft.answering.msg_id, hash: draft.hash, reply: reply.clone() });
-        out.push(Output::Reply(reply));
         // Nothing to do and both packages closed: the device has nothing to answer.
         let end = draft.end.or((draft.orders && orders == 0).then_some(Outcome::Completed));
-        if let Some(outcome) = end {
-            self.close(out);
-            out.push(Output::Finished(outcome.clone()));
-            return Rest::over(outcome);
-        }
-        let patience = match self.common.client {
-            Standing::Unproven { .. } => self.profile.unauthenticated_ms,
-            Standing::PerMessage { .. } | Standing::Proven => self.profile.idle_ms,
-        };
-        Next::Rest(Rest::Waiting { until: env.now + patience })
+        let answered = (draft.answering.msg_id, draft.hash);
+        self.seal(env, Written { answered, reply: Packet::new(encoding, body), end }, out)
     }
 
     /// The reply without orders.
@@ -92,7 +68,7 @@ impl Session {
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
                 ..Location::new(self.profile.address.clone())
             },
             resp_uri: self.profile.resp_uri.clone(),

@@ -59,7 +59,7 @@ pub(crate) const PACKAGE_ONE: &str = "<Alert><CmdID>1</CmdID><Data>1201</Data></
 /// `Cred` of an account that showed itself with a nonce.
 pub(crate) fn cred(account: &Account, nonce: Option<&[u8]>) -> String {
     let nonce = nonce.map(dm_core::auth::Nonce::new);
-    let request = dm_core::auth::SignRequest { peer: String::new(), scheme: account.scheme, nonce };
+    let request = dm_core::auth::SignRequest { peer: String::new(), scheme: account.scheme, nonce, body: None };
     format!(
         "<Cred><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>{}</Type></Meta>\
          <Data>{}</Data></Cred>",
