@@ -12,6 +12,7 @@ use crate::{
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
+    version::Version,
     wire::{Encoding, Message, Status},
 };
 
@@ -193,8 +194,8 @@ pub(super) struct Peer {
     pub(super) device: DeviceId,
     pub(super) session: SessionId,
     pub(super) encoding: Encoding,
-    pub(super) ver_dtd: String,
-    pub(super) ver_proto: String,
+    /// The version of the whole session; that of the refusal, where it is not spoken.
+    pub(super) version: Version,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
 }

@@ -58,12 +58,11 @@ impl Session {
     /// The reply without orders.
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let peer = self.common.peer.clone();
-        let (ver_dtd, ver_proto, session_id) =
-            peer.map(|peer| (peer.ver_dtd, peer.ver_proto, peer.session)).unwrap_or_default();
+        let (version, session_id) = peer.map(|peer| (peer.version, peer.session)).unwrap_or_default();
         let announced = (self.common.sent == MsgId(0)).then_some(self.profile.max_msg_size).flatten();
         let header = Header {
-            ver_dtd,
-            ver_proto,
+            ver_dtd: version.ver_dtd().into(),
+            ver_proto: version.ver_proto().into(),
             session_id,
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
