@@ -7,7 +7,7 @@ use core_kit::Env;
 use super::{
     Authenticate, Output, Report, Session,
     phase::{Asking, Draft, Next, Standing, Taken},
-    work::Work,
+    receive::Work,
 };
 use crate::{
     auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
@@ -244,6 +244,9 @@ impl Session {
                 // In front, in their order: they come before what is still waiting.
                 for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
                     self.common.queue.push_front(order);
+                }
+                if let Some(sending) = self.common.sending.take() {
+                    self.common.queue.push_front(sending.order);
                 }
                 OwnStanding::Challenged
             }

@@ -8,7 +8,6 @@ use dm_core::{
     auth::{Account, Scheme, Scope, Verdict},
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
-    ids::ServerId,
     limits::WireLimits,
     server::{self, Order, Profile as ServerProfile},
     session::{Misuse, Outcome, table::Row},
@@ -119,6 +118,8 @@ pub(crate) struct Server {
     pub(crate) verdict: Option<Verdict>,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
+    /// The value of every order that was left out of it; nothing if it is not to be had.
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) reports: Vec<server::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
@@ -134,6 +135,7 @@ impl Server {
             scope: Scope::Session,
             verdict: None,
             orders: Vec::new(),
+            value: None,
             reports: Vec::new(),
             finished: None,
             now: 0,
@@ -191,6 +193,14 @@ impl Server {
                 Some(own) => {
                     let signature = own.sign(&question.request);
                     question.answer(signature)
+                }
+                None => question.decline(),
+            },
+            server::Question::Fetch(question) => match &self.value {
+                Some(value) => {
+                    let begin = usize::try_from(question.offset).unwrap();
+                    let part = &value[begin..begin + usize::try_from(question.bytes).unwrap()];
+                    question.answer(part)
                 }
                 None => question.decline(),
             },
@@ -318,10 +328,7 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
-                let results = match &ops.server {
-                    Some(server) => self.tree.apply(server, &ops.ops),
-                    None => self.tree.apply(&ServerId::from("srv"), &ops.ops),
-                };
+                let results = self.tree.answer(&ops);
                 ops.answer(results)
             }
             client::Question::Sign(question) => {

@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod bad_input;
 mod captured_sessions;
 mod captures;
 mod client;
