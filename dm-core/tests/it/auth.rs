@@ -578,10 +578,8 @@ pub(crate) fn a_value_in_parts_goes_out_under_seals_to_a_device_that_seals() {
         let said = message(&reply);
         let Some(Command::Replace(edit)) = said.commands.last() else { break };
         came.extend_from_slice(edit.items[0].data.as_ref().unwrap().as_bytes());
-        let (code, end) = match edit.items[0].more_data {
-            true => (213, "<Alert><CmdID>92</CmdID><Data>1222</Data></Alert>"),
-            false => (200, "<Final/>"),
-        };
+        let more = "<Alert><CmdID>92</CmdID><Data>1222</Data></Alert>";
+        let (code, end) = if edit.items[0].more_data { (213, more) } else { (200, "<Final/>") };
         let id = said.commands.last().unwrap().cmd_id().unwrap().as_str();
         let header = ok(number - 1, &chal_text("syncml:auth-MAC", &number.to_be_bytes()));
         let body = format!(
