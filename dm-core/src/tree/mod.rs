@@ -35,7 +35,7 @@ pub use draw::{Drawing, Show};
 pub use error::{TreeError, TreeFault};
 pub use memory::{Actor, Memory, Run};
 pub use node::Node;
-pub use object::{DevDetail, DevInfo};
+pub use object::{Address, AddressKind, AuthLevel, AuthType, Credentials, DevDetail, DevInfo, DmAcc, ObjectVersion};
 pub use op::{Content, Found, Op, OpResult};
 pub(crate) use property::Property;
 pub(crate) use value::from_base64;
