@@ -39,6 +39,9 @@ impl Session {
         if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_msg_size) {
             self.common.max_msg_size = Some(size);
         }
+        if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_obj_size) {
+            self.common.max_obj_size = Some(size);
+        }
         // An abort needs no proof: it makes nobody do anything.
         if message.commands.iter().any(is_abort) {
             return Next::over(Outcome::PeerAborted);
@@ -47,6 +50,7 @@ impl Session {
             Ok(challenged) => challenged,
             Err(outcome) => return Next::over(outcome),
         };
+        self.landed(!challenged);
         let issued = match &self.common.server {
             Standing::Proven => {
                 self.store_nonce(out);
@@ -72,6 +76,10 @@ impl Session {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
         let nonce = chal.and_then(|meta| meta.next_nonce.as_ref()).and_then(|text| Nonce::from_base64(text.reveal()));
+        if !status.code.is_final() {
+            // It says nothing yet (101): what was known still holds.
+            return Ok(false);
+        }
         let own = &mut self.common.own;
         if status.code.is_success() {
             if !core::mem::replace(&mut own.reported, true) {

@@ -27,6 +27,16 @@ pub enum Misuse {
         /// Results in the answer.
         given: usize,
     },
+    /// The reply is none to the prompt: of another kind, or none of its choices.
+    #[error("the reply to {0} is none to its prompt")]
+    WrongReply(QuestionId),
+    /// An alert that no server could make anything of: without an item, a type or data, or with text that cannot be
+    /// encoded.
+    #[error("the alert cannot be sent")]
+    BadAlert,
+    /// The session keeps as much as it may until the server has it.
+    #[error("the session has too much to say already")]
+    TooMuch,
     /// A client session was not started yet, or nothing was sent that this could belong to.
     #[error("the session waits for nothing of the kind")]
     NotWaiting,

@@ -314,11 +314,17 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
+                self.asked.push(ops.ops.clone());
                 let results = match &ops.server {
-                    Some(server) => self.tree.apply(server, &ops.ops),
+                    Some(_) => self.tree.answer(&ops),
                     None => self.tree.apply(&ServerId::from("srv"), &ops.ops),
                 };
                 ops.answer(results)
+            }
+            client::Question::User(question) => {
+                self.prompts.push(question.prompt.clone());
+                let reply = if self.replies.is_empty() { Reply::NotShown } else { self.replies.remove(0) };
+                question.answer(reply)
             }
             client::Question::Sign(question) => {
                 let signature = self.own.sign(&question.request);
