@@ -55,7 +55,7 @@
 //! let start = client::Input::Start(client::Trigger::Client("1".into()));
 //! core_kit::pump(&mut device, || env, start, |output| match output {
 //!     client::Output::Ask(client::Question::Tree(ops)) => {
-//!         let results = tree.apply(ops.server.as_ref(), &ops.ops);
+//!         let results = tree.answer(&ops);
 //!         Some(ops.answer(results))
 //!     }
 //!     client::Output::Ask(client::Question::User(question)) => Some(question.answer(Reply::NotSupported)),

@@ -133,6 +133,9 @@ pub struct TreeLimits {
     pub type_bytes_max: usize,
     /// Runs of nodes that wait to be taken; 420 beyond.
     pub runs_max: usize,
+    /// Changes in one `Atomic`, each of which must be undone if it fails; 420 beyond. What they remove or overwrite
+    /// counts as still there until the `Atomic` ends.
+    pub undo_max: usize,
 }
 
 impl TreeLimits {
@@ -145,6 +148,7 @@ impl TreeLimits {
         acl_bytes_max: 4 * 1024,
         type_bytes_max: 255,
         runs_max: 256,
+        undo_max: 4096,
     };
 }
 

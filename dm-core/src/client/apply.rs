@@ -118,7 +118,7 @@ impl Session {
                     }
                 }
                 Some(_) => {
-                    if let Some(ops) = self.batch(&mut work) {
+                    if let Some(ops) = self.batch(env, &mut work) {
                         return Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into());
                     }
                 }
@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Takes as many tasks as one question can hold; nothing if they are nothing to ask.
-    fn batch(&mut self, work: &mut Work) -> Option<Ops> {
+    fn batch(&mut self, env: &Env, work: &mut Work) -> Option<Ops> {
         let (mut ops, mut asked) = (Vec::new(), Vec::new());
         let is_atomic = |work: &Work, block: usize| work.blocks.get(block).is_some_and(|block| block.is_atomic);
         let mut stops = work.transaction.is_some();
@@ -178,7 +178,7 @@ impl Session {
         work.asked = asked;
         let gets = ops.iter().filter(|op| matches!(op, Op::Get { .. })).count();
         let server = Some(self.profile.server_id.clone());
-        let mut question = Ops::new(self.next_question(), server, ops);
+        let mut question = Ops::new(self.next_question(), env.wall, server, ops);
         question.stops_at_failure = stops;
         if self.profile.large_objects && gets > 0 {
             // Together they stay within what is kept until the server has it.
@@ -245,19 +245,19 @@ impl Session {
             }
         }
         if let Some((block, code)) = failed {
-            return self.roll_back(work, block, code);
+            return self.roll_back(env, work, block, code);
         }
         self.advance(env, work, out)
     }
 
     /// An `Atomic` has failed: what was not reached is not done, what was done is undone [DM RepPro 1.2, 6.6.3].
-    fn roll_back(&mut self, mut work: Work, block: usize, code: StatusCode) -> Next {
+    fn roll_back(&mut self, env: &Env, mut work: Work, block: usize, code: StatusCode) -> Next {
         skip(&mut work, Some(block), StatusCode::NOT_EXECUTED);
         let own = work.own_spot(block);
         work.set(own, code);
         work.asked = [Asked::RollBack(block)].into();
         let server = Some(self.profile.server_id.clone());
-        let ops = Ops::new(self.next_question(), server, [Op::RollBack].into());
+        let ops = Ops::new(self.next_question(), env.wall, server, [Op::RollBack].into());
         Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into())
     }
 
@@ -276,7 +276,7 @@ impl Session {
         }
         let atomic = work.transaction.as_ref().map(|transaction| transaction.block);
         if let Some(block) = atomic.filter(|_| !reply.status().is_success()) {
-            return self.roll_back(work, block, StatusCode::ATOMIC_FAILED);
+            return self.roll_back(env, work, block, StatusCode::ATOMIC_FAILED);
         }
         if reply.stops() && block.is_some() {
             skip(&mut work, block, StatusCode::NOT_EXECUTED);

@@ -138,7 +138,7 @@ impl Session {
         let commands = u32::try_from(message.commands.len()).unwrap_or(u32::MAX);
         let said = u32::try_from(count).unwrap_or(u32::MAX);
         let before = pages.says.get(count).and_then(|say| say.value()).map_or(0, |value| value.sent);
-        let moves = pages.opening() || piece.is_some() || pages.head(count).any(|say| !matches!(say, Say::Next(_)));
+        let moves = piece.is_some() || pages.head(count).any(|say| !matches!(say, Say::Next(_)));
         let part = piece.map(|piece| before.saturating_add(octets(piece.octets.len())));
         Ok(Packed {
             body,

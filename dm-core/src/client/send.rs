@@ -36,7 +36,7 @@ impl Session {
         if let Some(wanted) = self.wanted_part(&draft) {
             let server: Option<ServerId> = wanted.for_server.then(|| self.profile.server_id.clone());
             let op = Op::Read { uri: wanted.uri, offset: wanted.offset, bytes: wanted.bytes };
-            let ops = Ops::new(self.next_question(), server, [op].into());
+            let ops = Ops::new(self.next_question(), env.wall, server, [op].into());
             return Next::Ask(Asking::Applying(ops, Doing::Part(draft)).into());
         }
         self.prove_and_send(env, draft, out)

@@ -50,9 +50,10 @@ impl Memory {
     }
 
     /// Goes on building, as the device may: no server's rights count. To keep the tree in case of a mistake, edit a
-    /// clone.
-    pub const fn edit(self) -> Builder {
-        Builder { tree: self, at: LocUri::root(), error: None }
+    /// clone. A tree in the middle of an `Atomic` is not built on: that would not be undone with it.
+    pub fn edit(self) -> Builder {
+        let error = self.check_closed().err().map(|fault| fault.at("."));
+        Builder { tree: self, at: LocUri::root(), error }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod access;
 mod acl;
+mod apply;
 mod build;
 mod draw;
 mod error;
@@ -18,11 +19,14 @@ mod node;
 mod object;
 mod op;
 mod property;
+mod stage;
 mod stored;
+mod undo;
 mod value;
 
 pub use access::{AccessType, Verb};
 pub use acl::{Acl, AclError, AclFault, Right};
+pub use apply::Manner;
 pub use build::Builder;
 pub use draw::{Drawing, Show};
 pub use error::{TreeError, TreeFault};

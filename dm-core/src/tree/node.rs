@@ -8,7 +8,7 @@ use super::{
     access::{AccessType, Verb},
     acl::Acl,
 };
-use crate::{codes::StatusCode, wire::Format};
+use crate::{codes::StatusCode, ids::ServerId, wire::Format};
 
 /// The `Type` of a leaf that nothing else was said of.
 pub(super) const PLAIN: &str = "text/plain";
@@ -131,6 +131,37 @@ impl Node {
         match &self.kind {
             Kind::Interior(children) => children.get(name),
             Kind::Leaf { .. } => None,
+        }
+    }
+
+    /// The node without what is below it.
+    pub(super) fn alone(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Interior(_) => Kind::Interior(BTreeMap::new()),
+            leaf @ Kind::Leaf { .. } => leaf.clone(),
+        };
+        Self {
+            kind,
+            media_type: self.media_type.clone(),
+            permanent: self.permanent,
+            access: self.access,
+            exec_status: self.exec_status,
+            acl: self.acl.clone(),
+        }
+    }
+
+    /// Takes a server off the lists of all nodes below this one.
+    pub(super) fn forget_below(&mut self, server: &ServerId) {
+        let mut open: Vec<&mut Self> = Vec::new();
+        let mut next = Some(self);
+        while let Some(node) = next {
+            if let Some(children) = node.children_mut() {
+                open.extend(children.values_mut());
+            }
+            next = open.pop();
+            if let Some(node) = &mut next {
+                node.acl.forget(server);
+            }
         }
     }
 

@@ -8,11 +8,11 @@ use dm_core::{
     auth::{Account, Scheme, Scope, Verdict},
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
-    ids::ServerId,
     limits::WireLimits,
+    prompt::{Prompt, Reply},
     server::{self, Order, Profile as ServerProfile},
     session::{Misuse, Outcome, table::Row},
-    tree::Memory,
+    tree::{Memory, Op},
     wire::{Encoding, Message, Values, decode, outline},
 };
 
@@ -242,6 +242,12 @@ pub(crate) struct Device {
     pub(crate) reports: Vec<client::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
+    /// What the tree was asked, question by question.
+    pub(crate) asked: Vec<Vec<Op>>,
+    /// What the user was asked.
+    pub(crate) prompts: Vec<Prompt>,
+    /// What the user says, in this order.
+    pub(crate) replies: Vec<Reply>,
 }
 
 impl Device {
@@ -265,6 +271,9 @@ impl Device {
             reports: Vec::new(),
             finished: None,
             now: 0,
+            asked: Vec::new(),
+            prompts: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -315,10 +324,7 @@ impl Device {
         match question {
             client::Question::Tree(ops) => {
                 self.asked.push(ops.ops.clone());
-                let results = match &ops.server {
-                    Some(_) => self.tree.answer(&ops),
-                    None => self.tree.apply(&ServerId::from("srv"), &ops.ops),
-                };
+                let results = self.tree.answer(&ops);
                 ops.answer(results)
             }
             client::Question::User(question) => {

@@ -9,8 +9,10 @@ use dm_core::{
 
 mod acl;
 mod add;
+mod atomic;
 mod change;
 mod draw;
+mod parts;
 mod props;
 mod read;
 mod stored;

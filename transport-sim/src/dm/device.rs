@@ -9,6 +9,7 @@ use dm_core::{
     client::{Failure, Input, Ops, Output, Profile, Question, Report, Request, Session, Trigger},
     codes::StatusCode,
     ids::{QuestionId, SessionId},
+    prompt::Reply,
     session::Outcome,
     tree::{Memory, OpResult},
     wire::Encoding,
@@ -232,6 +233,7 @@ impl Device {
                 }
                 Some(ops.answer(results))
             }
+            Question::User(ask) => Some(ask.answer(Reply::NotSupported)),
             Question::Sign(ask) => {
                 let signature = self.own.sign(&ask.request);
                 Some(ask.answer(signature))
@@ -249,7 +251,7 @@ impl Device {
         {
             return results.clone();
         }
-        let results = self.tree.apply(ops.server.as_ref(), &ops.ops);
+        let results = self.tree.answer(ops);
         if ops.server.is_some() {
             for (op, result) in ops.ops.iter().zip(&results) {
                 let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };

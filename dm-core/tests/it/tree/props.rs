@@ -18,6 +18,7 @@ const LIMITS: TreeLimits = TreeLimits {
     acl_bytes_max: 48,
     type_bytes_max: 24,
     runs_max: 3,
+    undo_max: 16,
 };
 
 /// Small enough that operations meet, with something of everything in it.
