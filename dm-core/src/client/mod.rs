@@ -419,7 +419,7 @@ impl Session {
 
     /// Nothing is said any more: a session that is over is small.
     fn forget(&mut self) {
-        self.common.queue = Vec::new();
+        (self.common.queue, self.common.device_info) = (Vec::new(), Vec::new());
         self.common.unanswered = Vec::new();
         (self.common.flight, self.common.incoming) = (Flight::default(), None);
     }
