@@ -337,8 +337,11 @@ impl Session {
             said.extend(found.map(|found| Say::Result(Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 })));
         }
         said.extend(work.broken_off.drain(..).map(Say::NoEnd));
+        // An alert that is not begun has time.
+        let not_begun = |say: &Say| matches!(say, Say::Alert(alerting) if alerting.sent == 0);
+        let at = self.common.queue.iter().position(not_begun).unwrap_or(self.common.queue.len());
+        self.common.queue.splice(at..at, said);
         self.common.queue.splice(0..0, next);
-        self.common.queue.extend(said);
     }
 
     /// What was found goes to the server if it takes objects so large, and if they can be kept until it has them; the

@@ -138,7 +138,14 @@ impl Session {
         let commands = u32::try_from(message.commands.len()).unwrap_or(u32::MAX);
         let said = u32::try_from(count).unwrap_or(u32::MAX);
         let before = pages.says.get(count).and_then(|say| say.value()).map_or(0, |value| value.sent);
-        let moves = piece.is_some() || pages.head(count).any(|say| !matches!(say, Say::Next(_)));
+        // A status brings nothing new by itself, only that there is less to say.
+        let rest = count < pages.says.len();
+        let news = |say: &Say| match say {
+            Say::Next(_) => false,
+            Say::Statuses(_) => rest,
+            Say::Result(_) | Say::Alert(_) | Say::NoEnd(_) => true,
+        };
+        let moves = piece.is_some() || pages.head(count).any(news);
         let part = piece.map(|piece| before.saturating_add(octets(piece.octets.len())));
         Ok(Packed {
             body,

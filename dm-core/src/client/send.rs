@@ -30,7 +30,7 @@ impl Session {
             Command::Status(status) => Some(Say::Statuses([Told::of(status)].into())),
             _ => None,
         });
-        self.common.queue.extend(statuses);
+        self.common.queue.splice(0..0, statuses);
         self.common.opening |= draft.opening;
         self.drop_too_large(out);
         if let Some(wanted) = self.wanted_part(&draft) {
