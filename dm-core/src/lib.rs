@@ -108,6 +108,7 @@ mod packet;
 pub mod prompt;
 pub mod server;
 pub mod session;
+pub mod tnds;
 pub mod tree;
 pub mod uri;
 pub mod wire;

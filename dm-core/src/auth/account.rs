@@ -72,7 +72,13 @@ mod tests {
     use crate::{auth::BodyHash, wire::Cred};
 
     fn claim(presented: Presented, nonce: Option<&str>) -> Claim {
-        Claim { peer: "IMEI:1".into(), presented, nonce: nonce.map(|n| Nonce::new(n.as_bytes())), transport: None }
+        Claim {
+            peer: "IMEI:1".into(),
+            session: "1".into(),
+            presented,
+            nonce: nonce.map(|n| Nonce::new(n.as_bytes())),
+            transport: None,
+        }
     }
 
     fn signed(account: &Account, scheme: Scheme, nonce: Option<&str>) -> Presented {

@@ -12,16 +12,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use crate::{
     Packet,
     codes::StatusCode,
+    ids::SessionId,
     wire::{Chal, Cred, Format, Header, Meta},
 };
 
 mod account;
 pub mod digest;
+mod lockout;
 mod mac;
+mod resync;
 
 pub use account::Account;
 pub use digest::{BodyHash, CredentialHash, Digest};
+pub use lockout::{Lockout, LockoutLimits};
 pub use mac::{Mac, MacField};
+pub use resync::Resync;
 
 /// How a peer proves itself, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +88,13 @@ impl Nonce {
     #[must_use]
     pub fn from_base64(text: &str) -> Option<Self> {
         digest::from_base64(text).map(|bytes| Self(bytes.into()))
+    }
+
+    /// The nonce that a challenge gives. That of resynchronisation is none: nobody may make this side use it but by a
+    /// notification.
+    pub(crate) fn given(chal: &Meta) -> Option<Self> {
+        let nonce = Self::from_base64(chal.next_nonce.as_ref()?.reveal())?;
+        (nonce != Self::resync()).then_some(nonce)
     }
 
     /// As `NextNonce` has it.
@@ -219,6 +231,8 @@ impl Presented {
 pub struct Claim {
     /// The `Source/LocURI` of the header: a device identifier at the server, an address at the client.
     pub peer: String,
+    /// In which session.
+    pub session: SessionId,
     /// What the message shows.
     pub presented: Presented,
     /// The nonce that this session has issued, which is then the only one that counts. Nothing: the one stored with the
@@ -243,6 +257,8 @@ pub enum Verdict {
     },
     /// The peer is not served, whatever it shows: 402, 403, 503.
     Refused(StatusCode),
+    /// The account is closed for a while, after too many wrong credentials: 503. [`Lockout`] tells when.
+    LockedOut,
 }
 
 /// For how long a claim is believed.

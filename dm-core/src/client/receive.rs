@@ -59,7 +59,13 @@ impl Session {
             Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce, .. } => nonce.clone(),
         };
         let Sender { presented, identity } = sender;
-        let claim = Claim { peer: header.source.uri.clone(), presented, nonce: issued, transport: identity };
+        let claim = Claim {
+            peer: header.source.uri.clone(),
+            session: header.session_id.clone(),
+            presented,
+            nonce: issued,
+            transport: identity,
+        };
         // Even valid credentials are no good if others were asked for [DM SEC 1.2, 5.4.1].
         if let Some(scheme) = self.common.server.wanted().filter(|wanted| claim.presented.is_other_than(*wanted)) {
             let fault = PeerFault::WrongScheme(scheme);
@@ -75,7 +81,7 @@ impl Session {
     fn read_own_standing(&mut self, status: &Status, out: &mut Vec<Output>) -> Result<bool, Outcome> {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
-        let nonce = chal.and_then(|meta| meta.next_nonce.as_ref()).and_then(|text| Nonce::from_base64(text.reveal()));
+        let nonce = chal.and_then(Nonce::given);
         if !status.code.is_final() {
             // It says nothing yet (101): what was known still holds.
             return Ok(false);
@@ -156,7 +162,7 @@ impl Session {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Challenged, self.challenge(env, claim, held, scheme, nonce, out))
             }
-            Verdict::Refused(_) => {
+            Verdict::Refused(_) | Verdict::LockedOut => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Ended, Next::over(Outcome::ServerNotAuthenticated))
             }

@@ -2,32 +2,36 @@
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 
-use core_kit::Tick;
+use core_kit::{Body, Tick, asking};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Authenticate, Input, NextCommands, Order, Question, Sign, sent::Outstanding, snapshot::Stable};
+use super::{
+    Authenticate, Fetch, Input, NextCommands, Order, Question, Sign,
+    object::{Receiving, Sending},
+    sent::Outstanding,
+};
 use crate::{
     Packet,
-    auth::{Nonce, Presented, Scheme},
+    auth::{Nonce, Presented, Scheme, Signature},
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
-    session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
+    session::{Answering, Outcome, Reason, Verdicts, table::PhaseKind},
     wire::{Encoding, Message, Status},
 };
 
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Between messages.
-    Rest(Rest),
-    /// A question is open; with what the session is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Stable, Input>>),
-}
+/// The phase that a session is in.
+pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+
+/// What a session is stored as while it works on a message.
+pub(super) type Since = asking::Since<Common, Rest, Input>;
 
 /// The phases between messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Rest {
     /// No message has come.
+    #[default]
     Fresh,
     /// It is the device's turn.
     Waiting {
@@ -49,6 +53,8 @@ pub(super) enum Asking {
     Signing(Sign, Draft),
     /// The reply is written and waits for what signs it as a whole.
     Sealing(Sign, Written),
+    /// The reply, with the server's credentials, waits for a part of a value.
+    Fetching(Fetch, Draft, Option<(Scheme, Signature)>),
 }
 
 impl Rest {
@@ -67,6 +73,7 @@ impl Asking {
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Choosing(..) => PhaseKind::Choosing,
             Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
+            Self::Fetching(..) => PhaseKind::Fetching,
         }
     }
 
@@ -75,6 +82,7 @@ impl Asking {
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
             Self::Choosing(question, _) => Question::Commands(question.clone()),
             Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
+            Self::Fetching(question, ..) => Question::Fetch(question.clone()),
         }
     }
 
@@ -83,6 +91,7 @@ impl Asking {
             Self::Authenticating(question, _) => question.id,
             Self::Choosing(question, _) => question.id,
             Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
+            Self::Fetching(question, ..) => question.id,
         }
     }
 }
@@ -114,8 +123,21 @@ pub(super) struct Taken {
     pub(super) presented: Presented,
 }
 
-/// SHA-256 of a message as it came in.
-pub(super) type Hash = [u8; 32];
+/// By what a repetition is known: SHA-256 of a message as it came in. One that is sealed is known by its seal too, since
+/// its nonce is only there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Hash(#[serde(with = "core_kit::hex")] [u8; 32]);
+
+impl Hash {
+    pub(super) fn of(packet: &Packet) -> Self {
+        let body = Sha256::digest(&*packet.body);
+        Self(match &packet.mac {
+            Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
+            None => body.into(),
+        })
+    }
+}
 
 /// The reply under construction.
 #[derive(Clone, Debug)]
@@ -129,6 +151,10 @@ pub(super) struct Draft {
     pub(super) statuses: Vec<Status>,
     /// Next Message or Session Abort.
     pub(super) alert: Option<AlertCode>,
+    /// The node of an object of the device that something came in between of: Alert 1225.
+    pub(super) interrupted: Option<String>,
+    /// The part of a value that goes along.
+    pub(super) part: Option<Body>,
     /// Whether orders go along, and the session ends if there are none.
     pub(super) orders: bool,
     /// How the session ends with this reply.
@@ -182,6 +208,12 @@ pub(super) struct Common {
     pub(super) queue: VecDeque<Order>,
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
+    /// The value that goes out in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sending: Option<Sending>,
+    /// The value that comes in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) receiving: Option<Receiving>,
     /// Why the next reply gives the session up.
     pub(super) abort: Option<Reason>,
 }
@@ -197,6 +229,9 @@ pub(super) struct Peer {
     pub(super) ver_proto: String,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
+    /// `MaxObjSize`, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_obj_size: Option<u64>,
 }
 
 /// A message that was answered.

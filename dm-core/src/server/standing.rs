@@ -7,7 +7,7 @@ use core_kit::Env;
 use super::{
     Authenticate, Output, Report, Session,
     phase::{Asking, Draft, Next, Standing, Taken},
-    work::Work,
+    receive::Work,
 };
 use crate::{
     auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
@@ -50,6 +50,7 @@ impl Session {
         };
         let claim = Claim {
             peer: taken.message.header.source.uri.clone(),
+            session: taken.message.header.session_id.clone(),
             presented: taken.presented.clone(),
             nonce: issued,
             transport: taken.identity.clone(),
@@ -85,13 +86,25 @@ impl Session {
                 let ends = matches!(self.common.client, Standing::PerMessage { scheme: Some(Scheme::Mac), .. });
                 (EventKind::Challenged, self.challenge(env, claim, taken, Demand { scheme, nonce, ends }, out))
             }
-            Verdict::Refused(code) => {
-                let statuses = refuse_all(&taken.message, code);
-                let end = Some(Outcome::Refused(code));
-                let draft = Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) };
-                (EventKind::Ended, self.send(env, draft, None, out))
+            Verdict::Refused(code) => (EventKind::Ended, self.turn_away(env, taken, code, Outcome::Refused(code), out)),
+            Verdict::LockedOut => {
+                (EventKind::Ended, self.turn_away(env, taken, StatusCode::BUSY, Outcome::LockedOut, out))
             }
         }
+    }
+
+    /// Answers a message of somebody who is not served, and ends the session.
+    fn turn_away(
+        &mut self,
+        env: &Env,
+        taken: &Taken,
+        code: StatusCode,
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        self.common.client = Standing::default();
+        let (statuses, end) = (refuse_all(&taken.message, code), Some(outcome));
+        self.send(env, Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) }, None, out)
     }
 
     fn believe(
@@ -180,8 +193,7 @@ impl Session {
         };
         let offered = status.chal.as_ref().and_then(|chal| {
             let scheme = chal.meta.media_type.as_deref().and_then(Scheme::from_type)?;
-            let nonce = chal.meta.next_nonce.as_ref().and_then(|nonce| Nonce::from_base64(nonce.reveal()));
-            Some((scheme, nonce))
+            Some((scheme, Nonce::given(&chal.meta)))
         });
         match status.code {
             code if code.is_success() => self.accepted(code, offered, work),
@@ -232,6 +244,9 @@ impl Session {
                 // In front, in their order: they come before what is still waiting.
                 for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
                     self.common.queue.push_front(order);
+                }
+                if let Some(sending) = self.common.sending.take() {
+                    self.common.queue.push_front(sending.order);
                 }
                 OwnStanding::Challenged
             }

@@ -33,6 +33,8 @@ pub enum PhaseKind {
     Prompting,
     /// The server asks its embedder for commands.
     Choosing,
+    /// The server asks its embedder for a part of a value.
+    Fetching,
     /// The session has ended.
     Over,
 }
@@ -54,6 +56,8 @@ pub enum EventKind {
     Challenged,
     /// The embedder gave commands, or none.
     Ordered,
+    /// The embedder gave a part of a value, or said that there is none.
+    Fetched,
     /// The message could not be delivered, or its reply did not come, and it is sent again.
     Retried,
     /// The session ended, for whatever reason.
@@ -83,8 +87,10 @@ const fn server(from: PhaseKind, event: EventKind, to: PhaseKind) -> Row {
 
 /// Every step there is.
 pub const TABLE: &[Row] = {
-    use EventKind::{Answered, Believed, Challenged, Ended, Ordered, Received, Retried, Signed, Started};
-    use PhaseKind::{Applying, Authenticating, Choosing, Fresh, Gathering, Over, Prompting, Signing, Waiting};
+    use EventKind::{Answered, Believed, Challenged, Ended, Fetched, Ordered, Received, Retried, Signed, Started};
+    use PhaseKind::{
+        Applying, Authenticating, Choosing, Fetching, Fresh, Gathering, Over, Prompting, Signing, Waiting,
+    };
     &[
         client(Fresh, Started, Gathering),
         client(Fresh, Ended, Over),
@@ -127,14 +133,22 @@ pub const TABLE: &[Row] = {
         server(Authenticating, Believed, Waiting),
         server(Authenticating, Challenged, Waiting),
         server(Authenticating, Ended, Over),
+        server(Choosing, Ordered, Choosing),
+        server(Choosing, Ordered, Fetching),
         server(Choosing, Ordered, Signing),
         server(Choosing, Ordered, Waiting),
         server(Choosing, Ended, Over),
+        server(Signing, Signed, Choosing),
+        server(Signing, Signed, Fetching),
         server(Signing, Signed, Signing),
         server(Signing, Signed, Waiting),
         server(Signing, Ended, Over),
+        server(Fetching, Fetched, Choosing),
+        server(Fetching, Fetched, Waiting),
+        server(Fetching, Ended, Over),
         server(Waiting, Received, Authenticating),
         server(Waiting, Received, Choosing),
+        server(Waiting, Received, Fetching),
         server(Waiting, Received, Signing),
         server(Waiting, Received, Waiting),
         server(Waiting, Ended, Over),

@@ -6,6 +6,7 @@ use core_kit::Body;
 
 use super::{
     acl::Acl,
+    change::What,
     judge::Judge,
     memory::{Actor, Memory, Run},
     node::{Kind, Node},
@@ -30,10 +31,16 @@ pub(super) enum Step {
     Write { uri: LocUri, format: Format, media_type: String, value: Body },
     /// Gives a node another list of its own, or none.
     SetAcl { uri: LocUri, acl: Acl },
+    /// Gives a node another title.
+    SetTitle { uri: LocUri, title: String },
     /// Gives a node another name.
     Rename { uri: LocUri, name: String },
     /// Removes a node and all below it.
     Remove { uri: LocUri },
+    /// Puts a sub-tree in the place of another.
+    Swap { uri: LocUri, node: Node },
+    /// Does several things.
+    Several(Vec<Step>),
     /// Notes that a node was run.
     Run { run: Run, status: StatusCode },
     /// Keeps the first part of a value.
@@ -105,7 +112,7 @@ impl Memory {
         let actor = actor.into();
         let judged = self.whole(actor, op).map_err(Into::into).and_then(|op| Judge::new(self, actor).judge(&op));
         match judged {
-            Ok(step) => self.take(step),
+            Ok(step) => self.take(actor, step),
             Err(refusal) => refusal.into(),
         }
     }
@@ -124,30 +131,51 @@ impl Memory {
     }
 
     /// Does what was found to be in order: nothing here can be refused any more.
-    pub(super) fn take(&mut self, step: Step) -> OpResult {
+    pub(super) fn take(&mut self, actor: Actor<'_>, step: Step) -> OpResult {
         match step {
             Step::Answer(result) => return result,
             Step::Create { uri, node, creator } => {
-                let missing = self.nearest(&uri).missing;
-                self.note(|| Undo::Absent(uri.ancestor(missing.saturating_sub(1))));
-                self.create(&uri, node, creator);
+                let first = uri.ancestor(self.nearest(&uri).missing.saturating_sub(1));
+                self.touch_parent(&first);
+                self.note(|| Undo::Absent(first));
+                self.create(&uri, Node { changed: self.now, ..node }, creator);
+                self.record(actor, uri, What::Added);
             }
             Step::Write { uri, format, media_type, value } => {
-                self.note_node(&uri);
+                self.touch(&uri);
                 self.write(&uri, format, media_type, value);
+                self.record(actor, uri, What::Replaced);
             }
             Step::SetAcl { uri, acl } => {
-                self.note_node(&uri);
-                if let Some(node) = self.node_mut(&uri) {
-                    node.acl = acl;
-                }
+                self.alter(&uri, |node| node.acl = acl);
+                self.record(actor, uri, What::Acl);
             }
-            Step::Rename { uri, name } => self.rename(&uri, name),
+            Step::SetTitle { uri, title } => {
+                self.alter(&uri, |node| node.title = title);
+                self.record(actor, uri, What::Title);
+            }
+            Step::Rename { uri, name } => {
+                self.touch_parent(&uri);
+                self.alter(&uri, |_| {});
+                self.rename(&uri, name.clone());
+                self.record(actor, uri, What::Renamed(name));
+            }
             Step::Remove { uri } => {
+                self.touch_parent(&uri);
                 if let Some(node) = self.detach(&uri) {
-                    self.note(|| Undo::There(uri, node));
+                    self.note(|| Undo::There(uri.clone(), node));
                 }
+                self.record(actor, uri, What::Deleted);
             }
+            Step::Swap { uri, node } => {
+                if let Some(old) = self.detach(&uri) {
+                    self.note(|| Undo::There(uri.clone(), old));
+                }
+                self.note(|| Undo::Absent(uri.clone()));
+                self.create(&uri, node, Acl::default());
+                self.record(actor, uri, What::Replaced);
+            }
+            Step::Several(steps) => steps.into_iter().for_each(|step| drop(self.take(actor, step))),
             Step::Run { run, status } => {
                 self.open.as_mut().map_or(&mut self.runs, |open| &mut open.runs).push(run);
                 return OpResult::status(status);
@@ -177,6 +205,28 @@ impl Memory {
         OpResult::status(StatusCode::OK)
     }
 
+    /// Changes a property of a node.
+    fn alter(&mut self, uri: &LocUri, change: impl FnOnce(&mut Node)) {
+        self.note_node(uri);
+        if let Some(node) = self.node_mut(uri) {
+            change(node);
+            node.version = node.version.wrapping_add(1);
+        }
+    }
+
+    /// The value of a node changes.
+    fn touch(&mut self, uri: &LocUri) {
+        let now = self.now;
+        self.alter(uri, |node| node.changed = now);
+    }
+
+    /// The value of an interior node is its children's names.
+    fn touch_parent(&mut self, uri: &LocUri) {
+        if let Some(parent) = uri.parent() {
+            self.touch(&parent);
+        }
+    }
+
     /// Puts a node to where nothing is, with the ancestors that are missing. The first of what is new gets the list
     /// `creator`, if there is one.
     pub(super) fn create(&mut self, uri: &LocUri, mut node: Node, mut creator: Acl) {
@@ -187,10 +237,10 @@ impl Memory {
             let Some(children) = parent.children_mut() else { return };
             parent = children.entry(name.into()).or_insert_with(|| {
                 self.nodes = self.nodes.saturating_add(1);
-                Node { acl: core::mem::take(&mut creator), ..Node::interior("") }
+                Node { acl: core::mem::take(&mut creator), changed: self.now, ..Node::interior("") }
             });
         }
-        if !creator.is_empty() {
+        if !creator.is_empty() && node.acl.is_empty() {
             node.acl = creator;
         }
         let Some(children) = parent.children_mut() else { return };

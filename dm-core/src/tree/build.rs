@@ -6,7 +6,7 @@ use super::{
     access::{AccessType, Verb},
     acl::Acl,
     error::{TreeError, TreeFault},
-    memory::Memory,
+    memory::{Memory, check_title},
     node::{Kind, Node, PLAIN},
     object::{DevDetail, DevInfo},
 };
@@ -110,6 +110,15 @@ impl Builder {
         })
     }
 
+    /// The `Title`: words for people.
+    pub fn title(self, title: &str) -> Self {
+        self.node(|tree, address| {
+            check_title(title)?;
+            set(tree, address, |node| node.title = title.into());
+            Ok(())
+        })
+    }
+
     /// Makes the node permanent, and its ancestors with it, since what is permanent cannot go with them.
     pub fn permanent(self) -> Self {
         self.node(|tree, address| {
@@ -204,7 +213,7 @@ fn create(tree: &mut Memory, address: &LocUri, node: Node) -> Result<(), TreeFau
         return Err(TreeFault::ParentIsLeaf);
     }
     tree.check_room(place.missing, node.value().map_or(0, |value| value.len()), 0)?;
-    tree.create(address, node, Acl::default());
+    tree.create(address, Node { changed: tree.now, ..node }, Acl::default());
     Ok(())
 }
 

@@ -12,8 +12,9 @@ use super::{
     access::{AccessType, Verb},
     acl::{Acl, Right},
     apply::Step,
+    change::ChangeLog,
     error::{TreeError, TreeFault},
-    node::{Kind, Node},
+    node::{Extent, Kind, Node},
     op::Content,
     stage::Staged,
     undo::Transaction,
@@ -43,6 +44,7 @@ pub struct Memory {
     /// Octets of all values.
     pub(super) bytes: usize,
     pub(super) runs: Vec<Run>,
+    pub(super) changes: ChangeLog,
     /// When changes are made, until another time is told; 0 where none was.
     pub(super) now: UnixMillis,
     /// A value that has not come as a whole yet.
@@ -115,6 +117,11 @@ pub(super) struct Place<'a> {
     pub(super) missing: usize,
 }
 
+/// Whether text can be a `Title` [DM TND 1.2, 7.7.6].
+pub(super) const fn check_title(title: &str) -> Result<(), TreeFault> {
+    if title.len() > TreeLimits::TITLE_BYTES_MAX { Err(TreeFault::ValueTooLarge) } else { Ok(()) }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self::new(TreeLimits::DEFAULT)
@@ -127,7 +134,17 @@ impl Memory {
     pub fn new(limits: TreeLimits) -> Self {
         let access = AccessType::of(&[Verb::Add, Verb::Get]);
         let root = Node { permanent: true, access, acl: Acl::root_default(), ..Node::interior("") };
-        Self { limits, root, nodes: 1, bytes: 0, runs: Vec::new(), now: UnixMillis(0), staged: None, open: None }
+        Self {
+            limits,
+            root,
+            nodes: 1,
+            bytes: 0,
+            runs: Vec::new(),
+            changes: ChangeLog::default(),
+            now: UnixMillis(0),
+            staged: None,
+            open: None,
+        }
     }
 
     /// What the tree may hold.
@@ -188,7 +205,7 @@ impl Memory {
         self.check_value(format, octets)?;
         self.check_room(0, octets.len(), value.len())?;
         let (format, media_type) = (format.clone(), place.node.media_type.clone());
-        self.take(Step::Write { uri: address, format, media_type, value: octets.into() });
+        self.take(Actor::Device, Step::Write { uri: address, format, media_type, value: octets.into() });
         Ok(())
     }
 
@@ -267,6 +284,15 @@ impl Memory {
             return Err(TreeFault::Full);
         }
         Ok(())
+    }
+
+    /// Whether there is room for a sub-tree in the place of another.
+    pub(super) fn check_swap(&self, old: Extent, new: Extent) -> Result<(), TreeFault> {
+        let freed = if self.is_open() { 0 } else { old.nodes };
+        if new.nodes > self.free_nodes().saturating_add(freed) {
+            return Err(TreeFault::TooManyNodes);
+        }
+        self.check_room(0, new.bytes, old.bytes)
     }
 
     /// How many more nodes there may be.

@@ -11,8 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use super::{
     access::AccessType,
     acl::Acl,
+    change::{Change, ChangeLog},
     error::{TreeError, TreeFault},
-    memory::{Memory, Run},
+    memory::{Memory, Run, check_title},
     node::{Kind, Node},
     stage::StoredStage,
     undo::{Transaction, Undo},
@@ -35,6 +36,8 @@ struct StoredTree {
     nodes: Vec<StoredNode>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
+    #[serde(default, skip_serializing_if = "ChangeLog::is_empty")]
+    changes: ChangeLog,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     staged: Option<StoredStage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,8 @@ struct StoredTransaction {
     log: Vec<StoredUndo>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Change>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +86,17 @@ struct StoredNode {
     exec_status: StatusCode,
     #[serde(default, skip_serializing_if = "Acl::is_empty")]
     acl: Acl,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    title: String,
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    changed: UnixMillis,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    version: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u16) -> bool {
+    *number == 0
 }
 
 const fn ok() -> StatusCode {
@@ -108,6 +124,9 @@ impl StoredNode {
             access: node.access,
             exec_status: node.exec_status,
             acl: node.acl.clone(),
+            title: node.title.clone(),
+            changed: node.changed,
+            version: node.version,
         }
     }
 
@@ -115,16 +134,17 @@ impl StoredNode {
     fn node(self, tree: &Memory) -> Result<Node, TreeFault> {
         tree.check_type(&self.media_type)?;
         tree.check_acl(&self.acl)?;
-        let node = match self.value {
-            None if self.format == Format::Node => Node::interior(self.media_type),
+        let node = match &self.value {
+            None if self.format == Format::Node => Node::interior(&*self.media_type),
             None => return Err(TreeFault::NotALeaf),
             Some(value) => {
-                tree.check_value(&self.format, &value)?;
-                Node::leaf(self.format, self.media_type, value)
+                tree.check_value(&self.format, value)?;
+                Node::leaf(self.format.clone(), &*self.media_type, value.clone())
             }
         };
-        let (access, exec_status) = (self.access, self.exec_status);
-        Ok(Node { permanent: self.permanent, access, exec_status, acl: self.acl, ..node })
+        check_title(&self.title)?;
+        let Self { permanent, access, exec_status, acl, title, changed, version, .. } = self;
+        Ok(Node { permanent, access, exec_status, acl, title, changed, version, ..node })
     }
 }
 
@@ -147,6 +167,7 @@ impl From<&Memory> for StoredTree {
             now: tree.now,
             nodes: flat(LocUri::root(), &tree.root),
             runs: tree.runs.clone(),
+            changes: tree.changes.clone(),
             staged: tree.staged.as_ref().map(Into::into),
             open: tree.open.as_ref().map(Into::into),
         }
@@ -155,7 +176,7 @@ impl From<&Memory> for StoredTree {
 
 impl From<&Transaction> for StoredTransaction {
     fn from(open: &Transaction) -> Self {
-        Self { log: open.log.iter().map(Into::into).collect(), runs: open.runs.clone() }
+        Self { log: open.log.iter().map(Into::into).collect(), runs: open.runs.clone(), changes: open.changes.clone() }
     }
 }
 
@@ -176,7 +197,7 @@ impl TryFrom<StoredTree> for Memory {
     type Error = TreeError;
 
     fn try_from(stored: StoredTree) -> Result<Self, TreeError> {
-        let StoredTree { limits, now, nodes, runs, staged, open } = stored;
+        let StoredTree { limits, now, nodes, runs, changes, staged, open } = stored;
         let mut tree = Self::new(limits);
         let mut nodes = nodes.into_iter();
         let root = nodes.next().filter(|node| node.uri.is_root()).ok_or_else(|| TreeFault::Root.at("."))?;
@@ -185,7 +206,7 @@ impl TryFrom<StoredTree> for Memory {
             let uri = node.uri.clone();
             tree.restore(node).map_err(|fault| fault.at(uri.to_string()))?;
         }
-        (tree.runs, tree.now) = (runs, now);
+        (tree.runs, tree.changes, tree.now) = (runs, changes, now);
         tree.staged = staged.and_then(|staged| staged.restore(&tree));
         if let Some(open) = open {
             tree.reopen(open)?;
@@ -197,7 +218,7 @@ impl TryFrom<StoredTree> for Memory {
 impl Memory {
     /// Takes back an `Atomic` that was not at its end. What it would lead back to must be a tree as well.
     fn reopen(&mut self, stored: StoredTransaction) -> Result<(), TreeError> {
-        let mut open = Transaction { runs: stored.runs, ..Transaction::default() };
+        let mut open = Transaction { runs: stored.runs, changes: stored.changes, ..Transaction::default() };
         for undo in stored.log {
             open.push(self.undo(undo)?);
         }

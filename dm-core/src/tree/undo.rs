@@ -8,6 +8,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{
     acl::Acl,
+    change::Change,
     error::TreeFault,
     memory::{Memory, Run},
     node::Node,
@@ -22,6 +23,8 @@ pub(super) struct Transaction {
     pub(super) log: Vec<Undo>,
     /// Runs that nobody has been told of.
     pub(super) runs: Vec<Run>,
+    /// The changes, for those who watch the tree.
+    pub(super) changes: Vec<Change>,
     /// Nodes that the log holds.
     pub(super) nodes: usize,
     /// Octets of the values that the log holds.
@@ -46,15 +49,6 @@ pub(super) enum Undo {
 }
 
 impl Undo {
-    /// The node that it holds.
-    pub(super) fn node(&self) -> Option<&Node> {
-        match self {
-            Self::There(_, node) => Some(node),
-            Self::Was(_, node) => Some(node),
-            Self::Absent(_) | Self::Name { .. } | Self::Staged(_) | Self::Shorter(_) => None,
-        }
-    }
-
     fn node_mut(&mut self) -> Option<&mut Node> {
         match self {
             Self::There(_, node) => Some(node),
@@ -66,11 +60,16 @@ impl Undo {
 
 impl Transaction {
     pub(super) fn push(&mut self, undo: Undo) {
-        if let Some(node) = undo.node() {
-            let extent = node.extent();
-            self.nodes = self.nodes.saturating_add(extent.nodes);
-            self.bytes = self.bytes.saturating_add(extent.bytes);
-        }
+        let (nodes, bytes) = match &undo {
+            Undo::There(_, node) => {
+                let extent = node.extent();
+                (extent.nodes, extent.bytes)
+            }
+            Undo::Was(_, node) => (0, node.value().map_or(0, |value| value.len())),
+            Undo::Absent(_) | Undo::Name { .. } | Undo::Staged(_) | Undo::Shorter(_) => (0, 0),
+        };
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.log.push(undo);
     }
 
@@ -138,6 +137,9 @@ impl Memory {
     pub(super) fn commit(&mut self) {
         if let Some(open) = self.open.take() {
             self.runs.extend(open.runs);
+            for change in open.changes {
+                self.changes.push(change, self.limits.changes_max);
+            }
         }
     }
 

@@ -1,12 +1,16 @@
 //! Who believes whom, and for how long [DM SEC 1.2, 5; digest 4].
 
+use core_kit::{Millis, Tick};
 use dm_core::{
     Packet,
-    auth::{Account, BodyHash, CredentialHash, Mac, Nonce, Scheme, Scope, SignRequest, Verdict, digest},
+    auth::{
+        Account, BodyHash, CredentialHash, Lockout, LockoutLimits, Mac, Nonce, Resync, Scheme, Scope, SignRequest,
+        Verdict, digest,
+    },
     client,
     codes::StatusCode,
     fault::PeerFault,
-    server::{Entry, Input, Order, Output, Profile, Question, Request, Session},
+    server::{Entry, Input, Order, Output, Profile, Question, Report, Request, Session},
     session::Outcome,
     wire::{Chal, Command, Status},
 };
@@ -316,4 +320,243 @@ fn a_server_with_nothing_to_sign_with_replies_without_a_seal() {
     let outputs = session.step(&env(1), question.decline(), &profile).unwrap();
     let [Output::Reply(reply)] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert!(reply.mac.is_none() && lines(reply).ends_with("Get ./DevInfo/Man; Final"), "{}", lines(reply));
+}
+
+fn md5(password: &str) -> Account {
+    Account::new("device-001", password, Scheme::Md5)
+}
+
+#[test]
+fn other_credentials_than_were_asked_for_end_the_session_though_they_are_right() {
+    let (_, mut server) = pair(Some(Scheme::Md5), None);
+    server.reply(from_device(1, "", PACKAGE_ONE));
+    let basic = Account { scheme: Scheme::Basic, ..md5("s3cr3t-pass") };
+    let reply = server.reply(from_device(2, &cred(&basic, None), PACKAGE_ONE));
+    assert!(lines(&reply).starts_with("Status 401 SyncHdr + challenge syncml:auth-md5; Status 401 Alert"));
+    assert_eq!(server.finished, Some(Outcome::ClientNotAuthenticated));
+    assert_eq!(server.faults(), [&PeerFault::WrongScheme(Scheme::Md5)]);
+    // And the other way round: a server that was asked for a digest shows its password.
+    let (mut device, _) = pair(None, Some(Scheme::Md5));
+    let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./DevInfo/Man</LocURI></Target></Item></Get><Final/>";
+    device.start();
+    let challenge = device.send(client::Input::Received(from_server(1, "", &format!("{}{get}", ok(1, ""))))).unwrap();
+    assert!(lines(&challenge).starts_with("Status 407 SyncHdr + challenge syncml:auth-md5"));
+    let shown = cred(&Account::new("dm-server", "s3rv3r-pass", Scheme::Basic), None);
+    let body = format!("{}{get}", ok(2, ""));
+    assert_eq!(device.send(client::Input::Received(from_server(2, &shown, &body))), None);
+    assert_eq!(device.finished, Some(Outcome::ServerNotAuthenticated));
+}
+
+#[test]
+fn the_scheme_that_a_session_began_with_stays() {
+    let (_, mut server) = pair(Some(Scheme::Md5), None);
+    server.scope = Scope::Message;
+    let reply = server.reply(from_device(1, &cred(&md5("s3cr3t-pass"), None), PACKAGE_ONE));
+    assert_eq!(header_status(&reply).unwrap().code, StatusCode::OK);
+    let nonce = next_nonce(&reply).unwrap();
+    let sealed = sealed(from_device(2, "", "<Final/>"), &md5("s3cr3t-pass"), Some(&nonce));
+    server.reply(sealed);
+    assert_eq!(server.finished, Some(Outcome::ClientNotAuthenticated));
+    assert_eq!(server.faults(), [&PeerFault::WrongScheme(Scheme::Md5)]);
+}
+
+#[test]
+fn credentials_that_count_for_one_message_are_wanted_with_the_next_one_under_the_new_nonce() {
+    let (_, mut server) = pair(Some(Scheme::Md5), None);
+    server.scope = Scope::Message;
+    let reply = server.reply(from_device(1, &cred(&md5("s3cr3t-pass"), None), PACKAGE_ONE));
+    let first = next_nonce(&reply).unwrap();
+    let body = format!("{}<Final/>", ok(1, ""));
+    // Nothing shown: the message is not taken, and there is another try.
+    let reply = server.reply(from_device(2, "", &body));
+    assert_eq!(lines(&reply), "Status 407 SyncHdr + challenge syncml:auth-md5; Final");
+    let second = next_nonce(&reply).unwrap();
+    assert_ne!(first, second);
+    let shown = cred(&md5("s3cr3t-pass"), Some(second.as_bytes()));
+    let reply = server.reply(from_device(3, &shown, &body));
+    assert!(lines(&reply).starts_with("Status 200 SyncHdr + next nonce syncml:auth-md5"), "{}", lines(&reply));
+}
+
+#[test]
+fn a_client_shows_the_same_credentials_again_where_they_counted_once_and_no_new_nonce_came() {
+    let (mut device, _) = pair(Some(Scheme::Md5), None);
+    device.own.nonce = Nonce::new(b"stored");
+    let first = message(&device.start()).header.cred.unwrap();
+    let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./DevInfo/Man</LocURI></Target></Item></Get><Final/>";
+    let second = device.send(client::Input::Received(from_server(1, "", &format!("{}{get}", ok(1, ""))))).unwrap();
+    assert_eq!(message(&second).header.cred.unwrap(), first);
+    // With a new nonce they are made anew.
+    let status = ok(2, &chal_text("syncml:auth-md5", b"next"));
+    let third = device.send(client::Input::Received(from_server(2, "", &format!("{status}{get}")))).unwrap();
+    assert_ne!(message(&third).header.cred.unwrap(), first);
+    // And 212 ends it.
+    let status = ok(3, "").replace("<Data>200", "<Data>212");
+    let fourth = device.send(client::Input::Received(from_server(3, "", &format!("{status}{get}")))).unwrap();
+    assert_eq!(message(&fourth).header.cred, None);
+}
+
+#[test]
+fn the_first_failure_is_challenged_with_a_new_nonce_and_the_second_is_the_last() {
+    let (_, mut server) = pair(Some(Scheme::Md5), None);
+    let stored = Nonce::new(b"stored");
+    server.device.as_mut().unwrap().nonce = stored.clone();
+    let first = server.reply(from_device(1, &cred(&md5("guess"), Some(b"stored")), PACKAGE_ONE));
+    let nonce = next_nonce(&first).unwrap();
+    assert_ne!(nonce, stored);
+    // The stored nonce counts no more.
+    let second = server.reply(from_device(2, &cred(&md5("s3cr3t-pass"), Some(b"stored")), PACKAGE_ONE));
+    assert!(lines(&second).starts_with("Status 401 SyncHdr + challenge"), "{}", lines(&second));
+    assert_eq!(server.finished, Some(Outcome::ClientNotAuthenticated));
+    assert_ne!(next_nonce(&second).unwrap(), nonce);
+    let failed = Report::AuthenticationFailed { scheme: Some(Scheme::Md5) };
+    assert_eq!(server.reports, [failed.clone(), failed]);
+}
+
+#[test]
+fn a_challenged_client_goes_back_to_package_one_in_the_same_session_at_the_address_it_was_given() {
+    let (mut device, _) = pair(Some(Scheme::Md5), None);
+    device.start();
+    let challenge = chal_text("syncml:auth-md5", b"n1");
+    let body = format!(
+        "{}<Status><CmdID>2</CmdID><MsgRef>1</MsgRef><CmdRef>1</CmdRef><Cmd>Alert</Cmd><Data>401</Data></Status><Final/>",
+        ok(1, &challenge).replace("<Data>200", "<Data>401")
+    );
+    let reply = from_server(1, "<RespURI>https://dm.example.com/dm?token=7</RespURI>", &body);
+    let outputs = device.take(client::Input::Received(reply)).unwrap();
+    let request = outputs.iter().find_map(|output| match output {
+        client::Output::Send(request) => Some(request.clone()),
+        _ => None,
+    });
+    let request = request.unwrap();
+    assert_eq!(request.url, "https://dm.example.com/dm?token=7");
+    let again = message(&request.packet);
+    assert_eq!((again.header.session_id.as_str(), again.header.msg_id.0), ("2F", 2));
+    assert!(lines(&request.packet).starts_with("Status 200 SyncHdr; Alert 1201"), "{}", lines(&request.packet));
+    let Command::Status(status) = &again.commands[0] else { panic!() };
+    assert_eq!(status.msg_ref.0, 1, "it answers the header of the challenge");
+    let shown = cred(&md5("s3cr3t-pass"), Some(b"n1"));
+    let expected = message(&from_device(2, &shown, "")).header.cred;
+    assert_eq!(again.header.cred, expected);
+}
+
+#[test]
+fn a_challenge_without_a_nonce_or_with_the_nonce_of_resynchronisation_cannot_be_met() {
+    for challenge in [chal_text("syncml:auth-md5", &[0; 4]), chal_text("syncml:auth-X509", b"n")] {
+        let (mut device, _) = pair(Some(Scheme::Md5), None);
+        device.start();
+        let status = ok(1, &challenge).replace("<Data>200", "<Data>401");
+        assert_eq!(device.send(client::Input::Received(from_server(1, "", &format!("{status}<Final/>")))), None);
+        assert_eq!(device.finished, Some(Outcome::ClientNotAuthenticated));
+        let fault = client::Report::Fault { msg_id: Some(dm_core::ids::MsgId(1)), fault: PeerFault::NoChallenge };
+        assert!(device.reports.contains(&fault), "{:?}", device.reports);
+    }
+}
+
+#[test]
+fn a_nonce_from_a_server_that_is_not_believed_is_used_in_the_session_and_stored_when_it_is() {
+    let (mut device, mut server) = pair(Some(Scheme::Md5), Some(Scheme::Md5));
+    server.own.as_mut().unwrap().password = "not yet".into();
+    let stored = device.own.nonce.clone();
+    let challenged = server.reply(device.start());
+    assert_eq!(header_status(&challenged).unwrap().code, StatusCode::AUTHENTICATED);
+    let request = device.send(client::Input::Received(challenged)).expect("the server is challenged");
+    assert_eq!(device.own.nonce, stored, "nobody knows who gave the new one");
+    server.own.as_mut().unwrap().password = "s3rv3r-pass".into();
+    let reply = server.reply(request);
+    device.send(client::Input::Received(reply));
+    assert_ne!(device.own.nonce, stored);
+    assert_eq!(device.own.nonce, server.device.unwrap().nonce);
+}
+
+#[test]
+fn credentials_of_a_type_that_is_only_a_name_get_406_and_end_the_session() {
+    let (_, mut server) = pair(Some(Scheme::Md5), None);
+    let shown = cred(&md5("s3cr3t-pass"), None).replace("syncml:auth-md5", "syncml:auth-securid");
+    let reply = server.reply(from_device(1, &shown, PACKAGE_ONE));
+    assert_eq!(lines(&reply), "Status 406 SyncHdr; Status 406 Alert; Status 406 Replace; Final");
+    assert_eq!(server.finished, Some(Outcome::Refused(StatusCode::NOT_SUPPORTED)));
+}
+
+#[test]
+fn a_closed_account_gets_503_and_no_challenge_and_is_judged_again_when_it_opens() {
+    let limits = LockoutLimits { free: 1, ..LockoutLimits::DEFAULT };
+    let (_, template) = pair(Some(Scheme::Md5), None);
+    let mut lockout = Lockout::default();
+    let mut attempt = |now: u64, password: &str| {
+        let mut server = Server { orders: Vec::new(), now, ..Server::new(Profile::new(SERVER)) };
+        (server.device, server.own) = (template.device.clone(), None);
+        server.verdict = lockout.verdict(&limits, Tick(now));
+        let reply = server.reply(from_device(1, &cred(&md5(password), None), PACKAGE_ONE));
+        server.reports.iter().for_each(|report| lockout.hear(report, &limits, Tick(now)));
+        (lines(&reply), server.finished)
+    };
+    for now in [1, 2] {
+        assert!(attempt(now, "guess").0.starts_with("Status 401 SyncHdr + challenge"));
+    }
+    let refused = "Status 503 SyncHdr; Status 503 Alert; Status 503 Replace; Final".to_owned();
+    assert_eq!(attempt(3, "s3cr3t-pass"), (refused.clone(), Some(Outcome::LockedOut)));
+    assert_eq!(attempt(30_001, "guess"), (refused, Some(Outcome::LockedOut)));
+    let (said, finished) = attempt(30_002, "s3cr3t-pass");
+    assert!(said.starts_with("Status 212 SyncHdr"), "{said}");
+    assert_eq!(finished, Some(Outcome::Completed));
+}
+
+#[test]
+fn a_server_that_lost_the_nonces_resynchronises_in_the_session_that_it_asked_for_and_no_other() {
+    let lost = |server: &mut Server| {
+        server.device.as_mut().unwrap().nonce = Nonce::new(b"restored from long ago");
+        server.own.as_mut().unwrap().nonce = Nonce::new(b"restored as well");
+    };
+    let (mut device, mut server) = pair(Some(Scheme::Md5), Some(Scheme::Md5));
+    lost(&mut server);
+    let armed = Resync::arm("2F".into(), Tick(0), Millis::from_secs(600));
+    assert!(armed.admits(&"2f".into(), Tick(1)));
+    // The notification has made the client take the nonce that everybody knows, for both directions.
+    (device.own, device.server) = (device.own.resynchronising(), device.server.resynchronising());
+    server.device = server.device.map(|account| account.resynchronising());
+    server.own = server.own.map(|account| account.resynchronising());
+    let said = talk(&mut device, &mut server);
+    assert_eq!(said.len(), 6, "no challenge was needed");
+    assert_eq!(server.outcomes(), OUTCOMES);
+    for nonce in [&device.own.nonce, &device.server.nonce] {
+        assert_ne!(*nonce, Nonce::resync());
+    }
+    assert_eq!(device.own.nonce, server.device.as_ref().unwrap().nonce);
+    assert_eq!(device.server.nonce, server.own.as_ref().unwrap().nonce);
+
+    // A stranger that saw it all, and a client that does the same unasked, are challenged.
+    let mut other = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
+    (other.device, other.own) = (server.device.clone(), server.own.clone());
+    let reply = other.reply(said[0].clone());
+    assert!(lines(&reply).starts_with("Status 401 SyncHdr + challenge syncml:auth-md5"), "{}", lines(&reply));
+}
+
+#[test]
+fn what_the_header_of_the_first_message_is_said_to_have_got_is_ignored() {
+    let mut server = Server::trusting(orders());
+    let status =
+        "<Status><CmdID>9</CmdID><MsgRef>0</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>500</Data></Status>";
+    let reply = server.reply(from_device(1, "", &format!("{status}{PACKAGE_ONE}")));
+    assert_eq!(lines(&reply), "Status 200 SyncHdr; Status 200 Alert; Status 200 Replace; Get ./DevInfo/Man; Final");
+    assert_eq!((server.finished.clone(), server.faults().len()), (None, 0));
+}
+
+#[test]
+fn a_header_that_is_in_progress_is_neither_accepted_nor_refused() {
+    let in_progress = ok(1, "").replace("<Data>200", "<Data>101");
+    let done =
+        "<Status><CmdID>91</CmdID><MsgRef>1</MsgRef><CmdRef>4</CmdRef><Cmd>Get</Cmd><Data>404</Data></Status><Final/>";
+    for header in [in_progress.clone(), format!("{in_progress}{}", ok(1, ""))] {
+        let mut server = Server::trusting(vec![orders().remove(0)]);
+        server.reply(from_device(1, "", PACKAGE_ONE));
+        server.reply(from_device(2, "", &format!("{header}{done}")));
+        assert_eq!(server.finished, Some(Outcome::Completed));
+        assert_eq!(server.outcomes(), ["read: 404"]);
+    }
+    // What follows it counts.
+    let mut server = Server::trusting(vec![orders().remove(0)]);
+    server.reply(from_device(1, "", PACKAGE_ONE));
+    let refused = format!("{in_progress}{}<Final/>", ok(1, "").replace("<Data>200", "<Data>500"));
+    server.reply(from_device(2, "", &refused));
+    assert_eq!(server.finished, Some(Outcome::PeerRefused(StatusCode::COMMAND_FAILED)));
 }

@@ -115,8 +115,12 @@ pub(crate) struct Server {
     pub(crate) own: Option<Account>,
     /// For how long the device's credentials count.
     pub(crate) scope: Scope,
+    /// What every claim gets, whatever it shows.
+    pub(crate) verdict: Option<Verdict>,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
+    /// The value of every order that was left out of it; nothing if it is not to be had.
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) reports: Vec<server::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
@@ -130,7 +134,9 @@ impl Server {
             device: Some(Account::new("device-001", "s3cr3t-pass", Scheme::Md5)),
             own: Some(Account::new("dm-server", "s3rv3r-pass", Scheme::Md5)),
             scope: Scope::Session,
+            verdict: None,
             orders: Vec::new(),
+            value: None,
             reports: Vec::new(),
             finished: None,
             now: 0,
@@ -172,7 +178,8 @@ impl Server {
     pub(crate) fn answer(&mut self, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(question) => {
-                let verdict = match self.device.as_ref().map(|account| account.judge(&question.claim)) {
+                let judged = self.device.as_ref().map(|account| account.judge(&question.claim));
+                let verdict = match self.verdict.clone().or(judged) {
                     None => Verdict::Accepted(Scope::Transport),
                     Some(Verdict::Accepted(_)) => Verdict::Accepted(self.scope),
                     Some(verdict) => verdict,
@@ -187,6 +194,14 @@ impl Server {
                 Some(own) => {
                     let signature = own.sign(&question.request);
                     question.answer(signature)
+                }
+                None => question.decline(),
+            },
+            server::Question::Fetch(question) => match &self.value {
+                Some(value) => {
+                    let begin = usize::try_from(question.offset).unwrap();
+                    let part = &value[begin..begin + usize::try_from(question.bytes).unwrap()];
+                    question.answer(part)
                 }
                 None => question.decline(),
             },

@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod bad_input;
 mod captured_sessions;
 mod captures;
 mod client;
@@ -15,6 +16,7 @@ mod generate;
 mod golden;
 mod harness;
 mod hostile;
+mod nonces;
 mod notify;
 mod pair;
 mod props;

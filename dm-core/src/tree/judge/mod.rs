@@ -13,7 +13,7 @@ use super::{
     acl::{Acl, Right},
     apply::Step,
     error::TreeFault,
-    memory::{Actor, Memory, Place, Run},
+    memory::{Actor, Memory, Place, Run, check_title},
     node::{Kind, Node, PLAIN},
     op::{Content, Op, OpResult},
     property::Property,
@@ -26,7 +26,17 @@ use crate::{
     wire::Format,
 };
 
+mod list;
 mod read;
+mod subtree;
+
+use list::Listing;
+
+/// What an address asks for instead of the node.
+enum Asked {
+    Property(Property),
+    List(Listing),
+}
 
 type Judged<T> = Result<T, Refusal>;
 
@@ -95,6 +105,9 @@ impl<'a> Judge<'a> {
             self.existing(&uri)?;
             return Err(StatusCode::NOT_ALLOWED.into());
         }
+        if let Some(encoding) = subtree::encoding(content) {
+            return self.add_subtree(&uri, content, encoding);
+        }
         let place = self.vacant(&uri)?;
         self.creation(uri, place, self.new_node(content)?)
     }
@@ -103,38 +116,33 @@ impl<'a> Judge<'a> {
         let (uri, property) = self.parse(text)?;
         let place = self.existing(&uri)?;
         match property {
-            None => self.write(uri, place, content),
+            None => match subtree::encoding(content) {
+                Some(encoding) => self.replace_subtree(uri, place, content, encoding),
+                None => self.write(uri, place, content),
+            },
             Some(Property::Acl) => self.set_acl(uri, place, content),
             Some(Property::Name) => self.rename(uri, place, content),
-            Some(Property::Format | Property::Size | Property::Type) => Err(StatusCode::NOT_ALLOWED.into()),
+            Some(Property::Title) => self.set_title(uri, place, content),
+            Some(Property::Format | Property::Size | Property::TStamp | Property::Type | Property::VerNo) => {
+                Err(StatusCode::NOT_ALLOWED.into())
+            }
         }
     }
 
     fn write(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
         let node = place.node;
-        let is_subtree = is_subtree(content);
         admits(node, Verb::Replace)?;
-        let (kept, value) = match &node.kind {
-            Kind::Leaf { format, value } => (format, value),
-            Kind::Interior(_) if is_subtree => {
-                self.may(Right::Replace, place.acl)?;
-                return Err(StatusCode::UNSUPPORTED_TYPE.into());
-            }
-            Kind::Interior(_) => return Err(StatusCode::NOT_ALLOWED.into()),
-        };
+        let Kind::Leaf { format: kept, value } = &node.kind else { return Err(StatusCode::NOT_ALLOWED.into()) };
         let asked = content.format.as_ref().map(Format::meant);
         // XML carries the octets of a `bin` node as base64, and says so [DM TND 1.2, 7.7.2].
         let is_encoded = *kept == Format::Bin && asked == Some(Format::B64);
         let format = if is_encoded { Format::Bin } else { asked.unwrap_or_else(|| kept.clone()) };
         let media_type = media_type(content).unwrap_or(&node.media_type);
         let is_other = format != *kept || !media_type.eq_ignore_ascii_case(&node.media_type);
-        if node.permanent && is_other && !is_subtree {
+        if node.permanent && is_other {
             return Err(StatusCode::NOT_ALLOWED.into());
         }
         self.may(Right::Replace, place.acl)?;
-        if is_subtree {
-            return Err(StatusCode::UNSUPPORTED_TYPE.into());
-        }
         self.tree.check_type(media_type)?;
         let octets = content.data.as_deref().unwrap_or_default();
         // The octets are copied, so that a short value does not keep the whole message that it came in.
@@ -166,6 +174,15 @@ impl<'a> Judge<'a> {
         let text = core::str::from_utf8(text).map_err(|_| StatusCode::UNSUPPORTED_TYPE)?;
         let acl = text.parse().map_err(TreeFault::Acl)?;
         Ok(Step::SetAcl { uri, acl })
+    }
+
+    fn set_title(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
+        admits(place.node, Verb::Replace)?;
+        self.may(Right::Replace, place.acl)?;
+        let octets = content.data.as_deref().unwrap_or_default();
+        let title = core::str::from_utf8(octets).map_err(|_| StatusCode::UNSUPPORTED_TYPE)?;
+        check_title(title)?;
+        Ok(Step::SetTitle { uri, title: title.into() })
     }
 
     fn rename(self, uri: LocUri, place: Place<'_>, content: &Content) -> Judged<Step> {
@@ -268,7 +285,9 @@ impl<'a> Judge<'a> {
     /// A part of a value that comes in several messages. What the rights and the node say of it is found out when the
     /// value is whole; here it matters only whether there will be room.
     fn stage(self, text: &str, size: u64, offset: u64, data: &Body) -> Judged<Step> {
-        let (uri, _) = self.parse(text)?;
+        self.parse(text)?;
+        // A property may come in parts as well.
+        let uri = LocUri::parse(text, self.tree.limits.uri).map_err(TreeFault::Uri)?;
         let (size, offset) = (octets(size), octets(offset));
         let end = offset.saturating_add(data.len());
         if end > size {
@@ -292,15 +311,26 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The address, and the property that it asks for. Lists of a sub-tree are not supported.
+    /// The address of the node, and the property that is asked for. Lists are to be read only.
     fn parse(self, text: &str) -> Judged<(LocUri, Option<Property>)> {
+        match self.parse_any(text)? {
+            (uri, None) => Ok((uri, None)),
+            (uri, Some(Asked::Property(property))) => Ok((uri, Some(property))),
+            (_, Some(Asked::List(_))) => Err(StatusCode::NOT_SUPPORTED.into()),
+        }
+    }
+
+    /// The address of the node, and what is asked for instead of it.
+    fn parse_any(self, text: &str) -> Judged<(LocUri, Option<Asked>)> {
         let uri = LocUri::parse(text, self.tree.limits.uri).map_err(TreeFault::Uri)?;
-        let property = match uri.suffix() {
+        let asked = match uri.suffix() {
             None => None,
-            Some(Suffix::Prop(name)) => Some(Property::parse(name).ok_or(StatusCode::NOT_SUPPORTED)?),
-            Some(Suffix::List(_)) => return Err(StatusCode::NOT_SUPPORTED.into()),
+            Some(Suffix::Prop(name)) => {
+                Property::parse(name).map(Asked::Property).ok_or(StatusCode::NOT_SUPPORTED)?.into()
+            }
+            Some(Suffix::List(word)) => Listing::parse(word).map(Asked::List).ok_or(StatusCode::NOT_SUPPORTED)?.into(),
         };
-        Ok((uri, property))
+        Ok((uri.ancestor(0), asked))
     }
 
     fn existing(self, uri: &LocUri) -> Judged<Place<'a>> {
@@ -338,9 +368,6 @@ impl<'a> Judge<'a> {
         let octets = content.data.as_deref().unwrap_or_default();
         let media_type = media_type(content);
         self.tree.check_type(media_type.unwrap_or_default())?;
-        if is_subtree(content) {
-            return Err(TreeFault::Type);
-        }
         if format == Format::Node {
             // `text/plain` is what nothing said of, also where a command says it for all of its items.
             let identifier = media_type.filter(|media_type| !media_type.eq_ignore_ascii_case(PLAIN));
@@ -353,14 +380,18 @@ impl<'a> Judge<'a> {
 
     /// An interior node belongs to its creator where that could not have changed the list of a node in this place
     /// [DM TND 1.2, 7.7.1]. Of several new ones it is the first; the others inherit from it.
-    fn creation(self, uri: LocUri, place: Place<'_>, node: Node) -> Judged<Step> {
+    fn creator(self, place: Place<'_>, node: &Node) -> Acl {
         let is_first_interior = place.missing > 1 || node.is_interior();
-        let creator = match self.actor {
+        match self.actor {
             Actor::Server(server) if is_first_interior && !place.acl.allows(Right::Replace, server) => {
                 Acl::creator(server)
             }
             _ => Acl::default(),
-        };
+        }
+    }
+
+    fn creation(self, uri: LocUri, place: Place<'_>, node: Node) -> Judged<Step> {
+        let creator = self.creator(place, &node);
         self.tree.check_acl(&creator)?;
         let (bytes, free) = (node.value().map_or(0, |value| value.len()), self.tree.free_nodes());
         if free < place.missing {
@@ -390,12 +421,4 @@ fn octets(count: u64) -> usize {
 /// The `Type` that was said, if any was.
 fn media_type(content: &Content) -> Option<&str> {
     content.media_type.as_deref().map(str::trim).filter(|media_type| !media_type.is_empty())
-}
-
-/// Whether the content is a serialised sub-tree: many nodes, which must not end up as the text of one. This tree does
-/// not take them [digest 2.6].
-fn is_subtree(content: &Content) -> bool {
-    let media_type = media_type(content).unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let kinds = ["application/vnd.syncml.dmtnds+xml", "application/vnd.syncml.dmtnds+wbxml"];
-    kinds.iter().any(|kind| kind.eq_ignore_ascii_case(media_type))
 }

@@ -4,7 +4,7 @@ use alloc::{string::String, vec, vec::Vec};
 
 use core_kit::Body;
 
-use super::{Judge, Judged, admits, octets};
+use super::{Asked, Judge, Judged, admits, octets};
 use crate::{
     codes::StatusCode,
     tree::{
@@ -36,8 +36,17 @@ impl Judge<'_> {
     }
 
     fn found(self, text: &str) -> Judged<Vec<Found>> {
-        let (uri, property) = self.parse(text)?;
+        let (uri, asked) = self.parse_any(text)?;
         let place = self.existing(&uri)?;
+        let property = match asked {
+            Some(Asked::Property(property)) => Some(property),
+            Some(Asked::List(listing)) => {
+                admits(place.node, Verb::Get)?;
+                self.may(Right::Get, place.acl)?;
+                return self.list(&uri, place, &listing);
+            }
+            None => None,
+        };
         let Some(property) = property else {
             admits(place.node, Verb::Get)?;
             self.may(Right::Get, place.acl)?;

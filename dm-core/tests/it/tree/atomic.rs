@@ -175,10 +175,10 @@ fn a_stored_atomic_that_does_not_lead_back_to_a_tree_is_refused() {
         serde_json::from_value::<Memory>(stored).is_err()
     };
     assert!(serde_json::from_value::<Memory>(good.clone()).is_ok());
-    assert!(damaged("/v1/open/log/0/there/1/uri", "./B/B".into()), "a node without its parent");
-    assert!(damaged("/v1/open/log/0/there/1/format", "int-".into()));
-    assert!(damaged("/v1/open/log/0/there", serde_json::json!([])));
-    assert!(damaged("/v1/open/log/1/was/uri", ".".into()), "the root is no leaf");
+    assert!(damaged("/v1/open/log/1/there/1/uri", "./B/B".into()), "a node without its parent");
+    assert!(damaged("/v1/open/log/1/there/1/format", "int-".into()));
+    assert!(damaged("/v1/open/log/1/there", serde_json::json!([])));
+    assert!(damaged("/v1/open/log/2/was/uri", ".".into()), "the root is no leaf");
 }
 
 #[test]

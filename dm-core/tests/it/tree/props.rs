@@ -19,6 +19,8 @@ const LIMITS: TreeLimits = TreeLimits {
     type_bytes_max: 24,
     runs_max: 3,
     undo_max: 16,
+    list_nodes_max: 8,
+    changes_max: 4,
 };
 
 /// Small enough that operations meet, with something of everything in it.
