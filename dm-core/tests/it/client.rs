@@ -14,10 +14,10 @@ use dm_core::{
 use crate::harness::{DEVICE, Device, Driven, SERVER, Server, cred, env, from_server, lines, message};
 
 mod alerts;
-mod blocks;
-mod objects;
-mod packages;
-mod prompts;
+pub(crate) mod blocks;
+pub(crate) mod objects;
+pub(crate) mod packages;
+pub(crate) mod prompts;
 
 const HEADER: &str =
     "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>212</Data></Status>";

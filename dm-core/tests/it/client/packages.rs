@@ -261,3 +261,11 @@ pub(crate) fn an_abort_tells_what_was_done_and_not_told_yet() {
     let stored = serde_json::to_string(&device.session.snapshot()).unwrap();
     assert!(stored.len() < 2_000, "a session that is over keeps nothing: {}", stored.len());
 }
+
+#[test]
+pub(crate) fn device_information_that_fits_into_no_message_ends_the_session() {
+    let mut device = Device::trusting();
+    device.tree.set_value("./DevInfo/Man", "m".repeat(70_000)).unwrap();
+    assert_eq!(sent(&mut device, Input::Start(Trigger::Client("2F".into()))), "nothing");
+    assert_eq!(device.finished, Some(Outcome::Failed(PeerFault::PeerTooSmall)));
+}
