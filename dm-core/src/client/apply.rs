@@ -28,8 +28,8 @@ impl Session {
             }
         }
         let turn = Turn {
-            closed: self.common.closed,
-            is_ours: !self.common.closed && !self.common.server_open,
+            closed: self.common.package.closed,
+            is_ours: !self.common.package.closed && !self.common.server_open,
             is_telling: self.telling().is_some(),
             bytes_max: self.bytes_max(),
             header_bytes: self.header_bytes(&draft),
@@ -53,7 +53,7 @@ impl Session {
         let number = status.cmd_ref.as_ref().and_then(|id| id.as_str().parse::<u32>().ok());
         let of_last = status.msg_ref == self.common.sent;
         // Statuses may come messages later, but not for what was never sent.
-        let of_package = self.common.package <= status.msg_ref && status.msg_ref < self.common.sent;
+        let of_package = self.common.package.first <= status.msg_ref && status.msg_ref < self.common.sent;
         let known = of_last && number.is_some_and(|number| (1..=self.common.sent_commands).contains(&number));
         let alert =
             self.common.unanswered.iter().position(|one| one.msg_id == status.msg_ref && Some(one.cmd) == number);
@@ -92,12 +92,12 @@ impl Session {
     fn stop_telling(&mut self, out: &mut Vec<Output>) {
         if let Some(at) = self.telling() {
             let dropped = self.common.queue.remove(at);
-            self.abandon(&dropped, out);
+            Self::abandon(&dropped, out);
         }
     }
 
     /// Tells that something does not reach the server, or not whole.
-    pub(super) fn abandon(&self, say: &Say, out: &mut Vec<Output>) {
+    pub(super) fn abandon(say: &Say, out: &mut Vec<Output>) {
         let report = match say {
             Say::Result(telling) => Report::ValueAbandoned { uri: telling.found.uri.clone() },
             Say::Alert(alerting) => Report::AlertAbandoned { tag: alerting.tag.clone() },

@@ -47,7 +47,7 @@ pub use profile::{Profile, Retry};
 pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Doing, Draft, Flight, Next, Own, Phase, Rest, Sender, Standing, Wait, Waiting};
+use phase::{Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Rest, Sender, Standing, Wait, Waiting};
 
 /// One session with one server.
 #[derive(Clone, Debug)]
@@ -92,10 +92,8 @@ impl Session {
             open_messages: 0,
             max_msg_size: None,
             max_obj_size: None,
-            opening: false,
             server_open: false,
-            closed: false,
-            package: MsgId::FIRST,
+            package: Package::default(),
             queue: Vec::new(),
             flight: Flight::default(),
             part_out: None,
@@ -322,13 +320,13 @@ impl Session {
                         (EventKind::Answered, self.applied(env, *work, results, out))
                     }
                     (Asking::Applying(ops, Doing::Part(draft)), Answer::Tree { results, .. }) => {
-                        (EventKind::Answered, self.read(env, &ops, draft, results, out))
+                        (EventKind::Answered, self.read(env, &ops, *draft, results, out))
                     }
                     (Asking::Prompting(_, work), Answer::User { reply, .. }) => {
                         (EventKind::Answered, self.replied(env, *work, &reply, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                        (EventKind::Signed, self.signed(env, *draft, question.request.scheme, signature, out))
                     }
                     (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
                         (EventKind::Signed, self.release(env, written, signature.as_ref(), out))

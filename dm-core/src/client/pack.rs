@@ -160,13 +160,13 @@ impl Session {
     }
 
     fn pages<'a>(&'a self, draft: &'a Draft, signature: Option<&'a (Scheme, Signature)>) -> Pages<'a> {
-        let says = match draft.alert {
-            None => self.common.queue.iter().collect(),
+        let queue = self.common.queue.iter();
+        let says = if draft.alert.is_none() {
+            queue.collect()
+        } else {
             // With an abort goes what was done [DM 1.2, 8.1], apart from what is out already.
-            Some(_) => {
-                let out = usize::try_from(self.common.flight.said).unwrap_or(usize::MAX);
-                self.common.queue.iter().skip(out).filter(|say| matches!(say, Say::Statuses(_))).collect()
-            }
+            let out = usize::try_from(self.common.flight.said).unwrap_or(usize::MAX);
+            queue.skip(out).filter(|say| matches!(say, Say::Statuses(_))).collect()
         };
         Pages { session: self, draft, signature, says, bytes_max: self.bytes_max() }
     }
@@ -178,7 +178,7 @@ impl<'a> Pages<'a> {
     }
 
     fn opening(&self) -> bool {
-        self.session.common.opening && !self.aborts()
+        self.session.common.package.opening && !self.aborts()
     }
 
     fn head(&self, count: usize) -> impl Iterator<Item = &'a Say> {

@@ -61,7 +61,7 @@ pub(super) enum Asking {
     /// The tree tells about the device.
     Gathering(Ops),
     /// A message waits for the client's credentials.
-    Signing(Sign, Draft),
+    Signing(Sign, Box<Draft>),
     /// A message is written and waits for what signs it as a whole.
     Sealing(Sign, Written),
     /// A reply is held until it is known who sent it.
@@ -78,7 +78,7 @@ pub(super) enum Doing {
     /// A message of the server is worked on.
     Plan(Box<Work>),
     /// A part of a value is to go out with the message.
-    Part(Draft),
+    Part(Box<Draft>),
 }
 
 impl Rest {
@@ -194,6 +194,18 @@ pub(super) struct Part {
     pub(super) octets: core_kit::Body,
 }
 
+/// The package that this client is sending, or has sent last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Package {
+    /// Its first message.
+    pub(super) first: MsgId,
+    /// Whether it is package 1, and not taken yet.
+    pub(super) opening: bool,
+    /// Whether the last message out ended it.
+    pub(super) closed: bool,
+}
+
 /// What of the package is in the message that is out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -247,14 +259,10 @@ pub(super) struct Common {
     pub(super) max_msg_size: Option<u64>,
     /// `MaxObjSize`, as the server said last.
     pub(super) max_obj_size: Option<u64>,
-    /// Whether package 1 is to go out, or is out and not taken yet.
-    pub(super) opening: bool,
     /// Whether the server's package goes on.
     pub(super) server_open: bool,
-    /// Whether the last message out ended this client's package.
-    pub(super) closed: bool,
-    /// The first message of this client's package.
-    pub(super) package: MsgId,
+    /// This client's package.
+    pub(super) package: Package,
     /// What is to be said, in order, until the server has it.
     pub(super) queue: Vec<Say>,
     /// What of it is out.

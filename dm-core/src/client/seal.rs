@@ -17,7 +17,7 @@ impl Session {
             // The name is in the message, so it is asked for before that is written; once.
             Some(scheme) if !self.common.own.believed && !self.common.own.seals() => {
                 let question = self.sign_question(scheme, None);
-                Next::Ask(Asking::Signing(question, draft).into())
+                Next::Ask(Asking::Signing(question, draft.into()).into())
             }
             _ => self.send(env, draft, None, out),
         }

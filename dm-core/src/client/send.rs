@@ -16,7 +16,7 @@ use crate::{
     auth::{Scheme, Signature},
     codes::StatusCode,
     fault::PeerFault,
-    ids::ServerId,
+    ids::{MsgId, ServerId},
     session::{Misuse, Outcome},
     tree::{Op, OpResult},
     wire::{self, Command, Cred, Format, Header, Location, Message, Meta},
@@ -31,13 +31,13 @@ impl Session {
             _ => None,
         });
         self.common.queue.splice(0..0, statuses);
-        self.common.opening |= draft.opening;
+        self.common.package.opening |= draft.opening;
         self.drop_too_large(out);
         if let Some(wanted) = self.wanted_part(&draft) {
             let server: Option<ServerId> = wanted.for_server.then(|| self.profile.server_id.clone());
             let op = Op::Read { uri: wanted.uri, offset: wanted.offset, bytes: wanted.bytes };
             let ops = Ops::new(self.next_question(), env.wall, server, [op].into());
-            return Next::Ask(Asking::Applying(ops, Doing::Part(draft)).into());
+            return Next::Ask(Asking::Applying(ops, Doing::Part(draft.into())).into());
         }
         self.prove_and_send(env, draft, out)
     }
@@ -70,7 +70,7 @@ impl Session {
     fn abandon_first(&mut self, which: impl Fn(&Say) -> bool, out: &mut Vec<Output>) {
         if let Some(at) = self.common.queue.iter().position(which) {
             let dropped = self.common.queue.remove(at);
-            self.abandon(&dropped, out);
+            Self::abandon(&dropped, out);
         }
     }
 
@@ -95,9 +95,9 @@ impl Session {
         signature: Option<&(Scheme, Signature)>,
         out: &mut Vec<Output>,
     ) -> Next {
-        let packed = loop {
+        let ready = loop {
             match self.pack(&draft, signature) {
-                Ok(packed) => break packed,
+                Ok(ready) => break ready,
                 Err(Stuck::At(at)) => {
                     if let Err(fault) = self.give_way(at, out) {
                         return Next::over(Outcome::Failed(fault));
@@ -106,12 +106,12 @@ impl Session {
                 Err(Stuck::For(fault)) => return Next::over(Outcome::Failed(fault)),
             }
         };
-        let Packed { body, msg_id, commands, flight, closed, part_out, alerts } = packed;
-        if self.common.closed || self.common.sent < self.common.package {
-            self.common.package = msg_id;
+        let Packed { body, msg_id, commands, flight, closed, part_out, alerts } = ready;
+        if self.common.package.closed || self.common.sent == MsgId(0) {
+            self.common.package.first = msg_id;
         }
         (self.common.sent, self.common.sent_commands) = (msg_id, commands);
-        (self.common.flight, self.common.closed, self.common.part_out) = (flight, closed, part_out);
+        (self.common.flight, self.common.package.closed, self.common.part_out) = (flight, closed, part_out);
         self.common.unanswered.extend(alerts);
         let packet = Packet::new(self.profile.encoding, body);
         let wants_reply = draft.end.is_none();
@@ -150,7 +150,7 @@ impl Session {
             }
             Some(Say::Alert(_) | Say::Result(_) | Say::NoEnd(_)) => {
                 let dropped = self.common.queue.remove(at);
-                self.abandon(&dropped, out);
+                Self::abandon(&dropped, out);
             }
             Some(Say::Next(_)) | None => return Err(PeerFault::PeerTooSmall),
         }
@@ -166,7 +166,7 @@ impl Session {
             self.common.unanswered.retain(|one| one.msg_id != sent);
             return;
         }
-        self.common.opening = false;
+        self.common.package.opening = false;
         let said = usize::try_from(said).unwrap_or(usize::MAX).min(self.common.queue.len());
         self.common.queue.drain(..said);
         if let (Some(octets), Some(say)) = (part, self.common.queue.first_mut()) {

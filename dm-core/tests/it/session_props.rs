@@ -226,7 +226,8 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
     (*later, input)
 }
 
-fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, client::Input) {
+/// What a server may say.
+fn server_bodies(session: &client::Session) -> Vec<String> {
     let reference = session.in_flight().map_or(1, |request| crate::harness::message(&request.packet).header.msg_id.0);
     let header = |code: &str| {
         let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
@@ -248,7 +249,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         )
     };
     let add = |id: u32, data: &str, more: bool| chunk(id, None, data, more);
-    let bodies = [
+    vec![
         format!("{}{get}<Final/>", header("212")),
         format!("{}{get}<Final/>", header("200")),
         format!("{}<Sequence><CmdID>1</CmdID>{get}{}</Sequence>", header("200"), alert(1101)),
@@ -275,7 +276,34 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         format!("{}{}", header("200"), chunk(1, None, "cd", true)),
         format!("{}{}<Final/>", header("200"), chunk(1, None, "ef", false)),
         format!("{}{}<Final/>", header("200"), chunk(1, None, "", true)),
-    ];
+    ]
+}
+
+fn tree_answer(ops: client::Ops, choice: &Index) -> client::Input {
+    let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
+    let found = |uri: &str, data: Option<&[u8]>, in_parts| Found {
+        uri: uri.into(),
+        content: Content { data: data.map(Into::into), in_parts, ..Content::default() },
+    };
+    let result = |(at, op): (usize, &Op)| match op {
+        Op::Get { uri } if at == 0 => OpResult::found(match choice.index(4) {
+            0 => vec![found(uri, None, Some(5000))],
+            1 => vec![found(uri, Some(&[b'&'; 3000]), None)],
+            2 => vec![found(uri, Some(b"a\x00"), None), found("./A/B", Some(b"x"), None)],
+            _ => Vec::new(),
+        }),
+        Op::Read { uri, bytes, .. } => {
+            let octets = vec![b'r'; usize::try_from(*bytes).expect("a message is not so large")];
+            OpResult::found(vec![found(uri, Some(&octets), None)])
+        }
+        _ => OpResult::status(statuses[(at + choice.index(3)) % 3]),
+    };
+    let results = ops.ops.iter().enumerate().map(result).collect();
+    ops.answer(results)
+}
+
+fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, client::Input) {
+    let bodies = server_bodies(session);
     let input = match act {
         Act::Message { body, msg_id, signed, damage } => {
             let small = "<Meta><MaxMsgSize xmlns='syncml:metinf'>900</MaxMsgSize></Meta>";
@@ -285,28 +313,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             client::Input::Received(damaged(&packet, damage.as_ref()))
         }
         Act::Answer { right: true, choice } => match session.pending() {
-            Some(client::Question::Tree(ops)) => {
-                let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
-                let found = |uri: &str, data: Option<&[u8]>, in_parts| Found {
-                    uri: uri.into(),
-                    content: Content { data: data.map(Into::into), in_parts, ..Content::default() },
-                };
-                let result = |(at, op): (usize, &Op)| match op {
-                    Op::Get { uri } if at == 0 => OpResult::found(match choice.index(4) {
-                        0 => vec![found(uri, None, Some(5000))],
-                        1 => vec![found(uri, Some(&[b'&'; 3000]), None)],
-                        2 => vec![found(uri, Some(b"a\x00"), None), found("./A/B", Some(b"x"), None)],
-                        _ => Vec::new(),
-                    }),
-                    Op::Read { uri, bytes, .. } => {
-                        let octets = vec![b'r'; usize::try_from(*bytes).expect("a message is not so large")];
-                        OpResult::found(vec![found(uri, Some(&octets), None)])
-                    }
-                    _ => OpResult::status(statuses[(at + choice.index(3)) % 3]),
-                };
-                let results = ops.ops.iter().enumerate().map(result).collect();
-                ops.answer(results)
-            }
+            Some(client::Question::Tree(ops)) => tree_answer(ops, choice),
             Some(client::Question::User(question)) => {
                 let replies = [
                     Reply::Given(Response::Yes),

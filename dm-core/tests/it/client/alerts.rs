@@ -136,9 +136,10 @@ pub(crate) fn items_that_do_not_fit_together_go_one_by_one_and_those_that_never_
     device.take(tell("many", many)).unwrap();
     device.take(tell("huge", event(AlertKind::Generic, &"h".repeat(3000)))).unwrap();
     device.take(tell("last", event(AlertKind::Generic, "l"))).unwrap();
+    let mut msg_id = 1;
     let mut said = vec![sent(&mut device, reply_with(1, 1, &max_msg_size(1900), "<Final/>"))];
     while !said.last().unwrap().ends_with("Final") {
-        let msg_id = said.len() as u32 + 1;
+        msg_id += 1;
         said.push(sent(&mut device, reply(msg_id, msg_id, NEXT)));
     }
     let all = said.join("; ");

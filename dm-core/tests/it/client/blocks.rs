@@ -157,7 +157,8 @@ pub(crate) fn an_atomic_whose_statuses_do_not_fit_into_a_message_is_517() {
 #[test]
 pub(crate) fn the_statuses_of_an_atomic_stay_in_one_message() {
     let members: String = (3..7).map(|id| set(id, "4")).collect();
-    let gets: String = (10..14).map(|id| format!("<Get><CmdID>{id}</CmdID>{}</Get>", item("./DevInfo/Man"))).collect();
+    let get = |id: u32| format!("<Get><CmdID>{id}</CmdID>{}</Get>", item("./DevInfo/Man"));
+    let gets: String = (10..14).map(get).collect();
     let mut device = waiting();
     let body = format!("{gets}{}<Final/>", atomic(&members));
     let first = sent(&mut device, reply_with(1, 1, &max_msg_size(1700), &body));

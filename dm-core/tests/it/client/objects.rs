@@ -182,8 +182,8 @@ pub(crate) fn next_messages_and_statuses_do_not_break_an_object_off() {
 #[test]
 pub(crate) fn a_chunk_where_none_can_be_is_refused() {
     let inside = |block: &str| format!("<{block}><CmdID>1</CmdID>{}</{block}>", chunk(Some("8"), "abcd", true));
-    let get =
-        format!("<Get><CmdID>2</CmdID><Item><Target><LocURI>./DevInfo/Man</LocURI></Target><MoreData/></Item></Get>");
+    let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./DevInfo/Man</LocURI></Target><MoreData/></Item></Get>"
+        .to_string();
     let not_last = format!("{}<Get><CmdID>3</CmdID>{}</Get>", chunk(Some("8"), "abcd", true), item("./DevInfo/Man"));
     let two_items = "<Replace><CmdID>2</CmdID><Item><Target><LocURI>./A</LocURI></Target><Data>x</Data></Item><Item>\
         <Target><LocURI>./B</LocURI></Target><Data>x</Data><MoreData/></Item></Replace>";
@@ -243,14 +243,14 @@ pub(crate) fn add_and_exec_come_in_chunks_too() {
 // ---- What goes out.
 
 /// A device that holds this value, waiting.
-fn holding(format: Format, value: &[u8], encoding: Encoding) -> Device {
+fn holding(format: &Format, value: &[u8], encoding: Encoding) -> Device {
     let mut device = Device::new(Profile { encoding, ..Device::trusting().profile });
     device.tree = Memory::builder()
         .at(".")
         .acl("Get=*")
         .leaf("./DevInfo/Man", "Acme")
         .leaf("./Big", value)
-        .format(&format)
+        .format(format)
         .finish()
         .unwrap();
     device.start();
@@ -295,7 +295,7 @@ fn check_chunks(items: &[Item], size: usize) {
 pub(crate) fn a_large_text_goes_out_in_chunks_of_whole_characters() {
     let value = "a\u{f1}<b>&c\r\u{20ac}\u{1f600}".repeat(700);
     for encoding in [Encoding::Xml, Encoding::Wbxml] {
-        let mut device = holding(Format::Chr, value.as_bytes(), encoding);
+        let mut device = holding(&Format::Chr, value.as_bytes(), encoding);
         let (items, said) = fetch(&mut device, 2048, "");
         check_chunks(&items, value.len());
         let text = |item: &Item| String::from(item.data.as_ref().unwrap().as_text().expect("whole characters"));
@@ -317,13 +317,13 @@ pub(crate) fn a_large_text_goes_out_in_chunks_of_whole_characters() {
 #[test]
 pub(crate) fn large_octets_go_out_as_base64_in_xml_and_as_they_are_in_wbxml() {
     let value: Vec<u8> = (0..=255).cycle().take(10_001).collect();
-    let mut device = holding(Format::Bin, &value, Encoding::Xml);
+    let mut device = holding(&Format::Bin, &value, Encoding::Xml);
     let (items, _) = fetch(&mut device, 2048, "");
     check_chunks(&items, value.len().div_ceil(3) * 4);
     let text: String = items.iter().map(|item| item.data.as_ref().unwrap().as_text().unwrap()).collect();
     assert_eq!(STANDARD.decode(text).unwrap(), value);
     assert!(items.iter().all(|item| item.meta.as_ref().unwrap().format == Some(Format::B64)));
-    let mut device = holding(Format::Bin, &value, Encoding::Wbxml);
+    let mut device = holding(&Format::Bin, &value, Encoding::Wbxml);
     let (items, _) = fetch(&mut device, 2048, "");
     check_chunks(&items, value.len());
     let octets: Vec<u8> = items.iter().flat_map(|item| item.data.as_ref().unwrap().as_bytes().to_vec()).collect();
@@ -333,7 +333,7 @@ pub(crate) fn large_octets_go_out_as_base64_in_xml_and_as_they_are_in_wbxml() {
 #[test]
 pub(crate) fn what_fits_into_a_message_is_not_cut() {
     for octets in [1, 500, 900] {
-        let mut device = holding(Format::Chr, "v".repeat(octets).as_bytes(), Encoding::Xml);
+        let mut device = holding(&Format::Chr, "v".repeat(octets).as_bytes(), Encoding::Xml);
         let (items, _) = fetch(&mut device, 2048, "");
         let [whole] = items.as_slice() else { panic!("{} chunks", items.len()) };
         assert!(!whole.more_data && whole.meta.as_ref().is_none_or(|meta| meta.size.is_none()));
@@ -342,11 +342,11 @@ pub(crate) fn what_fits_into_a_message_is_not_cut() {
 
 #[test]
 pub(crate) fn a_value_larger_than_the_server_takes_objects_is_413() {
-    let mut device = holding(Format::Chr, "v".repeat(5000).as_bytes(), Encoding::Xml);
+    let mut device = holding(&Format::Chr, "v".repeat(5000).as_bytes(), Encoding::Xml);
     let (items, said) = fetch(&mut device, 2048, "<MaxObjSize xmlns='syncml:metinf'>4999</MaxObjSize>");
     assert!(items.is_empty());
     assert!(said[0].contains("Status 413 Get ./Big"), "{}", said[0]);
-    let mut device = holding(Format::Chr, "v".repeat(5000).as_bytes(), Encoding::Xml);
+    let mut device = holding(&Format::Chr, "v".repeat(5000).as_bytes(), Encoding::Xml);
     let (items, _) = fetch(&mut device, 2048, "<MaxObjSize xmlns='syncml:metinf'>5000</MaxObjSize>");
     assert!(!items.is_empty());
 }
@@ -354,7 +354,7 @@ pub(crate) fn a_value_larger_than_the_server_takes_objects_is_413() {
 #[test]
 pub(crate) fn a_part_that_is_lost_or_not_believed_is_sent_again() {
     let value = "0123456789".repeat(600);
-    let mut device = holding(Format::Chr, value.as_bytes(), Encoding::Xml);
+    let mut device = holding(&Format::Chr, value.as_bytes(), Encoding::Xml);
     let body = format!("<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./Big"));
     let first = device.send(reply_with(1, 1, &max_msg_size(2048), &body)).unwrap();
     device.take(Input::SendFailed(Failure::Temporary)).unwrap();
@@ -382,7 +382,7 @@ fn data_of(packet: &Packet) -> String {
 #[test]
 pub(crate) fn an_object_that_the_server_does_not_want_or_the_tree_does_not_give_is_given_up() {
     let begin = || {
-        let mut device = holding(Format::Chr, "v".repeat(9000).as_bytes(), Encoding::Xml);
+        let mut device = holding(&Format::Chr, "v".repeat(9000).as_bytes(), Encoding::Xml);
         let body = format!("<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./Big"));
         let first = device.send(reply_with(1, 1, &max_msg_size(2048), &body)).unwrap();
         let part = message(&first).commands.len();
@@ -428,7 +428,7 @@ pub(crate) fn a_large_alert_is_read_from_the_tree_part_by_part_also_in_package_o
             mark: None,
         }],
     };
-    let mut device = holding(Format::Chr, value.as_bytes(), Encoding::Xml);
+    let mut device = holding(&Format::Chr, value.as_bytes(), Encoding::Xml);
     device.session = Session::new(&device.profile);
     device.take(Input::Alert(NewAlert { tag: "log".into(), alert })).unwrap();
     let mut packet = device.start();
@@ -463,7 +463,7 @@ pub(crate) fn a_large_alert_is_read_from_the_tree_part_by_part_also_in_package_o
 
 #[test]
 pub(crate) fn a_large_alert_is_begun_again_when_the_server_must_prove_itself_first() {
-    let mut device = holding(Format::Chr, "v".repeat(90_000).as_bytes(), Encoding::Xml);
+    let mut device = holding(&Format::Chr, "v".repeat(90_000).as_bytes(), Encoding::Xml);
     device.profile.server_scheme = Some(Scheme::Md5);
     device.session = Session::new(&device.profile);
     let content = Content { media_type: Some("t".into()), in_parts: Some(90_000), ..Content::default() };

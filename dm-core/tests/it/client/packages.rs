@@ -246,8 +246,8 @@ pub(crate) fn results_and_statuses_for_nothing_are_reported_and_not_answered() {
 #[test]
 pub(crate) fn an_abort_tells_what_was_done_and_not_told_yet() {
     let mut device = with_values(700);
-    let deletes: String =
-        (5..20).map(|id| format!("<Delete><CmdID>{id}</CmdID>{}</Delete>", item("./Settings/Volume"))).collect();
+    let delete = |id: u32| format!("<Delete><CmdID>{id}</CmdID>{}</Delete>", item("./Settings/Volume"));
+    let deletes: String = (5..20).map(delete).collect();
     let body = format!("{}{deletes}<Final/>", get(2, "./DevInfo/Man"));
     let first = sent(&mut device, reply_with(1, 1, &max_msg_size(2000), &body));
     let told = first.matches("Delete").count();

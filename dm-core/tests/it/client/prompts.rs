@@ -19,7 +19,8 @@ pub(super) fn prompted(replies: &[Reply]) -> Device {
 }
 
 pub(super) fn alert(id: u32, code: u16, texts: &[&str]) -> String {
-    let items: String = texts.iter().map(|text| format!("<Item><Data>{text}</Data></Item>")).collect();
+    let item = |text: &&str| format!("<Item><Data>{text}</Data></Item>");
+    let items: String = texts.iter().map(item).collect();
     format!("<Alert><CmdID>{id}</CmdID><Data>{code}</Data><Item/>{items}</Alert>")
 }
 
@@ -51,7 +52,8 @@ pub(crate) fn what_the_user_says_is_the_status_of_the_alert() {
     let choice = |number: usize| Choice::at(number - 1);
     let chosen = |numbers: &[usize]| Reply::Given(Response::Chosen(numbers.iter().copied().map(choice).collect()));
     let choices: &[&str] = &["Which?", "a", "b", "c"];
-    let cases: [(u16, &[&str], Reply, u16, &[&str]); 12] = [
+    type Case<'a> = (u16, &'a [&'a str], Reply, u16, &'a [&'a str]);
+    let cases: [Case<'_>; 12] = [
         (1100, &["Hello"], YES, 200, &[]),
         (1101, &["Now?"], YES, 200, &[]),
         (1101, &["Now?"], NO, 304, &[]),
