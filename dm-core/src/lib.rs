@@ -80,6 +80,7 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
+//! - [`bootstrap`]: how a device gets its first account.
 //! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
 //! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
@@ -97,6 +98,7 @@ extern crate std;
 
 pub mod alert;
 pub mod auth;
+pub mod bootstrap;
 pub mod client;
 pub mod codes;
 pub mod fault;
