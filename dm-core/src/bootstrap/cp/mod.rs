@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod accounts;
+#[cfg(any(feature = "wbxml", feature = "xml"))]
 mod read;
 #[cfg(feature = "wbxml")]
 mod token;

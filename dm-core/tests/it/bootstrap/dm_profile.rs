@@ -8,6 +8,7 @@ use dm_core::{
     },
     wire::{self, Block, Command, Data, DecodeErrorKind as Kind, Edit, Encoding, Format, Item, Message, Meta, Tag},
 };
+use proptest::{collection::vec, prelude::*};
 
 use super::received;
 use crate::wbxml;
@@ -395,4 +396,22 @@ fn the_vector_of_a_document_of_nodes_is_read() {
     let offset = w_3.len() - 1;
     let error = ObjectError { fault: Fault::Encoding(Kind::Truncated), offset };
     assert_eq!(of_tree(w_3[..offset].to_vec()), Err(MessageError::Object { item: 0, error }));
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_object_is_an_account_or_an_error(
+        places in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut octets = tree_of(&account());
+        for (place, octet) in places {
+            let at = place.index(octets.len());
+            octets[at] = octet;
+        }
+        octets.truncate(cut.index(2 * octets.len()).max(1));
+        if let Err(MessageError::Object { error, .. }) = of_tree(octets.clone()) {
+            prop_assert!(error.offset <= octets.len(), "{error}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use super::{W7, cp_document::any_document, document};
+use super::{W7, cp_document::any_document, dm_profile, document};
 use crate::wbxml::libwbxml::{TO_WBXML, TO_XML, cases, is_installed, run};
 
 fn with_doctype(document: &Document) -> Vec<u8> {
@@ -65,5 +65,23 @@ fn generated_documents_mean_the_same_to_libwbxml_in_both_directions() {
     let (mut runner, strategy) = (TestRunner::deterministic(), any_document());
     for _ in 0..cases() {
         compare(&strategy.new_tree(&mut runner).expect("a document").current());
+    }
+}
+
+/// The object that our tests put together by hand has the tokens that libwbxml knows for its elements.
+#[test]
+fn the_account_of_the_dm_profile_is_one_to_libwbxml() {
+    if !is_installed() {
+        return;
+    }
+    let text = String::from_utf8_lossy(&run(TO_XML, &dm_profile::message())).into_owned();
+    for part in [
+        "<ACL>Get=dm.example.com&amp;Replace=dm.example.com</ACL><Format><node/></Format>",
+        "<Type><DDFName>urn:oma:mo:oma-dm-dmacc:1.0</DDFName></Type>",
+        "<NodeName>AAuthSecret</NodeName><RTProperties><Format><chr/></Format><Type><MIME>text/plain</MIME></Type>\
+            </RTProperties><Value>s3cr3t-pass</Value>",
+        "<Format><bin/></Format>",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
     }
 }
