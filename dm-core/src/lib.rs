@@ -81,7 +81,9 @@
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
 //! - [`bootstrap`]: how a device gets its first account.
-//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
+//! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
+//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers. [`tnds`]: sub-trees as documents;
+//!   [`ddf`]: descriptions of sub-trees.
 //! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
 //!
@@ -101,6 +103,7 @@ pub mod auth;
 pub mod bootstrap;
 pub mod client;
 pub mod codes;
+pub mod ddf;
 pub mod fault;
 pub mod ids;
 pub mod limits;
@@ -112,6 +115,7 @@ pub mod session;
 pub mod tnds;
 pub mod tree;
 pub mod uri;
+pub mod version;
 pub mod wire;
 
 pub use packet::Packet;
