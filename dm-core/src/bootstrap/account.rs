@@ -1,9 +1,11 @@
 //! The account that a bootstrap brings, as a value: what a `DMAcc` object is made of [DM STDOBJ 1.2, 5.3; digest 6.10].
 
 use alloc::{string::String, vec::Vec};
-use core::fmt;
 
-use crate::{ids::ServerId, tree::Acl, wire::Secret};
+use crate::{
+    ids::ServerId,
+    tree::{Acl, Address, AuthLevel, AuthType, Credentials, DmAcc, ObjectVersion},
+};
 
 /// The registered application identifier of device management, which is the `AppID` of every account.
 pub const APP_ID: &str = "w7";
@@ -11,6 +13,8 @@ pub const APP_ID: &str = "w7";
 /// An account for one server. The node that it becomes is named by the device [digest 9.1].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
+    /// Which issue of the object it is.
+    pub version: ObjectVersion,
     /// `ServerID`: the server's name in access control lists and notifications.
     pub server_id: ServerId,
     /// `Name`, for people.
@@ -43,130 +47,31 @@ pub enum Connection {
     Reference(String),
 }
 
-/// One address of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// `Addr`.
-    pub addr: String,
-    /// `AddrType`.
-    pub kind: AddressKind,
-    /// `PortNbr` of each `Port`; none where the address says it all.
-    pub ports: Vec<u16>,
-}
-
-/// One set of credentials.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// `AAuthLevel`: who shows them to whom.
-    pub level: AuthLevel,
-    /// `AAuthType`.
-    pub auth_type: AuthType,
-    /// `AAuthName`: the user name.
-    pub name: Option<String>,
-    /// `AAuthSecret`: the password.
-    pub secret: Option<Secret>,
-    /// `AAuthData`: the next nonce, in octets.
-    pub data: Option<Vec<u8>>,
-}
-
-/// Neither the password nor the nonce shows.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Credentials");
-        shown.field("level", &self.level).field("auth_type", &self.auth_type).field("name", &self.name);
-        shown.field("secret", &self.secret).field("data", &self.data.as_ref().map(Vec::len)).finish()
-    }
-}
-
-/// The values that a node of an account may have, with their names.
-macro_rules! values {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal;)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
+impl Account {
+    /// The account as the standard object, for [`Builder::dm_acc`](crate::tree::Builder::dm_acc).
+    ///
+    /// `reference` gives the reference of each connection in the device's tree [digest 9.1].
+    pub fn dm_acc(&self, reference: impl Fn(&Connection) -> String) -> DmAcc {
+        DmAcc {
+            version: self.version,
+            server_id: self.server_id.clone(),
+            name: self.name.clone(),
+            preferred_connectivity: self.preferred_connection.as_ref().map(&reference),
+            connectivity: self.connections.iter().map(&reference).collect(),
+            addresses: self.addresses.clone(),
+            preferred_auth: self.preferred_auth,
+            credentials: self.credentials.clone(),
+            server_version: None,
         }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// As in the node.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The value with this name, exactly.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
-            }
-        }
-    };
-}
-
-values! {
-    /// `AddrType`: what an address is.
-    AddressKind {
-        /// A URI. The default.
-        Uri = "URI";
-        /// An address of IP version 4.
-        IpV4 = "IPv4";
-        /// An address of IP version 6.
-        IpV6 = "IPv6";
     }
 }
 
-values! {
-    /// `AAuthLevel`: on which level, and by whom, credentials are shown.
-    AuthLevel {
-        /// By the client to the server, in DM messages.
-        Client = "CLCRED";
-        /// By the server to the client, in DM messages.
-        Server = "SRVCRED";
-        /// On OBEX.
-        Obex = "OBEX";
-        /// On HTTP.
-        Http = "HTTP";
-    }
-}
-
-values! {
-    /// `AAuthType`: how credentials are shown.
-    AuthType {
-        /// HTTP Basic.
-        HttpBasic = "HTTP-BASIC";
-        /// HTTP Digest.
-        HttpDigest = "HTTP-DIGEST";
-        /// `syncml:auth-basic`.
-        Basic = "BASIC";
-        /// `syncml:auth-md5`.
-        Digest = "DIGEST";
-        /// `syncml:auth-MAC`.
-        Hmac = "HMAC";
-        /// `syncml:auth-X509`.
-        X509 = "X509";
-        /// `syncml:auth-securid`.
-        SecurId = "SECURID";
-        /// `syncml:auth-safeword`.
-        SafeWord = "SAFEWORD";
-        /// `syncml:auth-digipass`.
-        DigiPass = "DIGIPASS";
-        /// By the transport, such as TLS.
-        Transport = "TRANSPORT";
-    }
-}
-
-impl AuthLevel {
-    /// Whether credentials of this type can be shown on this level [digest 6.10].
-    #[must_use]
-    pub const fn admits(self, auth_type: AuthType) -> bool {
-        match self {
-            Self::Client | Self::Server => true,
-            Self::Obex | Self::Http => {
-                matches!(auth_type, AuthType::HttpBasic | AuthType::HttpDigest | AuthType::Transport)
-            }
+/// Whether credentials of this type can be shown on this level [digest 6.10].
+pub(super) const fn admits(level: AuthLevel, kind: AuthType) -> bool {
+    match level {
+        AuthLevel::Client | AuthLevel::Server => true,
+        AuthLevel::Obex | AuthLevel::Http => {
+            matches!(kind, AuthType::HttpBasic | AuthType::HttpDigest | AuthType::Transport)
         }
     }
 }
@@ -209,32 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_have_the_names_of_the_standard_object() {
-        assert_eq!(AddressKind::parse("IPv6"), Some(AddressKind::IpV6));
-        assert_eq!(AuthLevel::parse("SRVCRED"), Some(AuthLevel::Server));
-        assert_eq!(AuthType::ALL.len(), 10);
-        assert!(AuthType::ALL.iter().all(|auth_type| AuthType::parse(auth_type.as_str()) == Some(*auth_type)));
-        assert_eq!(AuthType::parse("basic"), None);
-    }
-
-    #[test]
     fn transports_have_their_own_types_of_authentication() {
-        let on_http: alloc::vec::Vec<_> =
-            AuthType::ALL.iter().filter(|auth_type| AuthLevel::Http.admits(**auth_type)).collect();
-        assert_eq!(on_http, [&AuthType::HttpBasic, &AuthType::HttpDigest, &AuthType::Transport]);
-        assert!(AuthLevel::Client.admits(AuthType::Hmac) && !AuthLevel::Obex.admits(AuthType::Digest));
-    }
-
-    #[test]
-    fn debug_shows_neither_password_nor_nonce() {
-        let credentials = Credentials {
-            level: AuthLevel::Client,
-            auth_type: AuthType::Digest,
-            name: Some("user".into()),
-            secret: Some("hunter2".into()),
-            data: Some(b"nonce".to_vec()),
-        };
-        let shown = alloc::format!("{credentials:?}");
-        assert!(shown.contains("user") && !shown.contains("hunter2") && !shown.contains("110"), "{shown}");
+        for kind in [AuthType::HttpBasic, AuthType::HttpDigest, AuthType::Transport] {
+            assert!(admits(AuthLevel::Http, kind) && admits(AuthLevel::Obex, kind) && admits(AuthLevel::Client, kind));
+        }
+        for kind in [AuthType::Basic, AuthType::Digest, AuthType::Hmac, AuthType::X509, AuthType::DigiPass] {
+            assert!(
+                !admits(AuthLevel::Http, kind) && !admits(AuthLevel::Obex, kind) && admits(AuthLevel::Server, kind)
+            );
+        }
     }
 }

@@ -4,27 +4,22 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{
-    APP_ID, Account, AccountError, AccountFault as Fault, Address, AddressKind, AuthLevel, AuthType, Connection,
-    Credentials, tnds::Node,
+use super::{APP_ID, Account, AccountError, AccountFault as Fault, Connection, account::admits, tnds::Node};
+use crate::{
+    auth::Nonce,
+    limits::BootstrapLimits,
+    tree::{Acl, Address, AddressKind, AuthLevel, AuthType, Credentials, ObjectVersion},
+    wire::Format,
 };
-use crate::{limits::BootstrapLimits, tree::Acl, wire::Format};
 
-/// The identifier of the object, without its version.
-const OBJECT: &str = "urn:oma:mo:oma-dm-dmacc:";
-/// The versions that are read: that of DM 1.2, and that of DM 1.3, which has the same nodes and more [digest 10.5].
-const VERSIONS: [&str; 2] = ["1.0", "1.1"];
-
-/// An account, and the version of its object.
+/// An account, and where it is in its document.
 #[derive(Debug)]
-pub(super) struct Versioned {
+pub(super) struct Placed {
     pub(super) account: Account,
-    /// The place in [`VERSIONS`].
-    pub(super) version: usize,
     place: String,
 }
 
-impl Versioned {
+impl Placed {
     /// What is wrong with the account as a whole.
     pub(super) fn error(&self, fault: Fault) -> AccountError {
         AccountError { fault, place: self.place.clone() }
@@ -32,18 +27,15 @@ impl Versioned {
 }
 
 /// The accounts among the nodes of a document, in the order of their nodes. Other objects are passed over.
-pub(super) fn accounts(nodes: &[Node], limits: &BootstrapLimits) -> Result<Vec<Versioned>, AccountError> {
+pub(super) fn accounts(nodes: &[Node], limits: &BootstrapLimits) -> Result<Vec<Placed>, AccountError> {
     let mut accounts = Vec::new();
     for node in nodes {
-        let object = node.object.as_deref().and_then(|object| object.strip_prefix(OBJECT));
-        let Some(version) = object.and_then(|version| VERSIONS.iter().position(|known| *known == version)) else {
-            continue;
-        };
+        let Some(version) = node.object.as_deref().and_then(ObjectVersion::of_dm_acc) else { continue };
         let place = Place { nodes, path: node.path.clone(), limits };
         if accounts.len() >= limits.accounts_max {
             return Err(place.error("", Fault::TooMany));
         }
-        accounts.push(Versioned { account: place.account(node)?, version, place: place.path });
+        accounts.push(Placed { account: place.account(node, version)?, place: place.path });
     }
     Ok(accounts)
 }
@@ -61,7 +53,7 @@ impl<'n> Place<'n> {
         AccountError { fault, place }
     }
 
-    fn account(&self, node: &Node) -> Result<Account, AccountError> {
+    fn account(&self, node: &Node, version: ObjectVersion) -> Result<Account, AccountError> {
         if self.required("AppID")? != APP_ID {
             return Err(self.error("AppID", Fault::BadValue));
         }
@@ -72,6 +64,7 @@ impl<'n> Place<'n> {
         }
         let reference = |reference: &str| Connection::Reference(reference.to_owned());
         Ok(Account {
+            version,
             server_id: self.required("ServerID")?.into(),
             name: self.filled("Name")?.map(ToOwned::to_owned),
             preferred_connection: self.filled("PrefConRef")?.map(reference),
@@ -86,8 +79,8 @@ impl<'n> Place<'n> {
 
     fn address(&self) -> Result<Address, AccountError> {
         Ok(Address {
-            addr: self.required("Addr")?.to_owned(),
-            kind: self.known("AddrType", AddressKind::parse)?.unwrap_or(AddressKind::Uri),
+            address: self.required("Addr")?.to_owned(),
+            kind: self.known("AddrType", AddressKind::parse)?.unwrap_or_default(),
             ports: self.each("Port", |place| {
                 let number = place.required("PortNbr")?;
                 let number =
@@ -100,17 +93,17 @@ impl<'n> Place<'n> {
     fn credentials(&self) -> Result<Credentials, AccountError> {
         let level = self.known("AAuthLevel", AuthLevel::parse)?;
         let level = level.ok_or_else(|| self.error("AAuthLevel", Fault::Missing))?;
-        let auth_type = self.known("AAuthType", AuthType::parse)?;
-        let auth_type = auth_type.ok_or_else(|| self.error("AAuthType", Fault::Missing))?;
-        if !level.admits(auth_type) {
+        let kind = self.known("AAuthType", AuthType::parse)?;
+        let kind = kind.ok_or_else(|| self.error("AAuthType", Fault::Missing))?;
+        if !admits(level, kind) {
             return Err(self.error("AAuthType", Fault::BadValue));
         }
         Ok(Credentials {
             level,
-            auth_type,
+            kind,
             name: self.text("AAuthName")?.map(ToOwned::to_owned),
             secret: self.text("AAuthSecret")?.map(Into::into),
-            data: self.octets("AAuthData")?,
+            nonce: self.octets("AAuthData")?.map(|octets| Nonce::new(&octets)),
         })
     }
 

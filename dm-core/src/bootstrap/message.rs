@@ -126,7 +126,7 @@ mod objects {
 
     /// The accounts that a message adds to the inbox. Of several versions of one server's the newest counts.
     pub(super) fn accounts(message: &Message, limits: &BootstrapLimits) -> Result<Vec<Account>, MessageError> {
-        let mut found: Vec<dmacc::Versioned> = Vec::new();
+        let mut found: Vec<dmacc::Placed> = Vec::new();
         let (mut adds, mut item_at) = (Vec::new(), 0);
         collect(&message.commands, &mut adds);
         for add in adds {
@@ -141,17 +141,17 @@ mod objects {
                 let nodes =
                     tnds::read(&octets, &limits.wire).map_err(|error| MessageError::Object { item: at, error })?;
                 let account = |error| MessageError::Account { item: at, error };
-                for versioned in dmacc::accounts(&nodes, limits).map_err(account)? {
-                    let server = &versioned.account.server_id;
+                for placed in dmacc::accounts(&nodes, limits).map_err(account)? {
+                    let server = &placed.account.server_id;
                     match found.iter().position(|other| other.account.server_id == *server) {
                         None if found.len() >= limits.accounts_max => {
-                            return Err(account(versioned.error(AccountFault::TooMany)));
+                            return Err(account(placed.error(AccountFault::TooMany)));
                         }
-                        None => found.push(versioned),
+                        None => found.push(placed),
                         Some(known) => match found.get_mut(known) {
-                            Some(known) if known.version < versioned.version => *known = versioned,
-                            Some(known) if known.version == versioned.version => {
-                                return Err(account(versioned.error(AccountFault::Repeated)));
+                            Some(known) if known.account.version < placed.account.version => *known = placed,
+                            Some(known) if known.account.version == placed.account.version => {
+                                return Err(account(placed.error(AccountFault::Repeated)));
                             }
                             _ => {}
                         },
@@ -162,7 +162,7 @@ mod objects {
         if found.is_empty() {
             return Err(MessageError::NoAccount);
         }
-        Ok(found.into_iter().map(|versioned| versioned.account).collect())
+        Ok(found.into_iter().map(|placed| placed.account).collect())
     }
 
     /// All `Add` commands, those in blocks too. The codec has bounded how deep they nest.

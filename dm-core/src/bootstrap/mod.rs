@@ -52,9 +52,7 @@ pub mod message;
 #[cfg(feature = "wbxml")]
 mod tnds;
 
-pub use account::{
-    APP_ID, Account, AccountError, AccountFault, Address, AddressKind, AuthLevel, AuthType, Connection, Credentials,
-};
+pub use account::{APP_ID, Account, AccountError, AccountFault, Connection};
 pub use content_type::{ContentType, ContentTypeError, ContentTypeFault, Protection};
 pub use mac::{Key, KeyError, Mac, Method, NetworkSecret, Secrets};
 
@@ -171,8 +169,8 @@ pub enum Refused {
 
 /// Judges a bootstrap and reads it. Whatever is refused has no effect, and the sender is told nothing.
 ///
-/// The device makes a `DMAcc` object of each account, below a node that it names, with the account's access control
-/// list.
+/// The device makes a `DMAcc` object of each account ([`Account::dm_acc`]), below a node that it names, with the account's
+/// access control list.
 ///
 /// # Errors
 /// It is not from whom it should be, or not what it should be, or the policy does not take it.

@@ -2,16 +2,12 @@
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use super::{Characteristic, Document, Parameter};
 use crate::{
-    bootstrap::account::{
-        APP_ID, Account, AccountError, AccountFault as Fault, Address, AddressKind, AuthLevel, AuthType, Connection,
-        Credentials,
-    },
+    auth::Nonce,
+    bootstrap::account::{APP_ID, Account, AccountError, AccountFault as Fault, Connection, admits},
     limits::BootstrapLimits,
-    tree::Acl,
+    tree::{Acl, Address, AddressKind, AuthLevel, AuthType, Credentials, ObjectVersion},
 };
 
 impl Document {
@@ -62,6 +58,7 @@ impl Place<'_> {
         }
         let connections = self.connections(application)?;
         Ok(Account {
+            version: ObjectVersion::default(),
             server_id: server.into(),
             name: self.once(application, "NAME")?.map(ToOwned::to_owned),
             // The document has no preference but its order.
@@ -103,7 +100,7 @@ impl Place<'_> {
             let number = if number.bytes().all(|octet| octet.is_ascii_digit()) { number.parse().ok() } else { None };
             number.filter(|number| *number != 0).ok_or_else(|| place.error("PORTNBR", Fault::BadValue))
         })?;
-        Ok(Address { addr: self.required(address, "ADDR")?.into(), kind, ports })
+        Ok(Address { address: self.required(address, "ADDR")?.into(), kind, ports })
     }
 
     fn credentials(&self, auth: &Characteristic) -> Result<Credentials, AccountError> {
@@ -113,16 +110,18 @@ impl Place<'_> {
             "OBEX" => AuthLevel::Obex,
             _ => return Err(self.error("AAUTHLEVEL", Fault::BadValue)),
         };
-        let auth_type = AuthType::parse(self.required(auth, "AAUTHTYPE")?)
-            .filter(|auth_type| level.admits(*auth_type))
+        let kind = AuthType::parse(self.required(auth, "AAUTHTYPE")?)
+            .filter(|kind| admits(level, *kind))
             .ok_or_else(|| self.error("AAUTHTYPE", Fault::BadValue))?;
-        let data = self.once(auth, "AAUTHDATA")?.map(|data| STANDARD.decode(data)).transpose();
+        let nonce = self
+            .once(auth, "AAUTHDATA")?
+            .map(|data| Nonce::from_base64(data).ok_or_else(|| self.error("AAUTHDATA", Fault::BadValue)));
         Ok(Credentials {
             level,
-            auth_type,
+            kind,
             name: self.once(auth, "AAUTHNAME")?.map(ToOwned::to_owned),
             secret: self.once(auth, "AAUTHSECRET")?.map(Into::into),
-            data: data.map_err(|_| self.error("AAUTHDATA", Fault::BadValue))?,
+            nonce: nonce.transpose()?,
         })
     }
 

@@ -1,11 +1,10 @@
 //! From a provisioning document to the account.
 
 use dm_core::{
-    bootstrap::{
-        Account, AccountError, AccountFault as Fault, Address, AddressKind, AuthLevel, AuthType, Connection, Content,
-        Credentials, Profile, cp::Parameter,
-    },
+    auth::Nonce,
+    bootstrap::{Account, AccountError, AccountFault as Fault, Connection, Content, Profile, cp::Parameter},
     limits::BootstrapLimits,
+    tree::{Address, AddressKind, AuthLevel, AuthType, Credentials, DmAcc, Memory, ObjectVersion},
     wire::Encoding,
 };
 
@@ -18,29 +17,30 @@ fn accounts(xml: &str) -> Result<Vec<Account>, AccountError> {
 #[test]
 fn every_parameter_of_w7_goes_to_its_node() {
     let expected = Account {
+        version: ObjectVersion::V1_2,
         server_id: "dm.example.com".into(),
         name: Some("Example & Co".into()),
         preferred_connection: Some(Connection::AccessPoint("nap-1".into())),
         connections: vec![Connection::AccessPoint("nap-1".into()), Connection::Proxy("proxy-1".into())],
         addresses: vec![
-            Address { addr: "https://dm.example.com/dm".into(), kind: AddressKind::Uri, ports: vec![8443] },
-            Address { addr: "192.0.2.1".into(), kind: AddressKind::IpV4, ports: vec![] },
+            Address { address: "https://dm.example.com/dm".into(), kind: AddressKind::Uri, ports: vec![8443] },
+            Address { address: "192.0.2.1".into(), kind: AddressKind::IpV4, ports: vec![] },
         ],
         preferred_auth: None,
         credentials: vec![
             Credentials {
                 level: AuthLevel::Client,
-                auth_type: AuthType::Digest,
+                kind: AuthType::Digest,
                 name: Some("device-001".into()),
                 secret: Some("s3cr3t-pass".into()),
-                data: Some(b"Nonce".to_vec()),
+                nonce: Some(Nonce::new(b"Nonce")),
             },
             Credentials {
                 level: AuthLevel::Server,
-                auth_type: AuthType::Hmac,
+                kind: AuthType::Hmac,
                 name: Some("dm-server".into()),
                 secret: Some("pw".into()),
-                data: None,
+                nonce: None,
             },
         ],
         acl: "Delete=dm.example.com&Get=dm.example.com&Replace=dm.example.com".parse().expect("a list"),
@@ -83,6 +83,23 @@ fn connectivity_comes_with_the_account_as_it_was_written() {
     assert_eq!(proxy.parameter("PROXY-ID"), Some(&Parameter::new("PROXY-ID", "proxy-1")));
     assert_eq!(proxy.characteristics[0].parameters, [Parameter::new("PORTNBR", "9201")]);
     assert_eq!(document.of_kind("NAPDEF").count(), 1);
+}
+
+/// The device names the account and its connections, and the object is in the tree.
+#[test]
+fn an_account_becomes_a_standard_object_in_a_tree() {
+    let account = &accounts(W7).expect("an account")[0];
+    let object = account.dm_acc(|connection| match connection {
+        Connection::AccessPoint(id) => format!("./NAP/{id}"),
+        Connection::Proxy(id) => format!("./Proxy/{id}"),
+        Connection::Reference(reference) => reference.clone(),
+    });
+    let tree = Memory::builder().dm_acc("./DMAcc/1", &object).finish().expect("a tree");
+    let read = DmAcc::read(&tree, "./DMAcc/1").expect("an account");
+    assert_eq!(read, object);
+    assert_eq!(read.preferred_connectivity.as_deref(), Some("./NAP/nap-1"));
+    assert_eq!(read.connectivity, ["./NAP/nap-1", "./Proxy/proxy-1"]);
+    assert_eq!(read.credentials, account.credentials);
 }
 
 #[test]

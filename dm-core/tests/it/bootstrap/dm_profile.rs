@@ -1,11 +1,12 @@
 //! The DM profile: a message that adds a `DMAcc` object.
 
 use dm_core::{
+    auth::Nonce,
     bootstrap::{
-        Account, AccountError, AccountFault, Address, AddressKind, AuthLevel, AuthType, Connection, Content,
-        Credentials, Profile, Refused,
+        Account, AccountError, AccountFault, Connection, Content, Profile, Refused,
         message::{MessageError, ObjectError, ObjectFault as Fault},
     },
+    tree::{Address, AddressKind, AuthLevel, AuthType, Credentials, ObjectVersion},
     wire::{self, Block, Command, Data, DecodeErrorKind as Kind, Edit, Encoding, Format, Item, Message, Meta, Tag},
 };
 use proptest::{collection::vec, prelude::*};
@@ -89,12 +90,13 @@ fn account() -> Vec<Vec<u8>> {
 fn expected() -> Account {
     let reference = |to: &str| Connection::Reference(to.into());
     Account {
+        version: ObjectVersion::V1_2,
         server_id: "dm.example.com".into(),
         name: Some("Example".into()),
         preferred_connection: Some(reference("./Inbox/nap")),
         connections: vec![reference("./Inbox/nap"), reference("x")],
         addresses: vec![Address {
-            addr: "https://dm.example.com/dm".into(),
+            address: "https://dm.example.com/dm".into(),
             kind: AddressKind::Uri,
             ports: vec![8443],
         }],
@@ -102,17 +104,17 @@ fn expected() -> Account {
         credentials: vec![
             Credentials {
                 level: AuthLevel::Client,
-                auth_type: AuthType::Digest,
+                kind: AuthType::Digest,
                 name: Some("device-001".into()),
                 secret: Some("s3cr3t-pass".into()),
-                data: Some(b"\xFF\x00\xFE\x01".to_vec()),
+                nonce: Some(Nonce::new(b"\xFF\x00\xFE\x01")),
             },
             Credentials {
                 level: AuthLevel::Server,
-                auth_type: AuthType::Hmac,
+                kind: AuthType::Hmac,
                 name: Some("dm-server".into()),
                 secret: None,
-                data: None,
+                nonce: None,
             },
         ],
         acl: "Get=dm.example.com&Replace=dm.example.com".parse().expect("a list"),
@@ -195,7 +197,7 @@ fn an_object_may_come_in_a_block_in_base64_and_with_nodes_one_by_one() {
         at("X/AppAddr/1", "Addr", "a"),
     ];
     let read = of_tree(tree(&flat)).expect("an account");
-    assert_eq!((read[0].server_id.as_str(), read[0].addresses[0].addr.as_str()), ("s", "a"));
+    assert_eq!((read[0].server_id.as_str(), read[0].addresses[0].address.as_str()), ("s", "a"));
     assert!(read[0].acl.is_empty(), "no list of its own");
 }
 
@@ -329,7 +331,7 @@ fn what_makes_no_account_is_refused_with_its_node() {
         (5, interior("AppAddr", &[interior("1", &[])]), AccountFault::Missing, "X/AppAddr/1/Addr"),
         (
             5,
-            interior("AppAddr", &[interior("1", &[leaf("Addr", "a"), leaf("AddrType", "IPV4")])]),
+            interior("AppAddr", &[interior("1", &[leaf("Addr", "a"), leaf("AddrType", "E164")])]),
             AccountFault::BadValue,
             "X/AppAddr/1/AddrType",
         ),
