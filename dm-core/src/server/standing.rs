@@ -102,6 +102,7 @@ impl Session {
         outcome: Outcome,
         out: &mut Vec<Output>,
     ) -> Next {
+        self.common.client = Standing::default();
         let (statuses, end) = (refuse_all(&taken.message, code), Some(outcome));
         self.send(env, Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) }, None, out)
     }

@@ -4,14 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{codes::StatusCode, fault::PeerFault, version::VersionHint};
 
-mod durable;
 mod item;
 mod misuse;
 mod part;
 mod statuses;
 pub mod table;
 
-pub(crate) use durable::{Since, Step};
 pub(crate) use item::{content_of, fill, is_xml};
 pub use misuse::{Misuse, RestoreError};
 pub(crate) use part::Form;
