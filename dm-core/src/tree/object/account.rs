@@ -11,6 +11,7 @@ use crate::{
     auth::{Account, Nonce},
     client::Profile,
     ids::{DeviceId, ServerId},
+    notify::VersionHint,
     tree::{
         access::{AccessType, Verb},
         build::Builder,
@@ -208,6 +209,13 @@ impl DmAcc {
         profile.server_scheme =
             self.of_level(AuthLevel::Server).filter_map(|credentials| credentials.kind.scheme()).max();
         Some(profile)
+    }
+
+    /// The highest protocol version of the server, for the choice of a session's; nothing where the account does not say,
+    /// or says nonsense [digest 10.5].
+    #[must_use]
+    pub fn highest_version(&self) -> Option<VersionHint> {
+        self.server_version.as_ref()?.trim().parse().ok()
     }
 
     /// What the client proves itself with: the credentials of the preferred kind, or else the strongest.
