@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core_kit::{Body, Env};
 
 use super::{
-    Fetch, Order, OrderFault, Output, Session, Sign,
-    object::{Sending, Step},
-    phase::{Answered, Asking, Draft, Next, Rest, Standing},
+    Fetch, Order, OrderFault, Output, Session,
+    object::{Sending, Step, fill_part},
+    phase::{Asking, Draft, Next, Rest, Written},
     sent::Sent,
 };
 use crate::{
     Packet,
-    auth::{Scheme, SignRequest, Signature},
+    auth::{Scheme, Signature},
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId},
@@ -21,19 +21,6 @@ use crate::{
 };
 
 impl Session {
-    /// Sends the reply, with credentials where the device has not believed this server for the session yet.
-    pub(super) fn sign_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
-        match self.common.own.prove {
-            Some(scheme) if !self.common.own.believed => {
-                let peer = self.common.peer.as_ref().map(|peer| peer.device.as_str().into()).unwrap_or_default();
-                let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
-                let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft).into())
-            }
-            _ => self.send(env, draft, None, out),
-        }
-    }
-
     /// Goes on with a part of a value, or without it.
     pub(super) fn fetched(
         &mut self,
@@ -43,17 +30,11 @@ impl Session {
         signature: Option<&(Scheme, Signature)>,
         out: &mut Vec<Output>,
     ) -> Next {
-        let draft = match data {
-            Some(_) => Draft { part: data, ..draft },
-            None => {
-                let draft = self.drop_object(draft, OrderFault::NoSuchPart, out);
-                if self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max {
-                    return self.choose(draft);
-                }
-                draft
-            }
-        };
-        self.send(env, draft, signature, out)
+        if data.is_some() {
+            return self.send(env, Draft { part: data, ..draft }, signature, out);
+        }
+        let draft = self.drop_object(draft, OrderFault::NoSuchPart, out);
+        if self.may_choose() { self.choose(draft) } else { self.send(env, draft, signature, out) }
     }
 
     /// Writes the reply, puts in the next part of a value or as many orders as fit, and ends the session or waits for the
@@ -86,7 +67,7 @@ impl Session {
                 Ok(Filled::DropObject(fault)) => draft = self.drop_object(draft, fault, out),
                 Err(fault) => break Err(fault),
             }
-            if self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max {
+            if self.may_choose() {
                 return self.choose(draft);
             }
         };
@@ -102,22 +83,11 @@ impl Session {
         let commands = message.commands.get(fixed..).unwrap_or_default();
         let is_empty = commands.is_empty();
         self.note(goes, message.header.msg_id, commands);
-        let reply = Packet::new(encoding, body);
         self.common.sent = message.header.msg_id;
-        self.common.last = Some(Answered { msg_id: draft.answering.msg_id, hash: draft.hash, reply: reply.clone() });
-        out.push(Output::Reply(reply));
         // Nothing to do and both packages closed: the device has nothing to answer.
         let end = draft.end.or((draft.orders && is_empty).then_some(Outcome::Completed));
-        if let Some(outcome) = end {
-            self.close(out);
-            out.push(Output::Finished(outcome.clone()));
-            return Rest::over(outcome);
-        }
-        let patience = match self.common.client {
-            Standing::Unproven { .. } => self.profile.unauthenticated_ms,
-            Standing::PerMessage { .. } | Standing::Proven => self.profile.idle_ms,
-        };
-        Next::Rest(Rest::Waiting { until: env.now + patience })
+        let answered = (draft.answering.msg_id, draft.hash);
+        self.seal(env, Written { answered, reply: Packet::new(encoding, body), end }, out)
     }
 
     /// Notes what went out.
@@ -143,6 +113,11 @@ impl Session {
         }
     }
 
+    /// Whether others are to be asked for, now that orders of this package were not sent.
+    fn may_choose(&self) -> bool {
+        self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max
+    }
+
     /// Gives up the value that goes out in parts, and lets orders take its place.
     fn drop_object(&mut self, draft: Draft, fault: OrderFault, out: &mut Vec<Output>) -> Draft {
         let sending = self.common.sending.take().map(|sending| sending.order);
@@ -155,18 +130,17 @@ impl Session {
     /// The reply without orders.
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let peer = self.common.peer.clone();
-        let (ver_dtd, ver_proto, session_id) =
-            peer.map(|peer| (peer.ver_dtd, peer.ver_proto, peer.session)).unwrap_or_default();
+        let (version, session_id) = peer.map(|peer| (peer.version, peer.session)).unwrap_or_default();
         let is_first = self.common.sent == MsgId(0);
         let announced = is_first && (self.profile.max_msg_size.is_some() || self.profile.max_obj_size.is_some());
         let header = Header {
-            ver_dtd,
-            ver_proto,
+            ver_dtd: version.ver_dtd().into(),
+            ver_proto: version.ver_proto().into(),
             session_id,
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
                 ..Location::new(self.profile.address.clone())
             },
             resp_uri: self.profile.resp_uri.clone(),
@@ -205,7 +179,7 @@ impl Session {
             return Err(PeerFault::PeerTooSmall);
         }
         if let Some((order, offset)) = self.object(draft.orders) {
-            return Ok(self.part_of(message, (order, offset), draft, encoding, bytes_max));
+            return Ok(Self::part_of(message, (order, offset), draft, encoding, bytes_max));
         }
         let room = self.profile.wire.commands_max.saturating_sub(fixed);
         // One object in parts ends the message before it: it goes alone.
@@ -241,7 +215,7 @@ impl Session {
                         .is_some_and(|entry| entry.content.data.as_ref().is_some_and(|d| !d.is_empty()))
                 };
                 Ok(match front.filter(has_value) {
-                    Some(order) => self.part_of(message, (order, 0), draft, encoding, bytes_max),
+                    Some(order) => Self::part_of(message, (order, 0), draft, encoding, bytes_max),
                     None => Filled::Drop(0, OrderFault::TooLarge),
                 })
             }
@@ -258,14 +232,13 @@ impl Session {
     }
 
     fn part_of(
-        &self,
         message: &mut Message,
         (order, offset): (&Order, u64),
         draft: &Draft,
         encoding: Encoding,
         bytes_max: u64,
     ) -> Filled {
-        match self.fill_part(message, (order, offset), draft, encoding, bytes_max) {
+        match fill_part(message, (order, offset), draft, encoding, bytes_max) {
             Ok(Step::Message { body, octets, is_last }) => {
                 Filled::Message { body, goes: Goes::Part { octets, is_last } }
             }
@@ -291,6 +264,7 @@ enum Filled {
 }
 
 /// What goes with a message.
+#[derive(Clone, Copy)]
 enum Goes {
     /// So many orders of the queue.
     Orders(usize),

@@ -72,6 +72,7 @@ impl AuthType {
         match self {
             Self::Basic => Some(Scheme::Basic),
             Self::Digest => Some(Scheme::Md5),
+            Self::Hmac => Some(Scheme::Mac),
             _ => None,
         }
     }
@@ -82,6 +83,7 @@ impl From<Scheme> for AuthType {
         match scheme {
             Scheme::Basic => Self::Basic,
             Scheme::Md5 => Self::Digest,
+            Scheme::Mac => Self::Hmac,
         }
     }
 }
