@@ -19,6 +19,7 @@ use crate::{
         node::Node,
         op::{Content, Op},
     },
+    version::{AccountNodes, VersionHint},
     wire::{Format, Secret},
 };
 
@@ -41,8 +42,8 @@ pub struct DmAcc {
     pub preferred_auth: Option<AuthType>,
     /// `AppAuth/*`.
     pub credentials: Vec<Credentials>,
-    /// The highest protocol version of the server, such as `1.3` [digest 10.5].
-    pub server_version: Option<String>,
+    /// The highest protocol version of the server [digest 10.5]: what [`Choice`](crate::version::Choice) wants to know.
+    pub server_version: Option<VersionHint>,
 }
 
 /// One address of a server.
@@ -134,11 +135,6 @@ impl Credentials {
 }
 
 impl DmAcc {
-    /// Where [`server_version`](Self::server_version) is, below the node of the account. OMA DM 1.3 has a node for it
-    /// whose name we do not know; another may be given to [`read_with`](Self::read_with).
-    pub const VERSION_NODE: &str = "Ext/OmaDm/MaxProtoVer";
-    /// Where other clients have it.
-    const OTHER_VERSION_NODE: &str = "Ext/Microsoft/ProtoVer";
     const APP_ID: &str = "w7";
 
     /// The addresses of all accounts in the tree: the nodes whose `Type` says so, in the order of the tree.
@@ -165,16 +161,16 @@ impl DmAcc {
     /// The account at the address; nothing where there is none, or where it does not name its server.
     #[must_use]
     pub fn read(tree: &Memory, uri: &str) -> Option<Self> {
-        Self::read_with(tree, uri, Self::VERSION_NODE)
+        Self::read_with(tree, uri, &AccountNodes::default())
     }
 
-    /// The same, where the version of the server is at another place below the account.
+    /// The same, where the version of the server is in these places below the account: OMA DM 1.3 has a node for it whose
+    /// name we do not know.
     #[must_use]
-    pub fn read_with(tree: &Memory, uri: &str, version_node: &str) -> Option<Self> {
+    pub fn read_with(tree: &Memory, uri: &str, places: &AccountNodes) -> Option<Self> {
         let node = tree.node(uri)?;
         let text = |path: &str| text(node, path);
         let server_id = text("ServerID").filter(|id| !id.is_empty())?;
-        let version = [version_node, Self::OTHER_VERSION_NODE].into_iter().find_map(text);
         Some(Self {
             version: version_of(node).unwrap_or_default(),
             server_id: server_id.into(),
@@ -184,7 +180,7 @@ impl DmAcc {
             addresses: each(node, "AppAddr").filter_map(address).collect(),
             preferred_auth: text("AAuthPref").as_deref().and_then(AuthType::parse),
             credentials: each(node, "AppAuth").filter_map(credentials).collect(),
-            server_version: version.filter(|version| !version.is_empty()),
+            server_version: places.read(uri, |uri| tree.text(uri).map(String::from)),
         })
     }
 
@@ -236,7 +232,7 @@ impl Memory {
     pub fn store_nonce(&mut self, account: &str, level: AuthLevel, nonce: &Nonce) -> Result<(), TreeError> {
         self.check_closed().map_err(|fault| fault.at(account))?;
         let node = self.node(account).ok_or_else(|| TreeFault::NotThere.at(account))?;
-        let is_used = |own: &Credentials| own.level == level && own.kind == AuthType::Digest;
+        let is_used = |own: &Credentials| own.level == level && matches!(own.kind, AuthType::Digest | AuthType::Hmac);
         let names: Vec<String> = node
             .child("AppAuth")
             .map(|all| all.children().filter(|(_, child)| credentials(child).is_some_and(|own| is_used(&own))))
@@ -312,7 +308,9 @@ impl Builder {
                 plan.builder = plan.builder.format(&Format::Bin).media_type("application/octet-stream").access(&[]);
             }
         }
-        plan.option(DmAcc::VERSION_NODE, account.server_version.as_deref());
+        if let (Some(version), Some(place)) = (account.server_version, AccountNodes::default().max.first()) {
+            plan.leaf(place, &version.to_string());
+        }
         plan.builder.at(uri)
     }
 }

@@ -8,6 +8,7 @@ use dm_core::{
         AccessType, Address, AddressKind, AuthLevel, AuthType, Builder, Credentials, DevDetail, DevInfo, DmAcc, Memory,
         ObjectVersion, TreeFault, Verb,
     },
+    version::{AccountNodes, VersionHint},
     wire::Format,
 };
 
@@ -38,7 +39,7 @@ fn account() -> DmAcc {
             Credentials::new(AuthLevel::Server, AuthType::Digest, "server", "s"),
             Credentials::new(AuthLevel::Http, AuthType::HttpBasic, "proxy", "p"),
         ],
-        server_version: Some("1.3".into()),
+        server_version: Some(VersionHint::new(1, 3)),
     }
 }
 
@@ -134,7 +135,7 @@ fn a_nonce_is_kept_with_the_credentials_that_it_is_for() {
     );
     assert_eq!(schema(ddf::DM_ACC_1_3).check(&tree, "./DMAcc/1"), [], "what was added is as described");
     let account = DmAcc::read(&tree, "./DMAcc/1").unwrap().client_account().unwrap();
-    let request = |nonce| SignRequest { peer: "srv".into(), scheme: Scheme::Md5, nonce };
+    let request = |nonce| SignRequest { peer: "srv".into(), scheme: Scheme::Md5, nonce, body: None };
     assert_eq!(account.sign(&request(None)), account.sign(&request(new(b"new"))));
 }
 
@@ -158,8 +159,13 @@ fn the_version_of_the_server_may_be_at_another_place() {
         .finish()
         .unwrap();
     let version = |account: Option<DmAcc>| account.unwrap().server_version;
-    assert_eq!(version(DmAcc::read(&tree, "./DMAcc/1")), Some("1.2".into()), "what others write is read as well");
-    assert_eq!(version(DmAcc::read_with(&tree, "./DMAcc/1", "Ver")), Some("1.1".into()));
+    assert_eq!(
+        version(DmAcc::read(&tree, "./DMAcc/1")),
+        Some(VersionHint::new(1, 2)),
+        "what others write is read as well"
+    );
+    let places = AccountNodes { max: vec!["Ver".into()] };
+    assert_eq!(version(DmAcc::read_with(&tree, "./DMAcc/1", &places)), Some(VersionHint::new(1, 1)));
     assert_eq!(version(DmAcc::read(&with(&base), "./DMAcc/1")), None, "it may be missing");
 }
 
