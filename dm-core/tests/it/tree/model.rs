@@ -304,7 +304,7 @@ impl Content {
     }
 
     fn grant(&mut self, uri: &str, grants: &Grants) -> u16 {
-        self.nodes.get_mut(uri).unwrap().grants = grants.clone();
+        self.nodes.get_mut(uri).unwrap().grants.clone_from(grants);
         200
     }
 }
@@ -534,6 +534,7 @@ impl StateMachineTest for Tried {
 }
 
 /// A few for every run of the tests; the full number is for whoever changes the tree.
+#[expect(clippy::disallowed_methods, reason = "how long a test tries is no behaviour of the core")]
 fn cases() -> u32 {
     std::env::var("DM_TREE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
 }
