@@ -23,6 +23,11 @@ const STEPS: &[Step] = &[
     Step { name: "doc", what: "the documentation builds without a warning", run: doc },
     Step { name: "no-std", what: "the cores need no std", run: no_std },
     Step { name: "test", what: "all tests", run: test },
+    Step {
+        name: "conformance",
+        what: "every requirement is shown by a test or has a reason",
+        run: || cargo(&["xtask", "conformance"]),
+    },
     Step { name: "sim", what: "300 seeds of the simulated session, each twice", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
@@ -60,7 +65,7 @@ fn help() {
     println!("Runs all of CI, step by step, and stops at the first that fails.\n");
     println!("usage: cargo xtask ci [--skip STEP]..\n");
     for step in STEPS {
-        println!("  {:<8}{}", step.name, step.what);
+        println!("  {:<13}{}", step.name, step.what);
     }
 }
 
@@ -118,7 +123,8 @@ fn cargo(args: &[&str]) -> Result<()> {
     finish(&mut command(args))
 }
 
-fn command(args: &[&str]) -> Command {
+/// Cargo with these arguments, in the root of the workspace.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(args);
     command
