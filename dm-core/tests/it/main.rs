@@ -17,6 +17,7 @@ mod hostile;
 mod notify;
 mod pair;
 mod props;
+mod scripts;
 mod server;
 mod session_props;
 mod table;

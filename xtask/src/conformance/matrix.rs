@@ -207,10 +207,11 @@ mod tests {
     "#;
 
     #[test]
-    fn a_row_is_shown_has_a_reason_or_is_open() {
-        let matrix = Matrix::parse(FILE).unwrap();
+    fn a_row_is_shown_has_a_reason_or_is_open() -> Result<()> {
+        let matrix = Matrix::parse(FILE)?;
         assert_eq!(matrix.totals(|_| true).to_string(), "conformance: x 1 of 3 shown, 1 with a reason, 1 open");
         assert_eq!(matrix.totals(|_| false).open, 2);
+        Ok(())
     }
 
     #[test]
