@@ -81,6 +81,7 @@
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
 //! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
+//! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
 //!
 //! # Features
@@ -94,6 +95,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod alert;
 pub mod auth;
 pub mod client;
 pub mod codes;
@@ -102,6 +104,7 @@ pub mod ids;
 pub mod limits;
 pub mod notify;
 mod packet;
+pub mod prompt;
 pub mod server;
 pub mod session;
 pub mod tree;

@@ -41,7 +41,8 @@ pub enum Suffix {
 }
 
 /// Why text is not an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum UriError {
     /// The address is longer than `MaxTotLen`, or than [`UriLimits::TOTAL_BYTES_MAX`].

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{
     codes::StatusCode,
-    wire::{Chal, Cred, Format, Meta},
+    wire::{Chal, Cred, Format, Header, Meta},
 };
 
 pub mod digest;
@@ -116,6 +116,12 @@ pub enum Presented {
 }
 
 impl Presented {
+    /// What a header shows.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
+        Self::from_cred(header.cred.as_ref(), header.source.name.as_deref())
+    }
+
     /// What a `Cred` shows; `user` is the header's `Source/LocName`.
     #[must_use]
     pub fn from_cred(cred: Option<&Cred>, user: Option<&str>) -> Self {

@@ -55,7 +55,7 @@ impl Session {
         };
         let claim = Claim {
             peer: header.source.uri.clone(),
-            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            presented: Presented::of(header),
             nonce: issued,
             transport: identity,
         };

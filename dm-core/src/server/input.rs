@@ -1,15 +1,15 @@
 //! What a server session is told, and what it asks.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::Order;
 use crate::{
     Packet,
     auth::{Claim, Scheme, SignRequest, Signature, Verdict},
-    ids::{DeviceId, JobTag, QuestionId},
+    ids::{DeviceId, QuestionId},
     session::Reason,
-    tree::Content,
 };
 
 /// What happens to a server session.
@@ -149,92 +149,4 @@ impl Answer {
             Self::Authenticate { id, .. } | Self::Commands { id, .. } | Self::Sign { id, .. } => *id,
         }
     }
-}
-
-/// One command for a device, under the embedder's own name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Order {
-    /// Comes back with the outcome; need not be unique.
-    pub tag: JobTag,
-    /// What to do.
-    pub request: Request,
-}
-
-impl Order {
-    /// An order.
-    #[must_use]
-    pub fn new(tag: impl Into<JobTag>, request: Request) -> Self {
-        Self { tag: tag.into(), request }
-    }
-}
-
-/// A management command [DM RepPro 1.2, 6.6], one `Item` for each address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Request {
-    /// Read nodes.
-    Get(Vec<String>),
-    /// Create nodes.
-    Add(Vec<Entry>),
-    /// Overwrite values.
-    Replace(Vec<Entry>),
-    /// Remove nodes.
-    Delete(Vec<String>),
-    /// Copy values.
-    Copy(Vec<Pair>),
-    /// Run a node.
-    Exec {
-        /// The node and its argument.
-        entry: Entry,
-        /// Comes back in the alert that reports the end, if the device answers 202.
-        correlator: Option<String>,
-    },
-}
-
-/// A node and what it shall hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// The node.
-    pub uri: String,
-    /// Its content.
-    pub content: Content,
-}
-
-impl Entry {
-    /// A node with a text: format `chr`, type `text/plain`.
-    #[must_use]
-    pub fn text(uri: &str, text: &str) -> Self {
-        let content = Content {
-            format: Some(crate::wire::Format::Chr),
-            media_type: Some("text/plain".into()),
-            data: Some(text.as_bytes().into()),
-            in_parts: None,
-        };
-        Self { uri: uri.into(), content }
-    }
-
-    /// An interior node.
-    #[must_use]
-    pub fn node(uri: &str) -> Self {
-        Self { uri: uri.into(), content: Content { format: Some(crate::wire::Format::Node), ..Content::default() } }
-    }
-
-    /// A node and nothing to hold: the argument of a run without one.
-    #[must_use]
-    pub fn bare(uri: &str) -> Self {
-        Self { uri: uri.into(), content: Content::default() }
-    }
-}
-
-/// A copy from one leaf to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pair {
-    /// The leaf to read.
-    pub from: String,
-    /// The leaf to write.
-    pub to: String,
 }

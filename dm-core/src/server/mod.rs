@@ -8,6 +8,8 @@
 //!
 //! - Nothing of a message counts before its sender is believed.
 //! - A repeated message gets the stored reply, byte for byte, and nothing is reported again.
+//! - After its end, the opening of another session under the same identifier begins that one: many clients have one
+//!   identifier for all of their sessions. While a session goes on, nothing else may use its identifier.
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
@@ -19,8 +21,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Packet,
+    auth::{Presented, Scheme},
     fault::PeerFault,
-    ids::{DeviceId, QuestionId, SessionId},
+    ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{
         Outcome, Reason, Since, Step,
         table::{EventKind, PhaseKind, Role, Row},
@@ -29,6 +32,7 @@ use crate::{
 };
 
 mod input;
+mod order;
 mod output;
 mod phase;
 mod profile;
@@ -38,8 +42,9 @@ mod snapshot;
 mod turn;
 mod work;
 
-pub use input::{Answer, Authenticate, Entry, Input, NextCommands, Order, Pair, Question, Request, Sign};
-pub use output::{AlertItem, Done, ItemDone, OrderFault, Output, Report};
+pub use input::{Answer, Authenticate, Input, NextCommands, Question, Sign};
+pub use order::{Entry, Order, OrderFault, Pair, Request};
+pub use output::{AlertItem, Done, ItemDone, Output, Report};
 pub use profile::Profile;
 pub use snapshot::{Snapshot, Stable};
 pub use turn::{Facts, Turn};
@@ -182,8 +187,9 @@ impl Session {
         let hash: phase::Hash = Sha256::digest(&*packet.body).into();
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
-        if let Some(last) = last.filter(|last| last.hash == hash) {
-            return Accepted::Repeat(last.reply.clone());
+        let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
+        if let Some(answered) = answered.into_iter().find(|answered| answered.hash == hash) {
+            return Accepted::Repeat(answered.reply.clone());
         }
         let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
         let over = due || matches!(self.phase, Phase::Rest(Rest::Over(_)));
@@ -202,8 +208,17 @@ impl Session {
         if self.key().is_some_and(|key| key != SessionKey::of(header)) {
             return Accepted::Refuse(PeerFault::ForeignSession);
         }
+        let identity = packet.identity.clone();
         if over {
-            return Accepted::Refuse(PeerFault::SessionOver);
+            // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
+            // the same digest is no new session but an old message.
+            let replayed = self.common.opened == Some(hash) && Presented::of(header).scheme() == Some(Scheme::Md5);
+            let opens = header.msg_id == MsgId::FIRST && work::opening_fault(&message).is_none();
+            return if opens && !replayed {
+                Accepted::Anew { taken: Taken { message, hash, identity }, deviations }
+            } else {
+                Accepted::Refuse(PeerFault::SessionOver)
+            };
         }
         match last.map(|last| last.msg_id) {
             Some(last) if header.msg_id < last => Accepted::Refuse(PeerFault::StaleMessage(header.msg_id)),
@@ -211,10 +226,7 @@ impl Session {
                 let fault = PeerFault::MessageReused(header.msg_id);
                 Accepted::Broken { header: message.header, hash, fault }
             }
-            _ => {
-                let identity = packet.identity.clone();
-                Accepted::Message { taken: Taken { message, hash, identity }, deviations }
-            }
+            _ => Accepted::Message { taken: Taken { message, hash, identity }, deviations },
         }
     }
 
@@ -225,13 +237,14 @@ impl Session {
             Accepted::Nothing => {}
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
+            Accepted::Anew { taken, deviations } => {
+                let Some((_, since)) = self.leave_rest(step) else { return };
+                self.begin_anew();
+                self.take_message(env, PhaseKind::Fresh, taken, deviations, since, out);
+            }
             Accepted::Message { taken, deviations } => {
-                if !deviations.is_empty() {
-                    out.push(Output::Report(Report::Deviated(deviations)));
-                }
                 let Some((from, since)) = self.leave_rest(step) else { return };
-                let (event, next) = self.take(env, taken, encoding_of(&since), out);
-                self.enter(from, event, next, since, out);
+                self.take_message(env, from, taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
                 let Some((from, since)) = self.leave_rest(step) else { return };
@@ -266,6 +279,30 @@ impl Session {
                 self.common.revision += 1;
             }
         }
+    }
+
+    fn take_message(
+        &mut self,
+        env: &Env,
+        from: PhaseKind,
+        taken: Taken,
+        deviations: Deviations,
+        since: Since<Stable, Input>,
+        out: &mut Vec<Output>,
+    ) {
+        if !deviations.is_empty() {
+            out.push(Output::Report(Report::Deviated(deviations)));
+        }
+        let (event, next) = self.take(env, taken, encoding_of(&since), out);
+        self.enter(from, event, next, since, out);
+    }
+
+    /// Forgets the session that is over, but for its last reply: the device may still miss it.
+    fn begin_anew(&mut self) {
+        let old = mem::take(&mut self.common);
+        let Common { revision, now, asked, last: previous, .. } = old;
+        self.common = Common { revision, now, asked, previous, ..Common::default() };
+        self.phase = Phase::Rest(Rest::Fresh);
     }
 
     /// What the session is stored as while this message is worked on, and the phase it leaves.
@@ -350,6 +387,8 @@ enum Accepted {
     Broken { header: Header, hash: phase::Hash, fault: PeerFault },
     /// A message of this session.
     Message { taken: Taken, deviations: Deviations },
+    /// The first message of another session under the same identifier, after this one's end.
+    Anew { taken: Taken, deviations: Deviations },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::input::Question;
+use super::{OrderFault, Question};
 use crate::{
     Packet,
     auth::{Nonce, Scheme},
@@ -28,7 +28,8 @@ pub enum Output {
     Reply(Packet),
     /// The message that came in is refused without a SyncML answer (HTTP 400): the session is as it was.
     Refuse(PeerFault),
-    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply.
+    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply. With a reply or a
+    /// question in the same step it was the one before, whose time had run out.
     Finished(Outcome),
 }
 
@@ -130,30 +131,11 @@ impl Done {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemDone {
-    /// The node.
+    /// The node; empty for a block, which is about none.
     pub uri: String,
     /// What the device said; nothing if it spoke of other items of the order only.
     pub status: Option<StatusCode>,
     /// What a `Get` found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,
-}
-
-/// Why an order cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OrderFault {
-    /// It has no items.
-    #[error("the order has no items")]
-    Empty,
-    /// It has text with characters that the encoding does not carry.
-    #[error("the order's text cannot be encoded")]
-    NotEncodable,
-    /// By itself it is larger than the device takes.
-    #[error("the order is larger than the device takes in one message")]
-    TooLarge,
-    /// The session has taken as many orders as it may.
-    #[error("the session has taken as many orders as it may")]
-    TooMany,
 }

@@ -145,6 +145,11 @@ pub(super) struct Common {
     pub(super) peer: Option<Peer>,
     /// The last message taken, and its reply.
     pub(super) last: Option<Answered>,
+    /// The last message of the session before, and its reply, until the device has shown that it is in this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<Answered>,
+    /// The hash of the message that opened the session.
+    pub(super) opened: Option<Hash>,
     /// The number of the last reply.
     pub(super) sent: MsgId,
     /// Messages taken.

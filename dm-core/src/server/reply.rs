@@ -59,8 +59,7 @@ impl Session {
         let msg_id = message.header.msg_id;
         let sent = self.common.queue.drain(..orders).zip(message.commands.iter().skip(fixed));
         for (order, command) in sent {
-            let cmd_id = command.cmd_id().cloned().unwrap_or_default();
-            self.common.outstanding.push(Sent::new(order, msg_id, cmd_id));
+            self.common.outstanding.push(Sent::new(order, msg_id, command));
         }
         let reply = Packet::new(encoding, body);
         self.common.sent = msg_id;

@@ -28,6 +28,9 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> (EventKind, Next) {
         let fresh = self.common.peer.is_none();
+        if fresh {
+            self.common.opened = Some(taken.hash);
+        }
         self.meet(env.now, &taken.message.header, encoding);
         let fault = if fresh { opening_fault(&taken.message) } else { None };
         let endless = self.common.messages > self.profile.session.messages_max;
@@ -44,7 +47,7 @@ impl Session {
         let header = &taken.message.header;
         let claim = Claim {
             peer: header.source.uri.clone(),
-            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            presented: Presented::of(header),
             nonce: issued,
             transport: taken.identity.clone(),
         };
@@ -148,6 +151,8 @@ impl Session {
             Scope::Message => (Standing::PerMessage { nonce: next.or(claim.nonce.clone()) }, StatusCode::OK),
         };
         self.common.client = standing;
+        // Whoever shows this is in the new session.
+        self.common.previous = None;
         Verdicts { code, chal }
     }
 
@@ -373,7 +378,7 @@ enum OwnStanding {
 }
 
 /// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].
-fn opening_fault(message: &Message) -> Option<PeerFault> {
+pub(super) fn opening_fault(message: &Message) -> Option<PeerFault> {
     let header = &message.header;
     let known = [("1.1", "DM/1.1"), ("1.2", "DM/1.2"), ("1.2", "DM/1.3")];
     if known.iter().all(|(dtd, _)| header.ver_dtd != *dtd) {

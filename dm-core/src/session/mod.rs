@@ -7,12 +7,14 @@ use crate::{codes::StatusCode, fault::PeerFault};
 mod durable;
 mod item;
 mod misuse;
+mod part;
 mod statuses;
 pub mod table;
 
 pub(crate) use durable::{Since, Step};
-pub(crate) use item::{content_of, fill};
+pub(crate) use item::{content_of, fill, is_xml};
 pub use misuse::{Misuse, RestoreError};
+pub(crate) use part::Form;
 pub(crate) use statuses::{Answering, Verdicts, header_status, number, refuse_all, status_for};
 
 /// How a session ended.

@@ -14,6 +14,8 @@ use dm_core::{
 
 use crate::harness::{DEVICE, Driven, PACKAGE_ONE, SERVER, Server, cred, env, from_device, lines, message};
 
+mod again;
+
 fn read() -> Vec<Vec<Order>> {
     vec![vec![Order::new("read", Request::Get(vec!["./DevInfo/Man".into()]))]]
 }
