@@ -1,5 +1,7 @@
 //! Our server under a script that is its device and its embedder.
 
+use std::iter::Peekable;
+
 use core_kit::Machine;
 use dm_core::{
     auth::{Account, Scheme},
@@ -93,14 +95,34 @@ impl Server {
         let Some(Question::Commands(question)) = self.session.pending() else {
             return Err("no orders are asked for".into());
         };
-        let mut orders = Vec::new();
-        for line in &step.body {
-            let (tag, command) = line.trim().split_once(": ").ok_or("an order is `tag: Command | item`")?;
-            let command = parse_command(Side::Server, &format!("0 {command}"), &world.notes)?;
-            orders.push(Order::new(tag, request(&command)?));
+        let mut lines = step.body.iter().map(String::as_str).peekable();
+        let orders = orders(&mut lines, 1, &world.notes)?;
+        match lines.next() {
+            None => Ok(question.answer(orders)),
+            Some(line) => Err(format!("{line:?} is indented too deeply")),
         }
-        Ok(question.answer(orders))
     }
+}
+
+/// The orders at a depth, those of a block deeper.
+fn orders<'a>(
+    lines: &mut Peekable<impl Iterator<Item = &'a str>>,
+    depth: usize,
+    notes: &Notes,
+) -> Result<Vec<Order>, String> {
+    let mut all = Vec::new();
+    let indent = "  ".repeat(depth);
+    let mine = |line: &&str| line.strip_prefix(&indent).is_some_and(|rest| !rest.starts_with(' '));
+    while let Some(line) = lines.next_if(mine) {
+        let (tag, command) = line.trim().split_once(": ").ok_or("an order is `tag: Command | item`")?;
+        let request = match command {
+            "Sequence" => Request::Sequence(orders(lines, depth + 1, notes)?),
+            "Atomic" => Request::Atomic(orders(lines, depth + 1, notes)?),
+            command => request(&parse_command(Side::Server, &format!("0 {command}"), notes)?)?,
+        };
+        all.push(Order::new(tag, request));
+    }
+    Ok(all)
 }
 
 fn request(command: &Command) -> Result<Request, String> {
