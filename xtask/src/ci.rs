@@ -28,6 +28,11 @@ const STEPS: &[Step] = &[
         what: "every requirement is shown by a test or has a reason",
         run: || cargo(&["xtask", "conformance"]),
     },
+    Step {
+        name: "scripts",
+        what: "scripted sessions cover whatever our machines can send",
+        run: || cargo(&["xtask", "scripts"]),
+    },
     Step { name: "sim", what: "300 seeds of the simulated session, each twice", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
@@ -76,7 +81,8 @@ pub(crate) fn test() -> Result<()> {
 
 /// `cargo xtask bless`: the tests that compare with files write these files.
 pub(crate) fn bless() -> Result<()> {
-    finish(command(&["test", "--package", "dm-core", "--test", "it", "golden"]).env("BLESS", "1"))
+    let tests = ["test", "--package", "dm-core", "--all-features", "--test", "it", "--", "golden", "scripts::"];
+    finish(command(&tests).env("BLESS", "1"))
 }
 
 fn clippy() -> Result<()> {

@@ -185,7 +185,6 @@ scripts! {
     server_gap
     server_late
     server_malformed
-    server_next_message
     server_next_message_unasked
     server_next_session
     server_no_device_info
@@ -193,7 +192,6 @@ scripts! {
     server_no_room
     server_not_served
     server_opens_with_anything
-    server_orders_refused
     server_other_session
     server_plain
     server_refused
@@ -208,7 +206,4 @@ scripts! {
     server_unexpected_results
     server_unexpected_status
     server_version_1_1
-    server_version_dtd
-    server_version_mixed
-    server_version_protocol
 }

@@ -65,6 +65,15 @@ pub(crate) fn run(tests: &BTreeSet<TestName>) -> Result<BTreeMap<TestName, Ran>>
     Ok(ran)
 }
 
+/// What the tests of one binary whose names contain `filter` print, one after the other.
+pub(crate) fn output(package: &str, name: &str, filter: &str) -> Result<String> {
+    let binaries = build(&[package].into())?;
+    let binary = binaries.get(&(package.to_owned(), name.to_owned()));
+    let binary = binary.with_context(|| format!("{package} has no tests {name}"))?;
+    let output = binary.command().args([filter, "--nocapture", "--test-threads=1"]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn build(packages: &BTreeSet<&str>) -> Result<BTreeMap<(String, String), Binary>> {
     let mut cargo = command(&["test", "--no-run", "--all-features", "--lib", "--tests", "--message-format=json"]);
     for package in packages {

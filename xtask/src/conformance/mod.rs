@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Result, bail};
 
-mod binaries;
+pub(crate) mod binaries;
 mod matrix;
 
 use binaries::Ran;

@@ -80,10 +80,11 @@ impl Driver for Client {
                     Output::Send(request) => {
                         let mut message = world.sent(Side::Client, &request.packet)?;
                         if request.url != SERVER {
-                            message[0].push_str(&format!(" to={}", request.url));
+                            message[0] += " to=";
+                            message[0] += &request.url;
                         }
                         if !request.wants_reply {
-                            message[0].push_str(" no-reply-wanted");
+                            message[0] += " no-reply-wanted";
                         }
                         lines.push(message);
                     }

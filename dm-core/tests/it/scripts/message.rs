@@ -83,12 +83,14 @@ fn command_lines(side: Side, command: &Command, depth: usize, notes: &mut Notes,
     let items: Vec<String> = items(command).iter().map(|found| item(found, notes)).collect();
     let indent = "  ".repeat(depth);
     let mut line = format!("{indent}{}", words.join(" "));
-    let inline = items.iter().map(|item| format!(" | {item}")).collect::<String>();
+    let inline = items.join(" | ");
     if items.len() > 1 && line.len() + inline.len() > LINE {
         lines.push(line);
         lines.extend(items.iter().map(|item| format!("{indent}  | {item}")));
     } else {
-        line.push_str(&inline);
+        if !items.is_empty() {
+            line = format!("{line} | {inline}");
+        }
         lines.push(line);
     }
     for inner in command.inner() {
@@ -176,7 +178,7 @@ pub(super) fn parse(side: Side, head: &str, body: &[String], notes: &Notes) -> R
     let mut lines: Vec<String> = Vec::new();
     for line in body {
         match (line.trim_start().starts_with('|'), lines.last_mut()) {
-            (true, Some(last)) => last.push_str(&format!(" {}", line.trim_start())),
+            (true, Some(last)) => *last = format!("{last} {}", line.trim_start()),
             _ => lines.push(line.clone()),
         }
     }

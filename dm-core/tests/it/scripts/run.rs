@@ -1,6 +1,6 @@
 //! One run of a script: what comes in is fed to the machine, what comes out is compared line by line.
 
-use core_kit::{Durable, Env, Machine};
+use core_kit::Env;
 use dm_core::{
     Packet,
     auth::{Account, Claim, Presented, Scheme, Scope, SignRequest, Signature, Verdict},
@@ -138,7 +138,6 @@ impl World {
         profile: &M::Profile,
     ) -> Result<Vec<M::Output>, String>
     where
-        M: Durable + Machine,
         M::Output: Clone,
     {
         let env = self.env();
