@@ -62,6 +62,9 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// Octets of one value that comes in parts.
+    pub const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
     /// The digest's bounds.
     pub const DEFAULT: Self = Self {
         orders_max: 10_000,

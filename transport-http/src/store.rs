@@ -24,11 +24,11 @@
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
-use core_kit::Tick;
+use core_kit::{Body, Tick};
 use dm_core::{
     auth::{Account, Claim, Nonce, Presented, Scheme, Signature, Verdict},
     ids::JobTag,
-    server::{Authenticate, Facts, NextCommands, Order, SessionKey, Sign, Snapshot},
+    server::{Authenticate, Facts, Fetch, NextCommands, Order, SessionKey, Sign, Snapshot},
 };
 
 /// The store or what is behind it cannot be reached, or does not answer in time. The client gets 503 and comes again.
@@ -139,6 +139,16 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The backend cannot be reached.
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable>;
+
+    /// Octets of a value that was left out of its order; nothing if they are not to be had. Only a backend whose orders
+    /// have [`Content::in_parts`](dm_core::tree::Content::in_parts) is asked.
+    ///
+    /// # Errors
+    /// The backend cannot be reached.
+    async fn fetch(&self, question: &Fetch) -> Result<Option<Body>, Unavailable> {
+        let _ = question;
+        Ok(None)
+    }
 }
 
 /// What a backend thinks of a claim.
@@ -199,6 +209,10 @@ impl<T: Backend + ?Sized> Backend for Arc<T> {
 
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable> {
         (**self).sign(question).await
+    }
+
+    async fn fetch(&self, question: &Fetch) -> Result<Option<Body>, Unavailable> {
+        (**self).fetch(question).await
     }
 }
 

@@ -1,14 +1,15 @@
 //! What a server session is told, and what it asks.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
+use core_kit::Body;
 use serde::{Deserialize, Serialize};
 
 use super::Order;
 use crate::{
     Packet,
     auth::{Claim, Scheme, SignRequest, Signature, Verdict},
-    ids::{DeviceId, QuestionId},
+    ids::{DeviceId, JobTag, QuestionId},
     session::Reason,
 };
 
@@ -36,6 +37,8 @@ pub enum Question {
     Commands(NextCommands),
     /// What proves this server to the device?
     Sign(Sign),
+    /// What are these octets of a value?
+    Fetch(Fetch),
 }
 
 impl Question {
@@ -46,6 +49,7 @@ impl Question {
             Self::Authenticate(question) => question.id,
             Self::Commands(question) => question.id,
             Self::Sign(question) => question.id,
+            Self::Fetch(question) => question.id,
         }
     }
 }
@@ -112,6 +116,36 @@ impl Sign {
     }
 }
 
+/// Asks for a part of a value that was left out of its order: [`Content::in_parts`](crate::tree::Content::in_parts).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// This question.
+    pub id: QuestionId,
+    /// Whose value.
+    pub tag: JobTag,
+    /// The node that it is for.
+    pub uri: String,
+    /// Octets before the part.
+    pub offset: u64,
+    /// Octets of the part. The session may send fewer of them, and asks for the rest again.
+    pub bytes: u64,
+}
+
+impl Fetch {
+    /// The answer: as many octets as were asked for.
+    #[must_use]
+    pub fn answer(self, data: impl Into<Body>) -> Input {
+        Input::Answered(Answer::Fetch { id: self.id, data: Some(data.into()) })
+    }
+
+    /// The octets are not to be had: the order is given up.
+    #[must_use]
+    pub fn decline(self) -> Input {
+        Input::Answered(Answer::Fetch { id: self.id, data: None })
+    }
+}
+
 /// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -139,6 +173,13 @@ pub enum Answer {
         /// The credentials.
         signature: Option<Signature>,
     },
+    /// To [`Fetch`].
+    Fetch {
+        /// The question.
+        id: QuestionId,
+        /// The octets; nothing if they are not to be had.
+        data: Option<Body>,
+    },
 }
 
 impl Answer {
@@ -146,7 +187,10 @@ impl Answer {
     #[must_use]
     pub const fn id(&self) -> QuestionId {
         match self {
-            Self::Authenticate { id, .. } | Self::Commands { id, .. } | Self::Sign { id, .. } => *id,
+            Self::Authenticate { id, .. }
+            | Self::Commands { id, .. }
+            | Self::Sign { id, .. }
+            | Self::Fetch { id, .. } => *id,
         }
     }
 }

@@ -32,19 +32,21 @@ use crate::{
 };
 
 mod input;
+mod object;
 mod order;
 mod output;
 mod phase;
 mod profile;
+mod receive;
 mod reply;
 mod sent;
 mod snapshot;
 mod turn;
 mod work;
 
-pub use input::{Answer, Authenticate, Input, NextCommands, Question, Sign};
+pub use input::{Answer, Authenticate, Fetch, Input, NextCommands, Question, Sign};
 pub use order::{Entry, Order, OrderFault, Pair, Request};
-pub use output::{AlertItem, Done, ItemDone, Output, Report};
+pub use output::{Done, ItemDone, Output, Part, PartOf, Report};
 pub use profile::Profile;
 pub use snapshot::{Snapshot, Stable};
 pub use turn::{Facts, Turn};
@@ -175,7 +177,15 @@ impl Session {
                 Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
-                    | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
+                    | (Asking::Signing(..), Answer::Sign { .. })
+                    | (Asking::Fetching(..), Answer::Fetch { data: None, .. }) => Ok(Accepted::Answer(answer.clone())),
+                    (Asking::Fetching(question, ..), Answer::Fetch { data: Some(data), .. }) => {
+                        let (asked, given) = (question.bytes, u64::try_from(data.len()).unwrap_or(u64::MAX));
+                        if asked != given {
+                            return Err(Misuse::WrongLength { asked, given });
+                        }
+                        Ok(Accepted::Answer(answer.clone()))
+                    }
                     _ => Err(Misuse::WrongKind(answer.id())),
                 },
                 _ => Err(Misuse::NotAsked { given: answer.id(), open }),
@@ -259,12 +269,14 @@ impl Session {
                         self.judged(env, &question.claim, &taken, verdict, prove, out)
                     }
                     (Asking::Choosing(_, draft), Answer::Commands { orders, .. }) => {
-                        self.ordered(orders, out);
-                        (EventKind::Ordered, self.sign_and_send(env, draft, out))
+                        (EventKind::Ordered, self.ordered(env, orders, draft, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
                         let signature = signature.map(|signature| (question.request.scheme, signature));
                         (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                    }
+                    (Asking::Fetching(_, draft, signature), Answer::Fetch { data, .. }) => {
+                        (EventKind::Fetched, self.fetched(env, draft, data, signature.as_ref(), out))
                     }
                     // accept() has let no other pair through.
                     (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),

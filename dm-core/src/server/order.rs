@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::JobTag,
     limits::UriLimits,
-    session::fill,
+    prompt::{Prompt, PromptFault},
+    session::{Form, fill},
     tree::Content,
     uri::{LocUri, UriError},
     wire::{Block, Command, Delete, Edit, Encoding, Exec, Format, Get, Item, Location},
@@ -60,7 +61,10 @@ pub enum Request {
     },
     /// Do these in their order [DM RepPro 1.2, 6.6.14]. Each has its own outcome; the sequence's is that it began.
     Sequence(Vec<Order>),
-    /// Do all of these or none [DM RepPro 1.2, 6.6.3]: `Add`, `Replace`, `Delete` and `Copy`. Each has its own outcome.
+    /// Ask the person at the device [DM 1.2, 10]. The outcome has the [`Reply`](crate::prompt::Reply).
+    Ask(Prompt),
+    /// Do all of these or none [DM RepPro 1.2, 6.6.3]: `Add`, `Replace`, `Delete`, `Copy` and `Ask`. Each
+    /// has its own outcome.
     Atomic(Vec<Order>),
 }
 
@@ -124,6 +128,9 @@ pub enum OrderFault {
     /// An address that no node can have.
     #[error("the order has an unusable address: {0}")]
     Address(UriError),
+    /// A prompt that no device can show.
+    #[error("the order has an unusable prompt: {0}")]
+    Prompt(PromptFault),
     /// A command that may not be inside this block: another block, or in an `Atomic` a `Get` or an `Exec`.
     #[error("the block holds a command that may not be in it")]
     NotInBlock,
@@ -153,7 +160,7 @@ impl Request {
         let (uris, pairs): (&[String], &[Pair]) = match self {
             Self::Get(uris) | Self::Delete(uris) => (uris, &[]),
             Self::Copy(pairs) => (&[], pairs),
-            Self::Add(_) | Self::Replace(_) | Self::Exec { .. } | Self::Sequence(_) | Self::Atomic(_) => (&[], &[]),
+            _ => (&[], &[]),
         };
         let entries = self.entries().iter().map(|entry| entry.uri.as_str());
         uris.iter().map(String::as_str).chain(entries).chain(pairs.iter().map(|pair| pair.to.as_str()))
@@ -219,6 +226,9 @@ impl Request {
     }
 
     fn check_items(&self) -> Result<(), OrderFault> {
+        if let Self::Ask(prompt) = self {
+            return prompt.check().map_err(OrderFault::Prompt);
+        }
         if self.uris().next().is_none() && self.inner().is_empty() {
             return Err(OrderFault::Empty);
         }
@@ -231,6 +241,26 @@ impl Request {
             return Err(OrderFault::NotAlone);
         }
         Ok(())
+    }
+
+    /// Whether no value is larger than an object may be, in octets as they are transferred.
+    pub(super) fn fits_objects(&self, encoding: Encoding, octets_max: Option<u64>) -> Result<(), OrderFault> {
+        let Some(octets_max) = octets_max else { return Ok(()) };
+        let fits = |entry: &Entry| Form::of(&entry.content, encoding).size(entry.content.octets()) <= octets_max;
+        let mut inner = self.inner().iter().flat_map(|order| order.request.entries());
+        if self.entries().iter().all(fits) && inner.all(fits) { Ok(()) } else { Err(OrderFault::TooLarge) }
+    }
+
+    /// The command with another content of its only item.
+    pub(super) fn with_only_content(&self, content: Content, encoding: Encoding) -> Command {
+        let Some(Entry { uri, .. }) = self.only_entry() else { return self.command(encoding) };
+        let entry = Entry { uri: uri.clone(), content };
+        let request = match self {
+            Self::Add(_) => Self::Add([entry].into()),
+            Self::Exec { correlator, .. } => Self::Exec { entry, correlator: correlator.clone() },
+            _ => Self::Replace([entry].into()),
+        };
+        request.command(encoding)
     }
 
     /// The command as it goes out, its `CmdID` still to be set. A value in parts is left empty.
@@ -255,6 +285,7 @@ impl Request {
             Self::Exec { entry: one, correlator } => {
                 Command::Exec(Exec { items: [entry(one)].into(), correlator: correlator.clone(), ..Exec::default() })
             }
+            Self::Ask(prompt) => Command::Alert(prompt.to_alert()),
             Self::Sequence(orders) => Command::Sequence(block(orders)),
             Self::Atomic(orders) => Command::Atomic(block(orders)),
         }

@@ -2,13 +2,18 @@
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 
-use core_kit::Tick;
+use core_kit::{Body, Tick};
 use serde::{Deserialize, Serialize};
 
-use super::{Authenticate, Input, NextCommands, Order, Question, Sign, sent::Outstanding, snapshot::Stable};
+use super::{
+    Authenticate, Fetch, Input, NextCommands, Order, Question, Sign,
+    object::{Receiving, Sending},
+    sent::Outstanding,
+    snapshot::Stable,
+};
 use crate::{
     Packet,
-    auth::{Nonce, Scheme},
+    auth::{Nonce, Scheme, Signature},
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
@@ -47,6 +52,8 @@ pub(super) enum Asking {
     Choosing(NextCommands, Draft),
     /// The reply waits for the server's credentials.
     Signing(Sign, Draft),
+    /// The reply, with the server's credentials, waits for a part of a value.
+    Fetching(Fetch, Draft, Option<(Scheme, Signature)>),
 }
 
 impl Rest {
@@ -65,6 +72,7 @@ impl Asking {
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Choosing(..) => PhaseKind::Choosing,
             Self::Signing(..) => PhaseKind::Signing,
+            Self::Fetching(..) => PhaseKind::Fetching,
         }
     }
 
@@ -73,6 +81,7 @@ impl Asking {
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
             Self::Choosing(question, _) => Question::Commands(question.clone()),
             Self::Signing(question, _) => Question::Sign(question.clone()),
+            Self::Fetching(question, ..) => Question::Fetch(question.clone()),
         }
     }
 
@@ -81,6 +90,7 @@ impl Asking {
             Self::Authenticating(question, _) => question.id,
             Self::Choosing(question, _) => question.id,
             Self::Signing(question, _) => question.id,
+            Self::Fetching(question, ..) => question.id,
         }
     }
 }
@@ -125,6 +135,10 @@ pub(super) struct Draft {
     pub(super) statuses: Vec<Status>,
     /// Next Message or Session Abort.
     pub(super) alert: Option<AlertCode>,
+    /// The node of an object of the device that something came in between of: Alert 1225.
+    pub(super) interrupted: Option<String>,
+    /// The part of a value that goes along.
+    pub(super) part: Option<Body>,
     /// Whether orders go along, and the session ends if there are none.
     pub(super) orders: bool,
     /// How the session ends with this reply.
@@ -168,6 +182,12 @@ pub(super) struct Common {
     pub(super) queue: VecDeque<Order>,
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
+    /// The value that goes out in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sending: Option<Sending>,
+    /// The value that comes in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) receiving: Option<Receiving>,
     /// Why the next reply gives the session up.
     pub(super) abort: Option<Reason>,
 }
@@ -183,6 +203,9 @@ pub(super) struct Peer {
     pub(super) ver_proto: String,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
+    /// `MaxObjSize`, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_obj_size: Option<u64>,
 }
 
 /// A message that was answered.

@@ -1,6 +1,6 @@
 //! What stays the same for all sessions of a server.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 use core_kit::Millis;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,12 @@ pub struct Profile {
     pub resp_uri: Option<String>,
     /// `MaxMsgSize` that the server announces, in octets; nothing to announce none.
     pub max_msg_size: Option<u64>,
+    /// `MaxObjSize` that the server announces and holds devices to, in octets; nothing for any size. A value that comes in
+    /// parts is reported part by part, so the size costs the session nothing.
+    pub max_obj_size: Option<u64>,
+    /// Types of generic alerts that are understood, as [`AlertItem::plain_type`](crate::alert::AlertItem::plain_type) has
+    /// them; others get 415. None at all: every type is.
+    pub alert_types: Vec<String>,
     /// What is refused while reading.
     pub wire: WireLimits,
     /// How long and how much.
@@ -36,6 +42,8 @@ impl Profile {
             address: address.into(),
             resp_uri: None,
             max_msg_size: Some(WireLimits::SERVER.message_bytes_max as u64),
+            max_obj_size: Some(SessionLimits::OBJECT_BYTES_MAX),
+            alert_types: Vec::new(),
             wire: WireLimits::SERVER,
             session: SessionLimits::DEFAULT,
             idle_ms: Millis::from_secs(300),

@@ -9,9 +9,10 @@ use crate::{
     codes::StatusCode,
     fault::PeerFault,
     ids::{CmdId, JobTag, MsgId},
+    prompt::Reply,
     session::content_of,
-    tree::Found,
-    wire::{Command, Item, Results, Status},
+    tree::{Content, Found},
+    wire::{Command, Item, Status},
 };
 
 /// An order in the message that it went out with, and the statuses that came for it.
@@ -35,6 +36,8 @@ struct State {
     status: Option<StatusCode>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     found: Vec<Found>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
 }
 
 impl Sent {
@@ -67,6 +70,9 @@ impl Sent {
         if !status.code.is_final() {
             return true;
         }
+        if let (Request::Ask(prompt), [state]) = (&self.order.request, self.items.as_mut_slice()) {
+            state.reply = prompt.reply(status.code, &status.items).ok();
+        }
         let mut taken = false;
         if status.target_refs.is_empty() || self.items.len() == 1 {
             // One status for the whole command (rule 5), or the only item there is under whatever name.
@@ -78,7 +84,8 @@ impl Sent {
         }
         for reference in &status.target_refs {
             let mut named = self.items.iter_mut().zip(self.order.request.uris());
-            let waiting = named.find(|(state, uri)| state.status.is_none() && same_node(uri, reference));
+            let waiting = named
+                .find(|(state, uri)| state.status.is_none() && plain_with_suffix(uri) == plain_with_suffix(reference));
             if let Some((state, _)) = waiting {
                 state.status = Some(status.code);
                 taken = true;
@@ -87,26 +94,18 @@ impl Sent {
         taken
     }
 
-    fn take_results(&mut self, results: &Results) -> bool {
+    /// Takes a node that a `Get` found; `false` if it was not asked for.
+    fn take_found(&mut self, uri: &str, content: Content) -> bool {
         let Request::Get(uris) = &self.order.request else { return false };
-        let only = self.items.len() == 1;
-        let mut all = true;
-        for item in &results.items {
-            let Some(uri) = item.source_uri().or(results.source_ref.as_deref()).or(item.target_uri()) else {
-                all = false;
-                continue;
-            };
-            // A Get of a sub-tree is answered with nodes below the one that was asked for.
-            let mut asked = uris.iter().zip(self.items.iter_mut());
-            match asked.find(|(asked, _)| only || same_node(without_query(asked), without_query(uri))) {
-                Some((_, state)) => {
-                    let content = content_of(item, results.meta.as_ref());
-                    state.found.push(Found { uri: uri.into(), content });
-                }
-                None => all = false,
-            }
-        }
-        all
+        let node = plain(uri);
+        let exact = |asked: &String| plain(asked) == node;
+        // A Get of a sub-tree is answered with nodes below the one that was asked for.
+        let above = |asked: &String| node.strip_prefix(plain(asked)).is_some_and(|below| below.starts_with('/'));
+        let only = (self.items.len() == 1).then_some(0);
+        let at = only.or_else(|| uris.iter().position(exact)).or_else(|| uris.iter().position(above));
+        let Some(state) = at.and_then(|at| self.items.get_mut(at)) else { return false };
+        state.found.push(Found { uri: uri.into(), content });
+        true
     }
 
     /// What became of the order; nothing if no item has a status.
@@ -117,6 +116,7 @@ impl Sent {
             uri: uri.into(),
             status: state.status,
             found: state.found.clone(),
+            reply: state.reply.clone(),
         });
         Some(Done { tag: self.order.tag.clone(), items: items.collect() })
     }
@@ -130,10 +130,6 @@ pub(super) struct Outstanding(Vec<Sent>);
 impl Outstanding {
     pub(super) fn push(&mut self, sent: Sent) {
         self.0.push(sent);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     fn find(&mut self, msg_ref: MsgId, cmd_ref: &CmdId) -> Option<&mut Sent> {
@@ -159,14 +155,9 @@ impl Outstanding {
         Err(PeerFault::UnexpectedStatus { msg_ref: status.msg_ref, cmd_ref: status.cmd_ref.clone() })
     }
 
-    pub(super) fn take_results(&mut self, results: &Results) -> Result<(), PeerFault> {
-        // A missing MsgRef means the first message (rule 10).
-        let msg_ref = results.msg_ref.unwrap_or(MsgId::FIRST);
-        let sent = self.find(msg_ref, &results.cmd_ref);
-        if sent.is_some_and(|sent| sent.take_results(results)) {
-            return Ok(());
-        }
-        Err(PeerFault::UnexpectedResults { cmd_ref: results.cmd_ref.clone() })
+    /// Takes a node that the `Get` of this command found; `false` if it was not asked for.
+    pub(super) fn take_found(&mut self, msg_ref: MsgId, cmd_ref: &CmdId, uri: &str, content: Content) -> bool {
+        self.find(msg_ref, cmd_ref).is_some_and(|sent| sent.take_found(uri, content))
     }
 
     /// Takes everything back that the device refused because it did not believe the server: it was not carried out.
@@ -191,14 +182,16 @@ impl Outstanding {
     }
 }
 
-/// `./A` and `A` are the same node [DM TND 1.2, 5].
-fn same_node(a: &str, b: &str) -> bool {
-    let plain = |uri| str::strip_prefix(uri, "./").unwrap_or(uri);
-    plain(a) == plain(b)
+/// The address as it was asked for.
+fn plain_with_suffix(uri: &str) -> &str {
+    uri.strip_prefix("./").unwrap_or(uri)
 }
 
-fn without_query(uri: &str) -> &str {
-    uri.split_once('?').map_or(uri, |(node, _)| node)
+/// The address without what does not tell nodes apart: `./A` and `A` are the same one [DM TND 1.2, 5], and a suffix says
+/// what is wanted of it.
+fn plain(uri: &str) -> &str {
+    let node = uri.split_once('?').map_or(uri, |(node, _)| node);
+    node.strip_prefix("./").unwrap_or(node)
 }
 
 /// A device information item or another one that the device sent of its own accord.

@@ -1,21 +1,21 @@
 //! From a message that came in to the draft of its reply.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::{Env, Tick};
 
 use super::{
-    AlertItem, Authenticate, NextCommands, Order, OrderFault, Output, Report, Session,
+    Authenticate, NextCommands, Order, OrderFault, Output, Report, Session,
     phase::{Asking, Draft, Hash, Next, Peer, Rest, Standing, Taken},
-    sent::told,
+    receive::Work,
 };
 use crate::{
     auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
-    ids::{CmdId, MsgId},
-    session::{Answering, Outcome, Verdicts, content_of, refuse_all, status_for, table::EventKind},
-    wire::{Alert, Chal, Command, Encoding, Header, Item, Message, Status},
+    ids::MsgId,
+    session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
+    wire::{Chal, Command, Encoding, Header, Message},
 };
 
 impl Session {
@@ -60,6 +60,7 @@ impl Session {
         self.common.now = now;
         self.common.messages = self.common.messages.saturating_add(1);
         let announced = header.meta.as_ref().and_then(|meta| meta.max_msg_size);
+        let object_max = header.meta.as_ref().and_then(|meta| meta.max_obj_size);
         let before = self.common.peer.take();
         self.common.peer = Some(Peer {
             device: header.source.uri.as_str().into(),
@@ -67,7 +68,8 @@ impl Session {
             encoding,
             ver_dtd: header.ver_dtd.clone(),
             ver_proto: header.ver_proto.clone(),
-            max_msg_size: announced.or(before.and_then(|peer| peer.max_msg_size)),
+            max_msg_size: announced.or(before.as_ref().and_then(|peer| peer.max_msg_size)),
+            max_obj_size: object_max.or(before.and_then(|peer| peer.max_obj_size)),
         });
     }
 
@@ -196,24 +198,10 @@ impl Session {
     /// Deals with all that a believed device sent.
     fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
         let message = &taken.message;
-        let mut work = Work { msg_id: message.header.msg_id, ..Work::default() };
+        let mut work = Work::new(message.header.msg_id);
+        let in_object = self.common.sending.is_some();
         let standing = self.read_own_standing(message, &mut work);
-        let answered = self.common.sent;
-        for (at, command) in message.commands.iter().enumerate() {
-            match command {
-                Command::Status(status) if status.is_for_header() => {}
-                // The device carried nothing out of a message that it did not believe.
-                Command::Status(status) if standing == OwnStanding::Challenged && status.msg_ref == answered => {}
-                Command::Status(status) => work.check(self.common.outstanding.take_status(status)),
-                Command::Results(results) => {
-                    if let Err(fault) = self.common.outstanding.take_results(results) {
-                        work.fault(fault);
-                        work.statuses.push(status_for(work.msg_id, command, StatusCode::BAD_REQUEST));
-                    }
-                }
-                _ => work.command(command, is_repeated(command, &message.commands, at)),
-            }
-        }
+        self.take_commands(message, standing == OwnStanding::Challenged, &mut work);
         if !core::mem::replace(&mut self.common.introduced, true) && !work.told {
             work.fault(PeerFault::NoDevInfo);
         }
@@ -221,22 +209,17 @@ impl Session {
             let device = message.header.source.uri.as_str().into();
             out.push(Output::Report(Report::Started { device, alert }));
         }
+        if message.is_final {
+            // Whatever did not come to its end in this package never will.
+            self.void_object(PeerFault::ObjectInterrupted, &mut work);
+            work.interrupted = None;
+        }
+        if in_object && standing != OwnStanding::Challenged {
+            self.check_object(message.is_final, &mut work);
+        }
         out.extend(work.reports.drain(..).map(Output::Report));
-        let draft = Draft { statuses: work.statuses, ..Draft::new(taken, verdict) };
-        self.decide(env, draft, message.is_final, work.aborted, standing, out)
-    }
-
-    /// What the reply will be, once everything that came is dealt with.
-    fn decide(
-        &mut self,
-        env: &Env,
-        draft: Draft,
-        is_final: bool,
-        aborted: bool,
-        standing: OwnStanding,
-        out: &mut Vec<Output>,
-    ) -> Next {
-        if aborted {
+        let draft = Draft { statuses: work.statuses, interrupted: work.interrupted, ..Draft::new(taken, verdict) };
+        if work.aborted {
             return self.send(env, Draft { end: Some(Outcome::PeerAborted), ..draft }, None, out);
         }
         if let OwnStanding::Lost(outcome) = standing {
@@ -246,23 +229,34 @@ impl Session {
             let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Aborted(reason)));
             return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
         }
-        if !is_final {
-            self.common.open_messages += 1;
-            if self.common.open_messages > self.profile.session.open_messages_max {
-                let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Failed(PeerFault::Endless)));
-                return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
-            }
-            // The device's package is open and this server's is closed: nothing but Next Message (F5).
-            return self.sign_and_send(env, Draft { alert: Some(AlertCode::NEXT_MESSAGE), ..draft }, out);
-        }
-        self.common.open_messages = 0;
-        if standing != OwnStanding::Challenged {
+        if message.is_final && standing != OwnStanding::Challenged {
             out.extend(self.common.outstanding.close().map(Output::Report));
         }
-        let draft = Draft { orders: true, ..draft };
-        if !self.common.queue.is_empty() {
+        if self.common.sending.is_some() {
+            // Nothing may come between two parts [digest 3.7].
             return self.sign_and_send(env, draft, out);
         }
+        // An object that came to nothing leaves this server's package open: what is left goes into it.
+        if message.is_final || in_object {
+            self.common.open_messages = 0;
+            return self.go_on(env, Draft { orders: true, ..draft }, out);
+        }
+        self.common.open_messages = if work.progress { 0 } else { self.common.open_messages.saturating_add(1) };
+        if self.common.open_messages > self.profile.session.open_messages_max {
+            let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Failed(PeerFault::Endless)));
+            return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
+        }
+        // The device's package is open and this server's is closed: nothing but Next Message (F5).
+        self.sign_and_send(env, Draft { alert: Some(AlertCode::NEXT_MESSAGE), ..draft }, out)
+    }
+
+    /// Goes on with the orders that wait, or asks for others.
+    fn go_on(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
+        if self.common.queue.is_empty() { self.choose(draft) } else { self.sign_and_send(env, draft, out) }
+    }
+
+    /// Asks for orders.
+    pub(super) fn choose(&mut self, draft: Draft) -> Next {
         let device = self.common.peer.as_ref().map(|peer| peer.device.clone()).unwrap_or_default();
         let question = NextCommands { id: self.next_question(), device, taken: self.common.taken };
         Next::Ask(Asking::Choosing(question, draft).into())
@@ -329,6 +323,9 @@ impl Session {
                 for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
                     self.common.queue.push_front(order);
                 }
+                if let Some(sending) = self.common.sending.take() {
+                    self.common.queue.push_front(sending.order);
+                }
                 OwnStanding::Challenged
             }
             Ok(_) => OwnStanding::Lost(Outcome::ServerNotAuthenticated),
@@ -339,30 +336,39 @@ impl Session {
         }
     }
 
-    /// Takes orders into the queue.
-    pub(super) fn ordered(&mut self, orders: Vec<Order>, out: &mut Vec<Output>) {
+    /// Takes orders into the queue, and goes on with them. Where none of them can be sent others are asked for: one bad
+    /// order does not block the rest.
+    pub(super) fn ordered(&mut self, env: &Env, orders: Vec<Order>, draft: Draft, out: &mut Vec<Output>) -> Next {
+        let is_end = orders.is_empty();
+        let encoding = self.common.peer.as_ref().map_or(Encoding::Xml, |peer| peer.encoding);
+        let object_max = self.common.peer.as_ref().and_then(|peer| peer.max_obj_size);
+        let mut is_full = false;
         for order in orders {
-            let fault = if order.request.uris().next().is_none() {
-                Some(OrderFault::Empty)
-            } else if self.common.taken >= self.profile.session.orders_max {
-                Some(OrderFault::TooMany)
-            } else {
-                None
+            is_full = self.common.taken >= self.profile.session.orders_max;
+            let fits = || order.request.fits_objects(encoding, object_max);
+            let fault = match order.request.check().and_then(|()| fits()) {
+                Ok(()) if is_full => Some(OrderFault::TooMany),
+                checked => checked.err(),
             };
+            self.common.taken = self.common.taken.saturating_add(1);
             if fault.is_some() {
-                out.push(Output::Report(Report::NotSent { tag: order.tag, fault }));
+                order.not_sent(fault, out);
             } else {
-                self.common.taken += 1;
                 self.common.queue.push_back(order);
             }
         }
+        if is_end || is_full { self.sign_and_send(env, draft, out) } else { self.go_on(env, draft, out) }
     }
 
     /// Gives an account of every order that has not come back.
     pub(super) fn close(&mut self, out: &mut Vec<Output>) {
         out.extend(self.common.outstanding.close().map(Output::Report));
-        let queue = core::mem::take(&mut self.common.queue);
-        out.extend(queue.into_iter().map(|order| Output::Report(Report::NotSent { tag: order.tag, fault: None })));
+        if let Some(sending) = self.common.sending.take() {
+            sending.order.not_sent(Some(OrderFault::Interrupted), out);
+        }
+        for order in core::mem::take(&mut self.common.queue) {
+            order.not_sent(None, out);
+        }
     }
 }
 
@@ -394,107 +400,6 @@ pub(super) fn opening_fault(message: &Message) -> Option<PeerFault> {
     (!message.commands.iter().any(opens)).then_some(PeerFault::NotPackageOne)
 }
 
-/// Whether an earlier command of the message, `Status` and `Results` aside, has the same identifier.
-fn is_repeated(command: &Command, commands: &[Command], at: usize) -> bool {
-    let counts = |other: &&Command| !matches!(other, Command::Status(_) | Command::Results(_));
-    commands.iter().take(at).filter(counts).any(|other| other.cmd_id() == command.cmd_id())
-}
-
-/// What one message comes to.
-#[derive(Default)]
-struct Work {
-    msg_id: MsgId,
-    statuses: Vec<Status>,
-    reports: Vec<Report>,
-    started: Option<AlertCode>,
-    aborted: bool,
-    /// Whether the device told about itself.
-    told: bool,
-}
-
-impl Work {
-    fn fault(&mut self, fault: PeerFault) {
-        self.reports.push(Report::Fault { msg_id: self.msg_id, fault });
-    }
-
-    fn check(&mut self, result: Result<(), PeerFault>) {
-        if let Err(fault) = result {
-            self.fault(fault);
-        }
-    }
-
-    /// A command of the device; its repertoire is Alert and Replace [DM 1.2, 8].
-    fn command(&mut self, command: &Command, repeated: bool) {
-        let id = command.cmd_id().cloned().unwrap_or_default();
-        let code = if repeated {
-            self.fault(PeerFault::CmdIdReused(id));
-            StatusCode::BAD_REQUEST
-        } else if id.as_str().is_empty() || id.is_header() {
-            self.fault(PeerFault::CmdIdUnusable(id));
-            StatusCode::BAD_REQUEST
-        } else {
-            match command {
-                Command::Alert(alert) => {
-                    self.check_cred(alert.cred.is_some(), &id);
-                    self.alert(alert)
-                }
-                Command::Replace(replace) => {
-                    self.check_cred(replace.cred.is_some(), &id);
-                    self.told = true;
-                    self.reports.push(Report::DevInfo(told(&replace.items, replace.meta.as_ref())));
-                    StatusCode::OK
-                }
-                Command::Map(_) | Command::Move(_) | Command::Put(_) | Command::Search(_) | Command::Sync(_) => {
-                    StatusCode::NOT_SUPPORTED
-                }
-                _ => StatusCode::NOT_ALLOWED,
-            }
-        };
-        if code == StatusCode::OK || command.inner().is_empty() {
-            self.statuses.push(status_for(self.msg_id, command, code));
-        } else {
-            let header = Header { msg_id: self.msg_id, ..Header::default() };
-            let message = Message { header, commands: [command.clone()].into(), is_final: true };
-            self.statuses.extend(refuse_all(&message, code));
-        }
-    }
-
-    fn check_cred(&mut self, has_cred: bool, id: &CmdId) {
-        if has_cred {
-            self.fault(PeerFault::CredInCommand(id.clone()));
-        }
-    }
-
-    fn alert(&mut self, alert: &Alert) -> StatusCode {
-        match alert.code {
-            Some(code) if code.is_session_start() => {
-                self.started = Some(code);
-                StatusCode::OK
-            }
-            Some(AlertCode::NEXT_MESSAGE | AlertCode::NO_END_OF_DATA) => StatusCode::OK,
-            Some(AlertCode::SESSION_ABORT) => {
-                self.aborted = true;
-                StatusCode::OK
-            }
-            Some(code @ (AlertCode::CLIENT_EVENT | AlertCode::GENERIC)) if !alert.items.is_empty() => {
-                let items = alert.items.iter().map(alerted).collect();
-                self.reports.push(Report::Alerted { code, correlator: alert.correlator.clone(), items });
-                StatusCode::OK
-            }
-            Some(AlertCode::CLIENT_EVENT | AlertCode::GENERIC) | None => StatusCode::INCOMPLETE,
-            Some(_) => StatusCode::NOT_SUPPORTED,
-        }
-    }
-}
-
-fn alerted(item: &Item) -> AlertItem {
-    AlertItem {
-        source: item.source_uri().map(String::from),
-        content: content_of(item, None),
-        mark: item.meta.as_ref().and_then(|meta| meta.mark.clone()),
-    }
-}
-
 impl Rest {
     pub(super) const fn over(outcome: Outcome) -> Next {
         Next::Rest(Self::Over(outcome))
@@ -510,6 +415,8 @@ impl Draft {
             verdict,
             statuses: Vec::new(),
             alert: None,
+            interrupted: None,
+            part: None,
             orders: false,
             end: None,
         }

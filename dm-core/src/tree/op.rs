@@ -117,6 +117,15 @@ pub struct Content {
     pub in_parts: Option<u64>,
 }
 
+impl Content {
+    /// Octets of the value, wherever it is.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.in_parts
+            .unwrap_or_else(|| self.data.as_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX)))
+    }
+}
+
 /// What became of an [`Op`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

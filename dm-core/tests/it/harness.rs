@@ -117,6 +117,8 @@ pub(crate) struct Server {
     pub(crate) scope: Scope,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
+    /// The value of every order that was left out of it; nothing if it is not to be had.
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) reports: Vec<server::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
@@ -131,6 +133,7 @@ impl Server {
             own: Some(Account::new("dm-server", "s3rv3r-pass", Scheme::Md5)),
             scope: Scope::Session,
             orders: Vec::new(),
+            value: None,
             reports: Vec::new(),
             finished: None,
             now: 0,
@@ -187,6 +190,14 @@ impl Server {
                 Some(own) => {
                     let signature = own.sign(&question.request);
                     question.answer(signature)
+                }
+                None => question.decline(),
+            },
+            server::Question::Fetch(question) => match &self.value {
+                Some(value) => {
+                    let begin = usize::try_from(question.offset).unwrap();
+                    let part = &value[begin..begin + usize::try_from(question.bytes).unwrap()];
+                    question.answer(part)
                 }
                 None => question.decline(),
             },

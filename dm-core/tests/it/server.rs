@@ -15,6 +15,8 @@ use dm_core::{
 use crate::harness::{DEVICE, Driven, PACKAGE_ONE, SERVER, Server, cred, env, from_device, lines, message};
 
 mod again;
+pub(crate) mod block;
+pub(crate) mod object;
 
 fn read() -> Vec<Vec<Order>> {
     vec![vec![Order::new("read", Request::Get(vec!["./DevInfo/Man".into()]))]]
