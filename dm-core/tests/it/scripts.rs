@@ -162,7 +162,9 @@ scripts! {
     client_unreachable
     client_version_refused
     client_wrong_reference
+    server_abort_in_object
     server_aborts
+    server_alert_types
     server_alerts
     server_auth_basic
     server_auth_md5
@@ -172,6 +174,7 @@ scripts! {
     server_auth_unreadable
     server_auth_weaker
     server_auth_wrong
+    server_blocks
     server_busy
     server_challenged
     server_challenged_in_vain
@@ -185,15 +188,35 @@ scripts! {
     server_gap
     server_late
     server_malformed
+    server_next_message
     server_next_message_unasked
     server_next_session
     server_no_device_info
     server_no_header_status
     server_no_room
     server_not_served
+    server_object_early_final
+    server_object_fetched
+    server_object_given_up
+    server_object_in
+    server_object_in_abandoned
+    server_object_in_alert
+    server_object_in_another
+    server_object_in_longer
+    server_object_in_shorter
+    server_object_in_too_large
+    server_object_in_without_size
+    server_object_mismatch
+    server_object_out
+    server_object_refused
+    server_object_too_large
+    server_object_unanswered
     server_opens_with_anything
+    server_orders_refused
     server_other_session
     server_plain
+    server_prompts
+    server_prompts_in_blocks
     server_refused
     server_repeated
     server_resp_uri
@@ -206,4 +229,7 @@ scripts! {
     server_unexpected_results
     server_unexpected_status
     server_version_1_1
+    server_version_dtd
+    server_version_mixed
+    server_version_protocol
 }

@@ -279,8 +279,9 @@ pub(super) fn parse_command(side: Side, line: &str, notes: &Notes) -> Result<Com
         id => Some(CmdId::from(id)),
     };
     let cmd_id = id.clone().unwrap_or_default();
-    let Arguments { no_resp, cred, meta, archive, soft, correlator, .. } = found.clone();
-    let cred = cred.then(|| Cred {
+    let Arguments { meta, correlator, .. } = found.clone();
+    let [no_resp, archive, soft] = ["no-resp", "archive", "soft"].map(|flag| found.has(flag));
+    let cred = found.has("cred").then(|| Cred {
         meta: Some(Meta { media_type: Some("syncml:auth-basic".into()), ..Meta::default() }),
         data: "eDp5".into(),
     });
@@ -358,7 +359,7 @@ fn parse_status(
         code,
         items,
     };
-    let bare = status.target_refs.is_empty() && status.source_refs.is_empty() && !found.no_refs;
+    let bare = status.target_refs.is_empty() && status.source_refs.is_empty() && !found.has("no-refs");
     if status.is_for_header() && bare {
         let (targets, sources) = usual_refs(side);
         (status.target_refs, status.source_refs) = (targets.into(), sources.into());
@@ -369,11 +370,8 @@ fn parse_status(
 /// What stands between a command's name and its items.
 #[derive(Clone, Default)]
 struct Arguments {
-    no_resp: bool,
-    no_refs: bool,
-    cred: bool,
-    archive: bool,
-    soft: bool,
+    /// Those that stand for themselves.
+    flags: Vec<&'static str>,
     meta: Option<Meta>,
     chal: Option<Chal>,
     correlator: Option<String>,
@@ -384,23 +382,26 @@ struct Arguments {
     plain: Vec<String>,
 }
 
+const FLAGS: [&str; 5] = ["no-resp", "no-refs", "cred", "archive", "soft"];
+
 impl Arguments {
+    fn has(&self, flag: &str) -> bool {
+        self.flags.contains(&flag)
+    }
+
     fn take(&mut self, word: &str, notes: &Notes) -> Result<(), String> {
         if let Some(text) = bracketed(word, "meta") {
             self.meta = Some(parse_meta(text, notes)?);
         } else if let Some(text) = bracketed(word, "chal") {
             self.chal = Some(Chal { meta: parse_meta(text, notes)? });
+        } else if let Some(flag) = FLAGS.iter().find(|flag| **flag == word) {
+            self.flags.push(flag);
         } else {
-            match (word, word.split_once('=')) {
-                ("no-resp", _) => self.no_resp = true,
-                ("no-refs", _) => self.no_refs = true,
-                ("cred", _) => self.cred = true,
-                ("archive", _) => self.archive = true,
-                ("soft", _) => self.soft = true,
-                (_, Some(("corr", text))) => self.correlator = Some(text.into()),
-                (_, Some(("cmd", text))) => self.cmd = Some(text.into()),
-                (_, Some(("to", uri))) => self.to.push(uri.into()),
-                (_, Some(("from", uri))) => self.from.push(uri.into()),
+            match word.split_once('=') {
+                Some(("corr", text)) => self.correlator = Some(text.into()),
+                Some(("cmd", text)) => self.cmd = Some(text.into()),
+                Some(("to", uri)) => self.to.push(uri.into()),
+                Some(("from", uri)) => self.from.push(uri.into()),
                 _ => self.plain.push(word.into()),
             }
         }

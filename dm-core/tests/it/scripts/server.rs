@@ -5,7 +5,9 @@ use std::iter::Peekable;
 use core_kit::Machine;
 use dm_core::{
     auth::{Account, Scheme},
+    prompt::Prompt,
     server::{Answer, Entry, Input, Order, Output, Pair, Profile, Question, Report, Request, Session},
+    tree::Content,
     wire::{Command, Encoding, Item},
 };
 
@@ -15,7 +17,7 @@ use super::{
     notes::Notes,
     run::{Driver, World, adjusted, answer, asked, json, reason, scheme, word},
     script::{Script, Step},
-    text::{compact, content, number},
+    text::{compact, content, number, unquote, words},
 };
 use crate::harness::SERVER;
 
@@ -29,7 +31,7 @@ pub(super) struct Server {
 
 impl Driver for Server {
     const SIDE: Side = Side::Server;
-    const WORDS: &'static [&'static str] = &["again", "bytes", "orders", "answer", "wake", "abort", "wait"];
+    const WORDS: &'static [&'static str] = &["again", "bytes", "orders", "fetch", "answer", "wake", "abort", "wait"];
 
     fn new(script: &Script, _: Encoding) -> Result<Self, String> {
         let profile = adjusted(&Profile::new(SERVER), script)?;
@@ -45,6 +47,7 @@ impl Driver for Server {
     fn feed(&mut self, step: &Step, world: &mut World) -> Result<Vec<Vec<String>>, String> {
         let input = match step.word() {
             "orders" => self.orders(step, world)?,
+            "fetch" => self.fetch(step)?,
             "answer" => {
                 let id = self.session.pending().ok_or("no question is open")?.id();
                 Input::Answered(answer::<Answer>(step, &id)?)
@@ -102,6 +105,16 @@ impl Server {
             Some(line) => Err(format!("{line:?} is indented too deeply")),
         }
     }
+
+    /// The answer to the open question for a part of a value: a text, or `none`.
+    fn fetch(&self, step: &Step) -> Result<Input, String> {
+        let Some(Question::Fetch(question)) = self.session.pending() else { return Err("nothing is fetched".into()) };
+        if step.rest() == "none" {
+            return Ok(question.decline());
+        }
+        let parts = words(step.rest())?.iter().map(|word| unquote(word)).collect::<Result<String, String>>()?;
+        Ok(question.answer(parts))
+    }
 }
 
 /// The orders at a depth, those of a block deeper.
@@ -127,7 +140,12 @@ fn orders<'a>(
 
 fn request(command: &Command) -> Result<Request, String> {
     let uris = |items: &[Item]| items.iter().map(|item| item.target_uri().unwrap_or_default().into()).collect();
-    let entry = |item: &Item| Entry { uri: item.target_uri().unwrap_or_default().into(), content: content(item) };
+    // A size without a value: the value is asked for as it goes out.
+    let in_parts = |item: &Item| item.meta.as_ref().and_then(|meta| meta.size).filter(|_| item.data.is_none());
+    let entry = |item: &Item| Entry {
+        uri: item.target_uri().unwrap_or_default().into(),
+        content: Content { in_parts: in_parts(item), ..content(item) },
+    };
     Ok(match command {
         Command::Get(get) => Request::Get(uris(&get.items)),
         Command::Delete(delete) => Request::Delete(uris(&delete.items)),
@@ -144,6 +162,7 @@ fn request(command: &Command) -> Result<Request, String> {
             let entry = exec.items.first().map(entry).ok_or("an Exec has an item")?;
             Request::Exec { entry, correlator: exec.correlator.clone() }
         }
+        Command::Alert(alert) => Request::Ask(Prompt::from_alert(alert).map_err(|fault| fault.to_string())?),
         other => return Err(format!("a server orders no {}", other.name())),
     })
 }

@@ -220,7 +220,11 @@ pub(super) fn content(item: &Item) -> Content {
 }
 
 fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    octets
+        .iter()
+        .flat_map(|octet| [octet >> 4, octet & 15])
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }
 
 fn unhex(digits: &str) -> Result<Vec<u8>, String> {
