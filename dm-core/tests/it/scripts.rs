@@ -162,7 +162,6 @@ scripts! {
     client_unreachable
     client_version_refused
     client_wrong_reference
-    server_abort_in_object
     server_aborts
     server_alert_types
     server_alerts
@@ -229,7 +228,4 @@ scripts! {
     server_unexpected_results
     server_unexpected_status
     server_version_1_1
-    server_version_dtd
-    server_version_mixed
-    server_version_protocol
 }
