@@ -55,7 +55,7 @@
 //! let start = client::Input::Start(client::Trigger::Client("1".into()));
 //! core_kit::pump(&mut device, || env, start, |output| match output {
 //!     client::Output::Ask(client::Question::Tree(ops)) => {
-//!         let results = tree.apply(ops.server.as_ref(), &ops.ops);
+//!         let results = tree.answer(&ops);
 //!         Some(ops.answer(results))
 //!     }
 //!     client::Output::Ask(client::Question::Sign(question)) => {
@@ -107,6 +107,7 @@ mod packet;
 pub mod prompt;
 pub mod server;
 pub mod session;
+pub mod tnds;
 pub mod tree;
 pub mod uri;
 pub mod wire;

@@ -184,6 +184,15 @@ impl LocUri {
         Ok(child)
     }
 
+    /// The address of the node so many levels above, without suffix; at most the root.
+    pub(crate) fn ancestor(&self, levels: usize) -> Self {
+        let mut ancestor = Self { path: self.path.clone(), suffix: None };
+        for _ in 0..levels {
+            ancestor = ancestor.parent().unwrap_or_default();
+        }
+        ancestor
+    }
+
     /// The address of a child that is there.
     pub(crate) fn join(&self, name: &str) -> Self {
         let path = if self.is_root() { name.into() } else { format!("{}/{name}", self.path) };

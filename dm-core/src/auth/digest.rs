@@ -135,7 +135,7 @@ fn h(parts: &[&[u8]]) -> [u8; 16] {
     hash.finalize().into()
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 

@@ -257,7 +257,7 @@ impl Session {
             Accepted::SendFailed(Failure::Permanent) => self.end(Outcome::Unreachable, out),
             Accepted::Start(trigger) => {
                 let Some((from, since)) = self.leave_rest(step) else { return };
-                let next = self.start(env.now, trigger);
+                let next = self.start(env, trigger);
                 self.enter(from, EventKind::Started, next, since, out);
             }
             Accepted::Abort(reason) => {
@@ -312,14 +312,14 @@ impl Session {
         }
     }
 
-    fn start(&mut self, now: Tick, trigger: Trigger) -> Next {
-        self.common.now = now;
+    fn start(&mut self, env: &Env, trigger: Trigger) -> Next {
+        self.common.now = env.now;
         (self.common.start, self.common.session) = match trigger {
             Trigger::Client(session) => (AlertCode::CLIENT_INITIATED, session),
             Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
         };
         let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
-        Next::Ask(Asking::Gathering(Ops::new(self.next_question(), None, ops)).into())
+        Next::Ask(Asking::Gathering(Ops::new(self.next_question(), env.wall, None, ops)).into())
     }
 
     /// The message or its reply was lost.

@@ -148,7 +148,6 @@ impl Session {
             let uri = sending.order.request.uris().next().unwrap_or_default().into();
             let items = [ItemDone { uri, status: Some(status.code), found: Vec::new(), reply: None }].into();
             work.reports.push(Report::Done(Done { tag: sending.order.tag, items }));
-            work.object_ended = true;
         }
         true
     }
@@ -158,7 +157,6 @@ impl Session {
         if let Some(sending) = self.common.sending.take() {
             let fault = Some(OrderFault::Interrupted);
             work.reports.push(Report::NotSent { tag: sending.order.tag, fault });
-            work.object_ended = true;
         }
     }
 
@@ -180,65 +178,63 @@ impl Session {
         let is_object = |order: &&Order| order.request.only_entry().is_some_and(|one| one.content.in_parts.is_some());
         self.common.queue.front().filter(|_| takes_orders).filter(is_object).map(|order| (order, 0))
     }
+}
 
-    /// Puts the next part of a value into a message of nothing but statuses.
-    pub(super) fn fill_part(
-        &self,
-        message: &mut Message,
-        (order, offset): (&Order, u64),
-        draft: &Draft,
-        encoding: Encoding,
-        bytes_max: u64,
-    ) -> Result<Step, OrderFault> {
-        let Some(entry) = order.request.only_entry() else { return Err(OrderFault::Empty) };
-        let form = Form::of(&entry.content, encoding);
-        let fixed = message.commands.len();
-        let whole = entry.content.data.as_deref();
-        let size = entry.content.octets();
-        // With a part of the value, the message; with an empty one, the room that is left.
-        let mut with = |part: &[u8], is_last: bool| {
-            let content = Content { data: Some(part.into()), in_parts: None, ..entry.content.clone() };
-            let mut command = order.request.with_only_content(content, encoding);
-            if let Some(item) = only_item(&mut command).filter(|_| !is_last) {
-                item.more_data = true;
-                if offset == 0 {
-                    item.meta.get_or_insert_with(Meta::default).size = Some(form.size(size));
-                }
+/// Puts the next part of a value into a message of nothing but statuses.
+pub(super) fn fill_part(
+    message: &mut Message,
+    (order, offset): (&Order, u64),
+    draft: &Draft,
+    encoding: Encoding,
+    bytes_max: u64,
+) -> Result<Step, OrderFault> {
+    let Some(entry) = order.request.only_entry() else { return Err(OrderFault::Empty) };
+    let form = Form::of(&entry.content, encoding);
+    let fixed = message.commands.len();
+    let whole = entry.content.data.as_deref();
+    let size = entry.content.octets();
+    // With a part of the value, the message; with an empty one, the room that is left.
+    let mut with = |part: &[u8], is_last: bool| {
+        let content = Content { data: Some(part.into()), in_parts: None, ..entry.content.clone() };
+        let mut command = order.request.with_only_content(content, encoding);
+        if let Some(item) = only_item(&mut command).filter(|_| !is_last) {
+            item.more_data = true;
+            if offset == 0 {
+                item.meta.get_or_insert_with(Meta::default).size = Some(form.size(size));
             }
-            message.commands.truncate(fixed);
-            message.commands.push(command);
-            message.is_final = is_last;
-            number(&mut message.commands);
-            wire::encode(encoding, message)
-        };
-        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let mut room =
-            |is_last| -> Result<usize, EncodeError> { Ok(bytes_max.saturating_sub(with(b"", is_last)?.len())) };
-        let (room_for_last, room_for_part) = (room(true)?, room(false)?);
-        let left = size.saturating_sub(offset);
-        let fits = |room: usize| u64::try_from(form.may_fit(room)).unwrap_or(u64::MAX);
-        let rest = match (&draft.part, whole) {
-            (Some(part), _) => &**part,
-            (None, Some(data)) => data.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default(),
-            (None, None) => {
-                let bytes = if fits(room_for_last) >= left { left } else { fits(room_for_part).min(left) };
-                if bytes == 0 && left > 0 {
-                    return Err(OrderFault::TooLarge);
-                }
-                return Ok(Step::Fetch(bytes));
-            }
-        };
-        let reaches_end = u64::try_from(rest.len()).is_ok_and(|octets| octets == left);
-        let cut = |room| form.cut(rest, reaches_end, room).ok_or(OrderFault::NotEncodable);
-        let is_last = reaches_end && cut(room_for_last)? == rest.len();
-        let octets = if is_last { rest.len() } else { cut(room_for_part)? };
-        let part = rest.get(..octets).filter(|part| is_last || !part.is_empty()).ok_or(OrderFault::TooLarge)?;
-        let body = with(part, is_last)?;
-        if body.len() > bytes_max {
-            return Err(OrderFault::TooLarge);
         }
-        Ok(Step::Message { body, octets: u64::try_from(octets).unwrap_or(u64::MAX), is_last })
+        message.commands.truncate(fixed);
+        message.commands.push(command);
+        message.is_final = is_last;
+        number(&mut message.commands);
+        wire::encode(encoding, message)
+    };
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let mut room = |is_last| -> Result<usize, EncodeError> { Ok(bytes_max.saturating_sub(with(b"", is_last)?.len())) };
+    let (room_for_last, room_for_part) = (room(true)?, room(false)?);
+    let left = size.saturating_sub(offset);
+    let fits = |room: usize| u64::try_from(form.may_fit(room)).unwrap_or(u64::MAX);
+    let rest = match (&draft.part, whole) {
+        (Some(part), _) => &**part,
+        (None, Some(data)) => data.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default(),
+        (None, None) => {
+            let bytes = if fits(room_for_last) >= left { left } else { fits(room_for_part).min(left) };
+            if bytes == 0 && left > 0 {
+                return Err(OrderFault::TooLarge);
+            }
+            return Ok(Step::Fetch(bytes));
+        }
+    };
+    let reaches_end = u64::try_from(rest.len()).is_ok_and(|octets| octets == left);
+    let cut = |room| form.cut(rest, reaches_end, room).ok_or(OrderFault::NotEncodable);
+    let is_last = reaches_end && cut(room_for_last)? == rest.len();
+    let octets = if is_last { rest.len() } else { cut(room_for_part)? };
+    let part = rest.get(..octets).filter(|part| is_last || !part.is_empty()).ok_or(OrderFault::TooLarge)?;
+    let body = with(part, is_last)?;
+    if body.len() > bytes_max {
+        return Err(OrderFault::TooLarge);
     }
+    Ok(Step::Message { body, octets: u64::try_from(octets).unwrap_or(u64::MAX), is_last })
 }
 
 impl From<EncodeError> for OrderFault {

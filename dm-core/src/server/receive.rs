@@ -17,12 +17,10 @@ pub(super) struct Work {
     pub(super) msg_id: MsgId,
     pub(super) statuses: Vec<Status>,
     pub(super) reports: Vec<Report>,
-    pub(super) started: Option<AlertCode>,
-    pub(super) aborted: bool,
+    /// The alerts that steer the session.
+    pub(super) alerts: Vec<AlertCode>,
     /// Whether the device told about itself.
     pub(super) told: bool,
-    /// Whether an object that went out in parts has come to its end, good or bad.
-    pub(super) object_ended: bool,
     /// Whether an object that comes in parts has grown.
     pub(super) progress: bool,
     /// The node of an object that something else came in between of; empty where it had none.
@@ -35,10 +33,8 @@ impl Work {
             msg_id,
             statuses: Vec::new(),
             reports: Vec::new(),
-            started: None,
-            aborted: false,
+            alerts: Vec::new(),
             told: false,
-            object_ended: false,
             progress: false,
             interrupted: None,
         }
@@ -147,22 +143,14 @@ impl Session {
 
     fn take_alert(&mut self, command: &Command, alert: &Alert, work: &mut Work) {
         let code = match alert.code {
-            Some(code) if code.is_session_start() => {
-                work.started = Some(code);
-                StatusCode::OK
-            }
-            Some(AlertCode::NEXT_MESSAGE) => {
-                if self.common.sending.is_none() && !work.object_ended {
-                    work.fault(PeerFault::NothingToContinue);
-                }
-                StatusCode::OK
-            }
             Some(AlertCode::NO_END_OF_DATA) => {
                 self.interrupt_sending(work);
                 StatusCode::OK
             }
-            Some(AlertCode::SESSION_ABORT) => {
-                work.aborted = true;
+            Some(code)
+                if code.is_session_start() || [AlertCode::NEXT_MESSAGE, AlertCode::SESSION_ABORT].contains(&code) =>
+            {
+                work.alerts.push(code);
                 StatusCode::OK
             }
             Some(code) => match AlertKind::of(code) {

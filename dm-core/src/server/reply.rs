@@ -6,7 +6,7 @@ use core_kit::{Body, Env};
 
 use super::{
     Fetch, Order, OrderFault, Output, Session, Sign,
-    object::{Sending, Step},
+    object::{Sending, Step, fill_part},
     phase::{Answered, Asking, Draft, Next, Rest, Standing},
     sent::Sent,
 };
@@ -43,17 +43,11 @@ impl Session {
         signature: Option<&(Scheme, Signature)>,
         out: &mut Vec<Output>,
     ) -> Next {
-        let draft = match data {
-            Some(_) => Draft { part: data, ..draft },
-            None => {
-                let draft = self.drop_object(draft, OrderFault::NoSuchPart, out);
-                if self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max {
-                    return self.choose(draft);
-                }
-                draft
-            }
-        };
-        self.send(env, draft, signature, out)
+        if data.is_some() {
+            return self.send(env, Draft { part: data, ..draft }, signature, out);
+        }
+        let draft = self.drop_object(draft, OrderFault::NoSuchPart, out);
+        if self.may_choose() { self.choose(draft) } else { self.send(env, draft, signature, out) }
     }
 
     /// Writes the reply, puts in the next part of a value or as many orders as fit, and ends the session or waits for the
@@ -86,7 +80,7 @@ impl Session {
                 Ok(Filled::DropObject(fault)) => draft = self.drop_object(draft, fault, out),
                 Err(fault) => break Err(fault),
             }
-            if self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max {
+            if self.may_choose() {
                 return self.choose(draft);
             }
         };
@@ -141,6 +135,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether others are to be asked for, now that orders of this package were not sent.
+    fn may_choose(&self) -> bool {
+        self.common.queue.is_empty() && self.common.taken < self.profile.session.orders_max
     }
 
     /// Gives up the value that goes out in parts, and lets orders take its place.
@@ -205,7 +204,7 @@ impl Session {
             return Err(PeerFault::PeerTooSmall);
         }
         if let Some((order, offset)) = self.object(draft.orders) {
-            return Ok(self.part_of(message, (order, offset), draft, encoding, bytes_max));
+            return Ok(Self::part_of(message, (order, offset), draft, encoding, bytes_max));
         }
         let room = self.profile.wire.commands_max.saturating_sub(fixed);
         // One object in parts ends the message before it: it goes alone.
@@ -241,7 +240,7 @@ impl Session {
                         .is_some_and(|entry| entry.content.data.as_ref().is_some_and(|d| !d.is_empty()))
                 };
                 Ok(match front.filter(has_value) {
-                    Some(order) => self.part_of(message, (order, 0), draft, encoding, bytes_max),
+                    Some(order) => Self::part_of(message, (order, 0), draft, encoding, bytes_max),
                     None => Filled::Drop(0, OrderFault::TooLarge),
                 })
             }
@@ -258,14 +257,13 @@ impl Session {
     }
 
     fn part_of(
-        &self,
         message: &mut Message,
         (order, offset): (&Order, u64),
         draft: &Draft,
         encoding: Encoding,
         bytes_max: u64,
     ) -> Filled {
-        match self.fill_part(message, (order, offset), draft, encoding, bytes_max) {
+        match fill_part(message, (order, offset), draft, encoding, bytes_max) {
             Ok(Step::Message { body, octets, is_last }) => {
                 Filled::Message { body, goes: Goes::Part { octets, is_last } }
             }
@@ -291,6 +289,7 @@ enum Filled {
 }
 
 /// What goes with a message.
+#[derive(Clone, Copy)]
 enum Goes {
     /// So many orders of the queue.
     Orders(usize),

@@ -205,7 +205,10 @@ impl Session {
         if !core::mem::replace(&mut self.common.introduced, true) && !work.told {
             work.fault(PeerFault::NoDevInfo);
         }
-        if let Some(alert) = work.started {
+        if work.alerts.contains(&AlertCode::NEXT_MESSAGE) && !in_object {
+            work.fault(PeerFault::NothingToContinue);
+        }
+        if let Some(alert) = work.alerts.iter().copied().rfind(|code| code.is_session_start()) {
             let device = message.header.source.uri.as_str().into();
             out.push(Output::Report(Report::Started { device, alert }));
         }
@@ -219,7 +222,7 @@ impl Session {
         }
         out.extend(work.reports.drain(..).map(Output::Report));
         let draft = Draft { statuses: work.statuses, interrupted: work.interrupted, ..Draft::new(taken, verdict) };
-        if work.aborted {
+        if work.alerts.contains(&AlertCode::SESSION_ABORT) {
             return self.send(env, Draft { end: Some(Outcome::PeerAborted), ..draft }, None, out);
         }
         if let OwnStanding::Lost(outcome) = standing {

@@ -6,7 +6,7 @@ use super::{
     access::{AccessType, Verb},
     acl::Acl,
     error::{TreeError, TreeFault},
-    memory::Memory,
+    memory::{Memory, check_title},
     node::{Kind, Node, PLAIN},
     object::{DevDetail, DevInfo},
 };
@@ -50,9 +50,10 @@ impl Memory {
     }
 
     /// Goes on building, as the device may: no server's rights count. To keep the tree in case of a mistake, edit a
-    /// clone.
-    pub const fn edit(self) -> Builder {
-        Builder { tree: self, at: LocUri::root(), error: None }
+    /// clone. A tree in the middle of an `Atomic` is not built on: that would not be undone with it.
+    pub fn edit(self) -> Builder {
+        let error = self.check_closed().err().map(|fault| fault.at("."));
+        Builder { tree: self, at: LocUri::root(), error }
     }
 }
 
@@ -105,6 +106,15 @@ impl Builder {
         self.node(|tree, address| {
             tree.check_type(media_type)?;
             set(tree, address, |node| node.media_type = media_type.into());
+            Ok(())
+        })
+    }
+
+    /// The `Title`: words for people.
+    pub fn title(self, title: &str) -> Self {
+        self.node(|tree, address| {
+            check_title(title)?;
+            set(tree, address, |node| node.title = title.into());
             Ok(())
         })
     }
@@ -203,7 +213,7 @@ fn create(tree: &mut Memory, address: &LocUri, node: Node) -> Result<(), TreeFau
         return Err(TreeFault::ParentIsLeaf);
     }
     tree.check_room(place.missing, node.value().map_or(0, |value| value.len()), 0)?;
-    tree.create(address, node, Acl::default());
+    tree.create(address, Node { changed: tree.now, ..node }, Acl::default());
     Ok(())
 }
 

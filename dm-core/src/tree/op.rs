@@ -52,8 +52,9 @@ pub enum Op {
         correlator: Option<String>,
     },
     /// Keep a part of a value that comes in several messages [DM 1.2, 7]. The part at offset 0 begins a new value and
-    /// takes the place of what was kept before; 413 or 420 if the value will be too large. The operation that ends it
-    /// has [`Content::in_parts`].
+    /// takes the place of what was kept before; 413 or 420 if the value will be too large. A part that does not follow
+    /// on what was kept is 500, one that makes the value longer than its size 424. The operation that ends it has
+    /// [`Content::in_parts`]: 424 if what was kept has another size. Done or not, nothing is kept then any more.
     Stage {
         /// The node that the value is for.
         uri: String,
@@ -66,7 +67,8 @@ pub enum Op {
     },
     /// Drop what was kept of a value: the rest of it will not come.
     Discard,
-    /// Read a part of a value that a `Get` left to be [read in parts](Content::in_parts).
+    /// Read a part of a value that a `Get` left to be [read in parts](Content::in_parts). The part has exactly the
+    /// octets asked for, also where that cuts a character in two, but for a value that ends before.
     Read {
         /// The node.
         uri: String,
@@ -75,11 +77,12 @@ pub enum Op {
         /// Octets of the part.
         bytes: u64,
     },
-    /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that.
+    /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that. What
+    /// an earlier one left open is undone first.
     Begin,
-    /// The operations since [`Begin`](Self::Begin) stay.
+    /// The operations since [`Begin`](Self::Begin) stay; 500 where there was none.
     Commit,
-    /// The operations since [`Begin`](Self::Begin) are undone; 516 if that did not work for [some](OpResult::not_undone).
+    /// The operations since [`Begin`](Self::Begin) are undone; 500 where there was none, 516 if that did not work for [some](OpResult::not_undone).
     RollBack,
 }
 
@@ -98,6 +101,42 @@ impl Op {
             | Self::Read { uri, .. } => Some(uri),
             Self::Discard | Self::Begin | Self::Commit | Self::RollBack => None,
         }
+    }
+
+    /// Whether it changes something that must be undone if the operations around it fail.
+    pub(super) const fn changes(&self) -> bool {
+        match self {
+            Self::Add { .. }
+            | Self::Replace { .. }
+            | Self::Delete { .. }
+            | Self::Copy { .. }
+            | Self::Exec { .. }
+            | Self::Stage { .. }
+            | Self::Discard => true,
+            Self::Get { .. } | Self::Read { .. } | Self::Begin | Self::Commit | Self::RollBack => false,
+        }
+    }
+
+    /// The node and the size of the value that has come in parts, where one has.
+    pub(super) fn in_parts(&self) -> Option<(&str, u64)> {
+        match self {
+            Self::Add { uri, content } | Self::Replace { uri, content } | Self::Exec { uri, argument: content, .. } => {
+                Some((uri, content.in_parts?))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same with its value in one piece.
+    pub(super) fn with_data(&self, data: Body) -> Self {
+        let mut whole = self.clone();
+        if let Self::Add { content, .. } | Self::Replace { content, .. } | Self::Exec { argument: content, .. } =
+            &mut whole
+        {
+            content.data = Some(data);
+            content.in_parts = None;
+        }
+        whole
     }
 }
 

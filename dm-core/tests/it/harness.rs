@@ -325,10 +325,7 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
-                let results = match &ops.server {
-                    Some(server) => self.tree.apply(server, &ops.ops),
-                    None => self.tree.apply(&ServerId::from("srv"), &ops.ops),
-                };
+                let results = self.tree.answer(&ops);
                 ops.answer(results)
             }
             client::Question::Sign(question) => {

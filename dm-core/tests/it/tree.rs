@@ -9,11 +9,16 @@ use dm_core::{
 
 mod acl;
 mod add;
+mod atomic;
 mod change;
 mod draw;
+mod lists;
+mod parts;
+mod properties;
 mod props;
 mod read;
 mod stored;
+mod tnds;
 
 /// Who may do everything in trees of [`open`].
 const OWNER: &str = "owner";

@@ -1,7 +1,7 @@
 //! Orders in blocks, and orders for the user.
 
 use dm_core::{
-    prompt::{Choice, Prompt, Reply, Response, Wanted},
+    prompt::{Choice, Echo, InputType, Prompt, Reply, Response, Wanted},
     server::OrderFault,
 };
 
@@ -93,7 +93,7 @@ pub(crate) fn a_server_that_signs_asks_for_other_orders_where_none_can_be_sent()
 #[test]
 fn the_user_is_asked_and_the_answer_comes_back_typed() {
     let choices = || vec!["one".to_string(), "two".into(), "three".into()];
-    let text = Wanted::Text { default: None, chars_max: None, input: Default::default(), echo: Default::default() };
+    let text = Wanted::Text { default: None, chars_max: None, input: InputType::default(), echo: Echo::default() };
     let item = |text: &str| format!("<Item><Data>{text}</Data></Item>");
     let chosen = |numbers: &[usize]| Response::Chosen(numbers.iter().map(|at| Choice::at(*at)).collect());
     for (wanted, code, items, reply) in [

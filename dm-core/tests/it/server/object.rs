@@ -1,5 +1,6 @@
 //! Large objects at the server: values that go out and come in in several messages [DM 1.2, 7].
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use core_kit::Machine;
 use dm_core::{
     alert::AlertKind,
@@ -112,7 +113,6 @@ pub(crate) fn a_value_that_was_left_out_is_asked_for_as_it_goes() {
     server.value = Some(value.clone());
     let (came, messages) = take_all(&mut server, &meta);
     assert_eq!(dm_core::tree::Content { data: Some(came.as_slice().into()), ..Content::default() }.octets(), 4004);
-    use base64::{Engine, engine::general_purpose::STANDARD};
     assert_eq!(STANDARD.decode(came).unwrap(), value);
     assert!(messages > 6);
     assert_eq!((server.outcomes(), server.finished), (vec!["put: 200".to_string()], Some(Outcome::Completed)));
