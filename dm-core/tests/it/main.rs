@@ -15,6 +15,7 @@ mod generate;
 mod golden;
 mod harness;
 mod hostile;
+mod notified;
 mod notify;
 mod pair;
 mod props;

@@ -116,7 +116,7 @@ impl Driver for Client {
 }
 
 fn question_lines(question: &Question) -> Vec<String> {
-    let mut lines = vec![asked(question, &["ops"])];
+    let mut lines = vec![asked(question, &["ops", "at"])];
     if let Question::Tree(ops) = question {
         lines.extend(ops.ops.iter().map(|op| format!("  {}", compact(&json(op)))));
     }
