@@ -86,6 +86,12 @@ pub enum PeerFault {
     /// A challenge to credentials weaker than configured.
     #[error("challenge to the weaker scheme {0:?}")]
     WeakChallenge(Scheme),
+    /// Credentials of another type than was asked for, or than the session began with.
+    #[error("credentials are not of the scheme {0:?}, which was asked for")]
+    WrongScheme(Scheme),
+    /// A sealed message was accepted without status 200 and a nonce for the next one.
+    #[error("no nonce for the next sealed message")]
+    NoNextNonce,
     /// More messages in one package than allowed, or more in one session.
     #[error("the session does not come to an end")]
     Endless,
@@ -132,6 +138,7 @@ impl PeerFault {
             Self::ProtocolVersion(_) => StatusCode::PROTOCOL_NOT_SUPPORTED,
             Self::Malformed { kind: DecodeErrorKind::TooLarge | DecodeErrorKind::TooManyCommands, .. }
             | Self::PeerTooSmall => StatusCode::TOO_LARGE,
+            Self::WrongScheme(_) => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     fn shown(account: &Account, nonce: Option<&Nonce>) -> Presented {
-        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned() };
+        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned(), body: None };
         let digest = digest::Digest::from_base64(&account.sign(&request).data).unwrap();
         Presented::Md5 { user: Some(account.user.clone()), digest }
     }
@@ -234,7 +234,7 @@ mod tests {
         account.nonce = Nonce::new(b"stored");
         let issued = Nonce::new(b"issued in the session");
         let judge = |presented, nonce| {
-            let claim = Claim { peer: "IMEI:1".into(), presented, nonce, transport: None };
+            let claim = Claim { peer: "IMEI:1".into(), session: "1".into(), presented, nonce, transport: None };
             Judgement::by(&account, None, &claim)
         };
         assert_eq!(judge(shown(&account, None), None).spent, Some(account.nonce.clone()));

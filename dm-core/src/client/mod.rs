@@ -9,13 +9,14 @@
 //! - A reply is taken once: a repeated or late one changes nothing.
 //! - A message that is sent again is the same to the byte.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
 
 use crate::{
     Packet,
+    auth::Presented,
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
@@ -33,6 +34,7 @@ mod output;
 mod phase;
 mod profile;
 mod receive;
+mod seal;
 mod send;
 mod snapshot;
 
@@ -42,7 +44,7 @@ pub use profile::{Profile, Retry};
 pub use snapshot::{Snapshot, Stable};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Standing, Wait, Waiting};
+use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Sender, Standing, Wait, Waiting};
 
 /// One session with one server.
 #[derive(Clone, Debug)]
@@ -67,9 +69,9 @@ impl Session {
     /// A session that was not started.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        let own = Own { scheme: profile.first, nonce: None, believed: false, reported: false, wrong: 0, challenges: 0 };
+        let own = Own::new(profile.first);
         let server = match profile.server_scheme {
-            Some(_) => Standing::Unproven { nonce: None, refused: 0 },
+            Some(_) => Standing::Unproven { nonce: None, scheme: None, refused: 0 },
             None => Standing::Proven,
         };
         let common = Common {
@@ -209,7 +211,7 @@ impl Session {
                     }
                     Ok(Accepted::Answer(answer.clone()))
                 }
-                (Asking::Signing(..), Answer::Sign { .. })
+                (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
                 | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
                 _ => Err(Misuse::WrongKind(open)),
             },
@@ -237,7 +239,9 @@ impl Session {
         match own_status(&message, self.common.sent) {
             Some(status) => {
                 let status = Box::new(status.clone());
-                Accepted::Message { message: message.into(), status, deviations, identity: packet.identity.clone() }
+                let sender =
+                    Sender { presented: Presented::of(packet, &message.header), identity: packet.identity.clone() };
+                Accepted::Message { message: message.into(), status, deviations, sender }
             }
             None => Accepted::Ignore { msg_id, fault: PeerFault::WrongReference },
         }
@@ -273,12 +277,12 @@ impl Session {
                 let next = self.sign_and_send(env, draft, out);
                 self.enter(from, EventKind::Received, next, since, out);
             }
-            Accepted::Message { message, status, deviations, identity } => {
+            Accepted::Message { message, status, deviations, sender } => {
                 if !deviations.is_empty() {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
                 let Some((from, since)) = self.leave_rest(step) else { return };
-                let next = self.receive(env, *message, &status, identity, out);
+                let next = self.receive(env, *message, &status, sender, out);
                 self.enter(from, EventKind::Received, next, since, out);
             }
             Accepted::Answer(answer) => {
@@ -298,8 +302,10 @@ impl Session {
                         (EventKind::Answered, self.applied(env, &ops, plan, &results, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
                     }
                     (Asking::Authenticating(question, held), Answer::Authenticate { verdict, .. }) => {
                         self.judged(env, &question.claim, &held, verdict, out)
@@ -438,7 +444,7 @@ enum Accepted {
     /// A reply that is no good: as if none had come.
     Bad { msg_id: Option<MsgId>, fault: PeerFault },
     /// The reply.
-    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, identity: Option<String> },
+    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, sender: Sender },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

@@ -1,15 +1,15 @@
 //! From a reply that came in to what it means for both sides' standing.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
 
 use super::{
     Authenticate, Output, Report, Session,
-    phase::{Asking, Draft, Held, Next, Standing},
+    phase::{Asking, Draft, Held, Next, Sender, Standing},
 };
 use crate::{
-    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
+    auth::{Claim, Nonce, Scheme, Scope, Verdict},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
@@ -23,7 +23,7 @@ impl Session {
         env: &Env,
         message: Message,
         status: &Status,
-        identity: Option<String>,
+        sender: Sender,
         out: &mut Vec<Output>,
     ) -> Next {
         let header = &message.header;
@@ -49,16 +49,26 @@ impl Session {
         };
         let issued = match &self.common.server {
             Standing::Proven => {
+                self.store_nonce(out);
                 return self.proceed(env, &Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
             }
-            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
+            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce, .. } => nonce.clone(),
         };
+        let Sender { presented, identity } = sender;
         let claim = Claim {
             peer: header.source.uri.clone(),
-            presented: Presented::of(header),
+            session: header.session_id.clone(),
+            presented,
             nonce: issued,
             transport: identity,
         };
+        // Even valid credentials are no good if others were asked for [DM SEC 1.2, 5.4.1].
+        if let Some(scheme) = self.common.server.wanted().filter(|wanted| claim.presented.is_other_than(*wanted)) {
+            let fault = PeerFault::WrongScheme(scheme);
+            out.push(Output::Report(Report::Fault { msg_id: Some(self.common.heard), fault }));
+            out.push(Output::Report(Report::ServerNotAuthenticated));
+            return Next::over(Outcome::ServerNotAuthenticated);
+        }
         let question = Authenticate { id: self.next_question(), claim };
         Next::Ask(Asking::Authenticating(question, Held { message, challenged }.into()).into())
     }
@@ -67,16 +77,20 @@ impl Session {
     fn read_own_standing(&mut self, status: &Status, out: &mut Vec<Output>) -> Result<bool, Outcome> {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
-        let nonce = chal.and_then(|meta| meta.next_nonce.as_ref()).and_then(|text| Nonce::from_base64(text.reveal()));
+        let nonce = chal.and_then(Nonce::given);
         let own = &mut self.common.own;
         if status.code.is_success() {
             if !core::mem::replace(&mut own.reported, true) {
                 out.push(Output::Report(Report::Authenticated { scheme: own.scheme }));
             }
-            if let Some(nonce) = nonce.or(own.nonce.clone()).filter(|_| !own.believed) {
+            if own.seals() && (status.code == StatusCode::AUTHENTICATED || nonce.is_none()) {
+                let fault = PeerFault::NoNextNonce;
+                out.push(Output::Report(Report::Fault { msg_id: Some(self.common.heard), fault: fault.clone() }));
+                return Err(Outcome::Failed(fault));
+            }
+            if let Some(nonce) = nonce.or(own.nonce.clone().filter(|_| !own.believed)) {
                 // Without a new nonce the one just used stays the last that was issued.
-                own.nonce = Some(nonce.clone());
-                out.push(Output::Report(Report::ClientNonce(nonce)));
+                (own.nonce, own.unstored) = (Some(nonce.clone()), Some(nonce));
             }
             // 212 is for the session. So is 200 if nothing was shown: then nothing was needed.
             own.believed |= status.code == StatusCode::AUTHENTICATED || own.scheme.is_none();
@@ -87,7 +101,7 @@ impl Session {
         }
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
-            (None, _) | (Some(Scheme::Md5), None) => Some(PeerFault::NoChallenge),
+            (None, _) | (Some(Scheme::Md5 | Scheme::Mac), None) => Some(PeerFault::NoChallenge),
             (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
             _ => None,
         };
@@ -118,24 +132,29 @@ impl Session {
         match verdict {
             Verdict::Accepted(scope) => {
                 out.push(Output::Report(Report::ServerAuthenticated));
-                let digest = claim.presented.scheme() == Some(Scheme::Md5) && scope != Scope::Transport;
-                let next = digest.then(|| self.draw_nonce(env));
+                self.store_nonce(out);
+                let scheme = claim.presented.scheme();
+                // No message is believed for another one's seal.
+                let scope = if scheme == Some(Scheme::Mac) { Scope::Message } else { scope };
+                let digest = scheme.filter(|scheme| scheme.needs_nonce() && scope != Scope::Transport);
+                let next = digest.map(|_| self.draw_nonce(env));
                 let (standing, code) = match scope {
                     Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
                     Scope::Transport => (Standing::Proven, StatusCode::OK),
                     Scope::Message => {
-                        (Standing::PerMessage { nonce: next.clone().or(claim.nonce.clone()) }, StatusCode::OK)
+                        let nonce = next.clone().or(claim.nonce.clone());
+                        (Standing::PerMessage { nonce, scheme }, StatusCode::OK)
                     }
                 };
                 self.common.server = standing;
-                let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
+                let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()));
                 (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal }, next, out))
             }
             Verdict::Challenge { scheme, nonce } => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Challenged, self.challenge(env, claim, held, scheme, nonce, out))
             }
-            Verdict::Refused(_) => {
+            Verdict::Refused(_) | Verdict::LockedOut => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Ended, Next::over(Outcome::ServerNotAuthenticated))
             }
@@ -153,6 +172,10 @@ impl Session {
     ) -> Next {
         let refused = match self.common.server {
             Standing::Unproven { refused, .. } => refused + 1,
+            // Once a message was sealed, one that is not, or not well, ends the session [DM SEC 1.2, 5.4.3].
+            Standing::PerMessage { scheme: Some(Scheme::Mac), .. } => {
+                return Next::over(Outcome::ServerNotAuthenticated);
+            }
             Standing::PerMessage { .. } | Standing::Proven => 1,
         };
         let has_commands = held.message.commands.iter().any(|command| !matches!(command, Command::Status(_)));
@@ -160,10 +183,10 @@ impl Session {
         if (!has_commands && !held.challenged) || refused > self.profile.session.wrong_credentials_max {
             return Next::over(Outcome::ServerNotAuthenticated);
         }
-        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
+        let nonce = scheme.needs_nonce().then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
         let code = claim.presented.refusal();
         let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
-        self.common.server = Standing::Unproven { nonce, refused };
+        self.common.server = Standing::Unproven { nonce, scheme: Some(scheme), refused };
         let statuses = refuse_all(&held.message, code);
         let draft = Draft {
             answering: Some((Answering::new(&held.message.header), verdict)),
@@ -198,6 +221,11 @@ impl Session {
             ..Draft::default()
         };
         self.sign_and_send(env, draft, out)
+    }
+
+    /// Hands out the nonce for this client's next session, now that its giver is believed.
+    fn store_nonce(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.common.own.unstored.take().map(|nonce| Output::Report(Report::ClientNonce(nonce))));
     }
 
     fn draw_nonce(&self, env: &Env) -> Nonce {

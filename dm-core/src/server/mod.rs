@@ -39,8 +39,10 @@ mod phase;
 mod profile;
 mod receive;
 mod reply;
+mod seal;
 mod sent;
 mod snapshot;
+mod standing;
 mod turn;
 mod work;
 
@@ -177,7 +179,7 @@ impl Session {
                 Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
-                    | (Asking::Signing(..), Answer::Sign { .. })
+                    | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
                     | (Asking::Fetching(..), Answer::Fetch { data: None, .. }) => Ok(Accepted::Answer(answer.clone())),
                     (Asking::Fetching(question, ..), Answer::Fetch { data: Some(data), .. }) => {
                         let (asked, given) = (question.bytes, u64::try_from(data.len()).unwrap_or(u64::MAX));
@@ -194,7 +196,7 @@ impl Session {
     }
 
     fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
-        let hash: phase::Hash = Sha256::digest(&*packet.body).into();
+        let hash = hash_of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
         let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
@@ -218,14 +220,14 @@ impl Session {
         if self.key().is_some_and(|key| key != SessionKey::of(header)) {
             return Accepted::Refuse(PeerFault::ForeignSession);
         }
-        let identity = packet.identity.clone();
+        let (identity, presented) = (packet.identity.clone(), Presented::of(packet, header));
         if over {
             // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
             // the same digest is no new session but an old message.
-            let replayed = self.common.opened == Some(hash) && Presented::of(header).scheme() == Some(Scheme::Md5);
+            let replayed = self.common.opened == Some(hash) && presented.scheme().is_some_and(Scheme::needs_nonce);
             let opens = header.msg_id == MsgId::FIRST && work::opening_fault(&message).is_none();
             return if opens && !replayed {
-                Accepted::Anew { taken: Taken { message, hash, identity }, deviations }
+                Accepted::Anew { taken: Taken { message, hash, identity, presented }, deviations }
             } else {
                 Accepted::Refuse(PeerFault::SessionOver)
             };
@@ -236,7 +238,7 @@ impl Session {
                 let fault = PeerFault::MessageReused(header.msg_id);
                 Accepted::Broken { header: message.header, hash, fault }
             }
-            _ => Accepted::Message { taken: Taken { message, hash, identity }, deviations },
+            _ => Accepted::Message { taken: Taken { message, hash, identity, presented }, deviations },
         }
     }
 
@@ -272,8 +274,10 @@ impl Session {
                         (EventKind::Ordered, self.ordered(env, orders, draft, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
                     }
                     (Asking::Fetching(_, draft, signature), Answer::Fetch { data, .. }) => {
                         (EventKind::Fetched, self.fetched(env, draft, data, signature.as_ref(), out))
@@ -346,7 +350,12 @@ impl Session {
         since: Since<Stable, Input>,
         out: &mut Vec<Output>,
     ) {
-        let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
+        let event = match (event, next.kind()) {
+            (_, PhaseKind::Over) => EventKind::Ended,
+            // The reply that ends the session is sealed before it does.
+            (EventKind::Ended, _) => EventKind::Received,
+            (event, _) => event,
+        };
         self.walk(from, event, next.kind());
         self.phase = match next {
             Next::Rest(rest) => Phase::Rest(rest),
@@ -377,6 +386,15 @@ impl Session {
     fn next_question(&mut self) -> QuestionId {
         self.common.asked += 1;
         QuestionId(self.common.asked)
+    }
+}
+
+/// By what a repetition is known: a message that is sealed is known by its seal too, since its nonce is only there.
+fn hash_of(packet: &Packet) -> phase::Hash {
+    let body = Sha256::digest(&*packet.body);
+    match &packet.mac {
+        Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
+        None => body.into(),
     }
 }
 

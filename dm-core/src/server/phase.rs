@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Packet,
-    auth::{Nonce, Scheme, Signature},
+    auth::{Nonce, Presented, Scheme, Signature},
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
@@ -52,6 +52,8 @@ pub(super) enum Asking {
     Choosing(NextCommands, Draft),
     /// The reply waits for the server's credentials.
     Signing(Sign, Draft),
+    /// The reply is written and waits for what signs it as a whole.
+    Sealing(Sign, Written),
     /// The reply, with the server's credentials, waits for a part of a value.
     Fetching(Fetch, Draft, Option<(Scheme, Signature)>),
 }
@@ -71,7 +73,7 @@ impl Asking {
         match self {
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Choosing(..) => PhaseKind::Choosing,
-            Self::Signing(..) => PhaseKind::Signing,
+            Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
             Self::Fetching(..) => PhaseKind::Fetching,
         }
     }
@@ -80,7 +82,7 @@ impl Asking {
         match self {
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
             Self::Choosing(question, _) => Question::Commands(question.clone()),
-            Self::Signing(question, _) => Question::Sign(question.clone()),
+            Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
             Self::Fetching(question, ..) => Question::Fetch(question.clone()),
         }
     }
@@ -89,7 +91,7 @@ impl Asking {
         match self {
             Self::Authenticating(question, _) => question.id,
             Self::Choosing(question, _) => question.id,
-            Self::Signing(question, _) => question.id,
+            Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
             Self::Fetching(question, ..) => question.id,
         }
     }
@@ -118,6 +120,8 @@ pub(super) struct Taken {
     pub(super) hash: Hash,
     /// Whom the transport has authenticated as its sender.
     pub(super) identity: Option<String>,
+    /// What it shows of its sender.
+    pub(super) presented: Presented,
 }
 
 /// SHA-256 of a message as it came in.
@@ -142,6 +146,16 @@ pub(super) struct Draft {
     /// Whether orders go along, and the session ends if there are none.
     pub(super) orders: bool,
     /// How the session ends with this reply.
+    pub(super) end: Option<Outcome>,
+}
+
+/// A reply that is written: what is left is to let it go.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// The message that it answers, and the hash of that.
+    pub(super) answered: (MsgId, Hash),
+    pub(super) reply: Packet,
+    /// How the session ends with it.
     pub(super) end: Option<Outcome>,
 }
 
@@ -225,6 +239,9 @@ pub(super) enum Standing {
     Unproven {
         /// The nonce that the last challenge gave.
         nonce: Option<Nonce>,
+        /// What the last challenge asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
         /// Wrong credentials so far.
         wrong: u32,
         /// Challenges so far.
@@ -234,6 +251,9 @@ pub(super) enum Standing {
     PerMessage {
         /// The nonce for the next message; nothing if the stored one still counts.
         nonce: Option<Nonce>,
+        /// How it did, and must do again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
     },
     /// It has proved itself for the session.
     Proven,
@@ -241,7 +261,17 @@ pub(super) enum Standing {
 
 impl Default for Standing {
     fn default() -> Self {
-        Self::Unproven { nonce: None, wrong: 0, challenges: 0 }
+        Self::Unproven { nonce: None, scheme: None, wrong: 0, challenges: 0 }
+    }
+}
+
+impl Standing {
+    /// The only scheme that may be shown now [DM 1.2, 9.1; DM SEC 1.2, 5.4.1].
+    pub(super) const fn wanted(&self) -> Option<Scheme> {
+        match self {
+            Self::Unproven { scheme, .. } | Self::PerMessage { scheme, .. } => *scheme,
+            Self::Proven => None,
+        }
     }
 }
 
@@ -257,4 +287,14 @@ pub(super) struct Own {
     pub(super) believed: bool,
     /// How often the device did not.
     pub(super) refusals: u32,
+    /// The server's name, once a signature has told it; from then on messages are sealed where that is the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+}
+
+impl Own {
+    /// Whether every message is signed as a whole.
+    pub(super) fn seals(&self) -> bool {
+        self.prove == Some(Scheme::Mac) && self.user.is_some()
+    }
 }

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core_kit::{Body, Env};
 
 use super::{
-    Fetch, Order, OrderFault, Output, Session, Sign,
+    Fetch, Order, OrderFault, Output, Session,
     object::{Sending, Step, fill_part},
-    phase::{Answered, Asking, Draft, Next, Rest, Standing},
+    phase::{Asking, Draft, Next, Rest, Written},
     sent::Sent,
 };
 use crate::{
     Packet,
-    auth::{Scheme, SignRequest, Signature},
+    auth::{Scheme, Signature},
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId},
@@ -21,19 +21,6 @@ use crate::{
 };
 
 impl Session {
-    /// Sends the reply, with credentials where the device has not believed this server for the session yet.
-    pub(super) fn sign_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
-        match self.common.own.prove {
-            Some(scheme) if !self.common.own.believed => {
-                let peer = self.common.peer.as_ref().map(|peer| peer.device.as_str().into()).unwrap_or_default();
-                let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
-                let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft).into())
-            }
-            _ => self.send(env, draft, None, out),
-        }
-    }
-
     /// Goes on with a part of a value, or without it.
     pub(super) fn fetched(
         &mut self,
@@ -96,22 +83,11 @@ impl Session {
         let commands = message.commands.get(fixed..).unwrap_or_default();
         let is_empty = commands.is_empty();
         self.note(goes, message.header.msg_id, commands);
-        let reply = Packet::new(encoding, body);
         self.common.sent = message.header.msg_id;
-        self.common.last = Some(Answered { msg_id: draft.answering.msg_id, hash: draft.hash, reply: reply.clone() });
-        out.push(Output::Reply(reply));
         // Nothing to do and both packages closed: the device has nothing to answer.
         let end = draft.end.or((draft.orders && is_empty).then_some(Outcome::Completed));
-        if let Some(outcome) = end {
-            self.close(out);
-            out.push(Output::Finished(outcome.clone()));
-            return Rest::over(outcome);
-        }
-        let patience = match self.common.client {
-            Standing::Unproven { .. } => self.profile.unauthenticated_ms,
-            Standing::PerMessage { .. } | Standing::Proven => self.profile.idle_ms,
-        };
-        Next::Rest(Rest::Waiting { until: env.now + patience })
+        let answered = (draft.answering.msg_id, draft.hash);
+        self.seal(env, Written { answered, reply: Packet::new(encoding, body), end }, out)
     }
 
     /// Notes what went out.
@@ -165,7 +141,7 @@ impl Session {
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
                 ..Location::new(self.profile.address.clone())
             },
             resp_uri: self.profile.resp_uri.clone(),

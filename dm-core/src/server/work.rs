@@ -5,17 +5,17 @@ use alloc::vec::Vec;
 use core_kit::{Env, Tick};
 
 use super::{
-    Authenticate, NextCommands, Order, OrderFault, Output, Report, Session,
-    phase::{Asking, Draft, Hash, Next, Peer, Rest, Standing, Taken},
+    NextCommands, Order, OrderFault, Output, Report, Session,
+    phase::{Asking, Draft, Hash, Next, Peer, Rest, Taken},
     receive::Work,
+    standing::OwnStanding,
 };
 use crate::{
-    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
-    codes::{AlertCode, StatusCode},
+    auth::Presented,
+    codes::AlertCode,
     fault::PeerFault,
-    ids::MsgId,
     session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
-    wire::{Chal, Command, Encoding, Header, Message},
+    wire::{Command, Encoding, Header, Message},
 };
 
 impl Session {
@@ -37,22 +37,7 @@ impl Session {
         if let Some(fault) = fault.or(endless.then_some(PeerFault::Endless)) {
             return (EventKind::Ended, self.give_up(env, &taken, fault, out));
         }
-        let issued = match &self.common.client {
-            Standing::Proven => {
-                let next = self.work(env, &taken, Verdicts::plain(StatusCode::OK), out);
-                return (EventKind::Received, next);
-            }
-            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
-        };
-        let header = &taken.message.header;
-        let claim = Claim {
-            peer: header.source.uri.clone(),
-            presented: Presented::of(header),
-            nonce: issued,
-            transport: taken.identity.clone(),
-        };
-        let question = Authenticate { id: self.next_question(), claim };
-        (EventKind::Received, Next::Ask(Asking::Authenticating(question, taken.into()).into()))
+        self.doubt(env, taken, out)
     }
 
     /// Notes whom the session is with, and that a message came.
@@ -85,7 +70,7 @@ impl Session {
     ) -> Next {
         self.meet(env.now, &header, encoding);
         let message = Message { header, ..Message::default() };
-        self.give_up(env, &Taken { message, hash, identity: None }, fault, out)
+        self.give_up(env, &Taken { message, hash, identity: None, presented: Presented::Nothing }, fault, out)
     }
 
     fn give_up(&mut self, env: &Env, taken: &Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
@@ -96,107 +81,8 @@ impl Session {
         self.send(env, Draft { statuses, alert, end, ..Draft::new(taken, verdict) }, None, out)
     }
 
-    /// Goes on with a message whose sender was judged.
-    pub(super) fn judged(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        taken: &Taken,
-        verdict: Verdict,
-        prove: Option<Scheme>,
-        out: &mut Vec<Output>,
-    ) -> (EventKind, Next) {
-        match verdict {
-            Verdict::Accepted(scope) => {
-                let verdict = self.believe(env, claim, scope, prove, out);
-                (EventKind::Believed, self.work(env, taken, verdict, out))
-            }
-            Verdict::Challenge { scheme, nonce } => {
-                (EventKind::Challenged, self.challenge(env, claim, taken, scheme, nonce, out))
-            }
-            Verdict::Refused(code) => {
-                let statuses = refuse_all(&taken.message, code);
-                let end = Some(Outcome::Refused(code));
-                let draft = Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) };
-                (EventKind::Ended, self.send(env, draft, None, out))
-            }
-        }
-    }
-
-    fn believe(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        scope: Scope,
-        prove: Option<Scheme>,
-        out: &mut Vec<Output>,
-    ) -> Verdicts {
-        let scheme = claim.presented.scheme();
-        if matches!(self.common.client, Standing::Unproven { .. }) {
-            let user = match &claim.presented {
-                Presented::Basic { user, .. } => Some(user.clone()),
-                Presented::Md5 { user, .. } => user.clone(),
-                Presented::Nothing | Presented::Unreadable => None,
-            };
-            out.push(Output::Report(Report::Authenticated { user, scheme }));
-            self.common.own.prove = prove;
-        }
-        // A digest is good once: its nonce is followed by a new one, for the next message or the next session.
-        let next = (scheme == Some(Scheme::Md5) && scope != Scope::Transport).then(|| self.draw_nonce(env));
-        if let Some(nonce) = &next {
-            out.push(Output::Report(Report::ClientNonce(nonce.clone())));
-        }
-        let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
-        let (standing, code) = match scope {
-            Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
-            Scope::Transport => (Standing::Proven, StatusCode::OK),
-            Scope::Message => (Standing::PerMessage { nonce: next.or(claim.nonce.clone()) }, StatusCode::OK),
-        };
-        self.common.client = standing;
-        // Whoever shows this is in the new session.
-        self.common.previous = None;
-        Verdicts { code, chal }
-    }
-
-    fn challenge(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        taken: &Taken,
-        scheme: Scheme,
-        nonce: Option<Nonce>,
-        out: &mut Vec<Output>,
-    ) -> Next {
-        let (mut wrong, mut challenges) = match self.common.client {
-            Standing::Unproven { wrong, challenges, .. } => (wrong, challenges),
-            Standing::PerMessage { .. } | Standing::Proven => (0, 0),
-        };
-        challenges += 1;
-        if claim.presented != Presented::Nothing {
-            wrong += 1;
-            out.push(Output::Report(Report::AuthenticationFailed { scheme: claim.presented.scheme() }));
-        }
-        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
-        let code = claim.presented.refusal();
-        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
-        // One challenge more than wrong credentials: a device that showed none has not been wrong.
-        let wrong_max = self.profile.session.wrong_credentials_max;
-        let last = wrong >= wrong_max || challenges > wrong_max;
-        self.common.client = Standing::Unproven { nonce, wrong, challenges };
-        let draft = Draft {
-            statuses: refuse_all(&taken.message, code),
-            end: last.then_some(Outcome::ClientNotAuthenticated),
-            ..Draft::new(taken, verdict)
-        };
-        self.send(env, draft, None, out)
-    }
-
-    fn draw_nonce(&self, env: &Env) -> Nonce {
-        Nonce::drawn(env.draw("dm.server.next-nonce", self.common.revision))
-    }
-
     /// Deals with all that a believed device sent.
-    fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
+    pub(super) fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
         let message = &taken.message;
         let mut work = Work::new(message.header.msg_id);
         let in_object = self.common.sending.is_some();
@@ -265,80 +151,6 @@ impl Session {
         Next::Ask(Asking::Choosing(question, draft).into())
     }
 
-    /// What the device says of this server's own credentials.
-    fn read_own_standing(&mut self, message: &Message, work: &mut Work) -> OwnStanding {
-        let sent = self.common.sent;
-        let header = message.commands.iter().find_map(|command| match command {
-            Command::Status(status) if status.is_for_header() && status.msg_ref == sent => Some(status),
-            _ => None,
-        });
-        let Some(status) = header else {
-            if sent != MsgId(0) {
-                work.fault(PeerFault::NoHeaderStatus);
-            }
-            return OwnStanding::Unchanged;
-        };
-        let offered = status.chal.as_ref().and_then(|chal| {
-            let scheme = chal.meta.media_type.as_deref().and_then(Scheme::from_type)?;
-            let nonce = chal.meta.next_nonce.as_ref().and_then(|nonce| Nonce::from_base64(nonce.reveal()));
-            Some((scheme, nonce))
-        });
-        match status.code {
-            code if code.is_success() => {
-                let next = offered.and_then(|(_, nonce)| nonce);
-                let own = &mut self.common.own;
-                if code == StatusCode::AUTHENTICATED && own.prove.is_some() {
-                    own.believed = true;
-                }
-                // Without a new nonce the one just used stays the last that was issued.
-                if let Some(nonce) = next.or(own.nonce.clone()) {
-                    own.nonce = Some(nonce.clone());
-                    work.reports.push(Report::ServerNonce(nonce));
-                }
-                OwnStanding::Unchanged
-            }
-            code if code.is_challenge() => self.challenged(code, offered, work),
-            code => OwnStanding::Lost(Outcome::PeerRefused(code)),
-        }
-    }
-
-    fn challenged(
-        &mut self,
-        code: StatusCode,
-        offered: Option<(Scheme, Option<Nonce>)>,
-        work: &mut Work,
-    ) -> OwnStanding {
-        work.reports.push(Report::NotBelieved(code));
-        let own = &mut self.common.own;
-        own.refusals += 1;
-        own.believed = false;
-        // A device cannot talk the server down to showing its password.
-        let weakest = own.prove.unwrap_or(Scheme::Md5);
-        let met = match offered {
-            Some((scheme, _)) if scheme < weakest => Err(PeerFault::WeakChallenge(scheme)),
-            None | Some((Scheme::Md5, None)) => Err(PeerFault::NoChallenge),
-            Some((scheme, nonce)) => Ok((scheme, nonce)),
-        };
-        match met {
-            Ok((scheme, nonce)) if own.refusals <= self.profile.session.wrong_credentials_max => {
-                (own.prove, own.nonce) = (Some(scheme), nonce);
-                // In front, in their order: they come before what is still waiting.
-                for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
-                    self.common.queue.push_front(order);
-                }
-                if let Some(sending) = self.common.sending.take() {
-                    self.common.queue.push_front(sending.order);
-                }
-                OwnStanding::Challenged
-            }
-            Ok(_) => OwnStanding::Lost(Outcome::ServerNotAuthenticated),
-            Err(fault) => {
-                work.fault(fault);
-                OwnStanding::Lost(Outcome::ServerNotAuthenticated)
-            }
-        }
-    }
-
     /// Takes orders into the queue, and goes on with them. Where none of them can be sent others are asked for: one bad
     /// order does not block the rest.
     pub(super) fn ordered(&mut self, env: &Env, orders: Vec<Order>, draft: Draft, out: &mut Vec<Output>) -> Next {
@@ -373,17 +185,6 @@ impl Session {
             order.not_sent(None, out);
         }
     }
-}
-
-/// What the device said of this server's credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum OwnStanding {
-    /// Nothing that changes what comes next.
-    Unchanged,
-    /// It wants other ones, and nothing of the last message was carried out.
-    Challenged,
-    /// It is lost.
-    Lost(Outcome),
 }
 
 /// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].

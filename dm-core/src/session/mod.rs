@@ -34,6 +34,8 @@ pub enum Outcome {
     PeerRefused(StatusCode),
     /// This side refused the session with this status: its embedder does not serve the peer.
     Refused(StatusCode),
+    /// The client's account is closed for a while, after too many wrong credentials.
+    LockedOut,
     /// This side's embedder gave the session up.
     Aborted(Reason),
     /// The peer was silent for too long.
@@ -55,6 +57,7 @@ impl Outcome {
             Self::PeerAborted => "peer-aborted",
             Self::PeerRefused(_) => "peer-refused",
             Self::Refused(_) => "refused",
+            Self::LockedOut => "locked-out",
             Self::Aborted(_) => "aborted",
             Self::TimedOut => "timed-out",
             Self::Unreachable => "unreachable",

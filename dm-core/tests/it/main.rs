@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; clippy.toml allows it in test functions, but not in their helpers"
 )]
 
+mod auth;
 mod bad_input;
 mod captured_sessions;
 mod captures;
@@ -15,6 +16,7 @@ mod generate;
 mod golden;
 mod harness;
 mod hostile;
+mod nonces;
 mod notified;
 mod notify;
 mod pair;

@@ -111,6 +111,7 @@ scripts! {
     client_aborts
     client_alerts
     client_auth_basic
+    client_auth_mac
     client_auth_md5
     client_auth_per_message
     client_both_challenged
@@ -142,6 +143,8 @@ scripts! {
     client_sequence_nested
     client_server_basic
     client_server_challenged
+    client_server_mac
+    client_server_mac_challenged
     client_server_md5
     client_server_per_message
     client_server_refused
@@ -166,11 +169,14 @@ scripts! {
     server_alert_types
     server_alerts
     server_auth_basic
+    server_auth_mac
+    server_auth_mac_wrong
     server_auth_md5
     server_auth_never
     server_auth_per_message
     server_auth_stronger
     server_auth_unreadable
+    server_auth_unsupported
     server_auth_weaker
     server_auth_wrong
     server_blocks

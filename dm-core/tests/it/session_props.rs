@@ -112,6 +112,9 @@ fn damaged(packet: &Packet, damage: Option<&(Index, u8)>) -> Packet {
 
 const NONCE: &[u8] = b"0123456789abcdef";
 
+/// What signs a message: a password, or a digest.
+const SIGNED: [&str; 2] = ["eDp5", "AAECAwQFBgcICQoLDA0ODw=="];
+
 fn account() -> Account {
     Account { nonce: Nonce::new(NONCE), ..Account::new("u", "p", Scheme::Md5) }
 }
@@ -138,6 +141,7 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
         PACKAGE_ONE.replace("<Final/>", ""),
         format!("{}{}{}<Final/>", header("212"), status(4, 200), status(5, 404)),
         format!("{}{}<Final/>", header("401"), status(4, 401)),
+        format!("{}<Final/>", header("407").replace("auth-md5", "auth-MAC")),
         format!("{}<Alert><CmdID>3</CmdID><Data>1222</Data></Alert>", header("200")),
         "<Alert><CmdID>3</CmdID><Data>1223</Data></Alert><Final/>".to_string(),
         "<Final/>".to_string(),
@@ -168,9 +172,11 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
                     Verdict::Challenge { scheme: Scheme::Basic, nonce: None },
                     Verdict::Challenge { scheme: Scheme::Md5, nonce: Some(Nonce::new(NONCE)) },
                     Verdict::Refused(StatusCode::BUSY),
+                    Verdict::Challenge { scheme: Scheme::Mac, nonce: None },
+                    Verdict::LockedOut,
                 ];
-                let prove = [None, Some(Scheme::Basic), Some(Scheme::Md5)];
-                question.answer(verdicts[choice.index(7)].clone(), prove[choice.index(3)])
+                let prove = [None, Some(Scheme::Basic), Some(Scheme::Md5), Some(Scheme::Mac)];
+                question.answer(verdicts[choice.index(9)].clone(), prove[choice.index(4)])
             }
             Some(server::Question::Commands(question)) => {
                 let one = Order::new("get", Request::Get(vec!["./A".into(), "./B".into()]));
@@ -202,7 +208,7 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
             }
             Some(server::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
             Some(server::Question::Sign(question)) => {
-                question.answer(Signature { user: "s".into(), data: "eDp5".into() })
+                question.answer(Signature { user: "s".into(), data: SIGNED[choice.index(2)].into() })
             }
             None => server::Input::Wake,
         },
@@ -234,6 +240,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         format!("{}<Final/>", header("212")),
         format!("{}<Final/>", header("401")),
         format!("{}{get}<Final/>", header("407")),
+        format!("{}<Final/>", header("401").replace("auth-md5", "auth-MAC")),
         format!("{}<Final/>", header("513")),
         format!("{}{}<Final/>", header("200"), alert(1223)),
         get.to_string(),
@@ -254,7 +261,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             }
             Some(client::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
             Some(client::Question::Sign(question)) => {
-                question.answer(Signature { user: "c".into(), data: "eDp5".into() })
+                question.answer(Signature { user: "c".into(), data: SIGNED[choice.index(2)].into() })
             }
             Some(client::Question::Authenticate(question)) => {
                 let verdicts = [

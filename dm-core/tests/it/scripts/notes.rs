@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dm_core::{
-    auth::{Account, Nonce, Scheme, SignRequest},
+    auth::{Account, BodyHash, Digest, Mac, MacField, Nonce, Scheme, SignRequest},
     wire::{Cred, Meta},
 };
 
@@ -79,12 +79,7 @@ impl Notes {
         let Some(scheme) = named.and_then(Scheme::from_type) else {
             return format!("raw({}, {})", named.unwrap_or("-"), cred.data.reveal());
         };
-        let mut nonces = vec![None];
-        if scheme == Scheme::Md5 {
-            nonces = self.drawn.iter().cloned().map(Some).collect();
-            nonces.extend(self.given.iter().map(|word| Some(Nonce::new(word.as_bytes()))));
-            nonces.push(Some(Nonce::default()));
-        }
+        let nonces = if scheme == Scheme::Md5 { self.all_nonces() } else { vec![None] };
         for (alias, ..) in ACCOUNTS {
             for nonce in &nonces {
                 let Ok((signed, _)) = Self::signed(alias, scheme, nonce.clone()) else { continue };
@@ -116,9 +111,42 @@ impl Notes {
 
     fn signed(alias: &str, scheme: Scheme, nonce: Option<Nonce>) -> Result<(Cred, Option<String>), String> {
         let account = Self::account(alias, scheme)?;
-        let signature = account.sign(&SignRequest { peer: String::new(), scheme, nonce });
+        let signature = account.sign(&SignRequest { peer: String::new(), scheme, nonce, body: None });
         let format = Some(dm_core::wire::Format::B64);
         let meta = Meta { format, media_type: Some(scheme.as_type().into()), ..Meta::default() };
         Ok((Cred { meta: Some(meta), data: signature.data.as_str().into() }, Some(account.user)))
+    }
+
+    fn all_nonces(&self) -> Vec<Option<Nonce>> {
+        let given = self.given.iter().map(|word| Nonce::new(word.as_bytes()));
+        self.drawn.iter().cloned().chain(given).chain([Nonce::default()]).map(Some).collect()
+    }
+
+    /// What signs a message as a whole, in words: `(device, $n1)`.
+    pub(super) fn mac(&mut self, field: &MacField, body: &[u8]) -> String {
+        let Some(found) = Mac::parse(field) else { return "(unreadable)".into() };
+        for (alias, ..) in ACCOUNTS {
+            for nonce in self.all_nonces().into_iter().flatten() {
+                if Self::sealed(alias, nonce.clone(), body).is_ok_and(|mac| mac == found) {
+                    return format!("({alias}, {})", self.nonce(&nonce));
+                }
+            }
+        }
+        "(of nobody)".into()
+    }
+
+    /// What [`mac`](Self::mac) writes.
+    pub(super) fn parse_mac(&self, text: &str, body: &[u8]) -> Result<MacField, String> {
+        let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        let (alias, nonce) = inner.and_then(|text| text.split_once(", ")).ok_or("mac=(account, nonce)")?;
+        Ok(Self::sealed(alias, self.nonce_named(nonce)?, body)?.to_field())
+    }
+
+    fn sealed(alias: &str, nonce: Nonce, body: &[u8]) -> Result<Mac, String> {
+        let account = Self::account(alias, Scheme::Mac)?;
+        let (nonce, body) = (Some(nonce), Some(BodyHash::of(body)));
+        let signature = account.sign(&SignRequest { peer: String::new(), scheme: Scheme::Mac, nonce, body });
+        let digest = Digest::from_base64(&signature.data).ok_or("a signature is in base64")?;
+        Ok(Mac { user: signature.user, digest })
     }
 }

@@ -152,8 +152,15 @@ impl World {
         let packet = if step.word() == "bytes" {
             Packet::new(self.encoding, unquote(step.rest())?)
         } else {
-            let message = parse(from, &step.head, &step.body, &self.notes)?;
-            let canonical = render(from, &message, &mut self.notes);
+            let (head, mac) = match step.head.split_once(" mac=") {
+                Some((head, mac)) => (head, Some(mac)),
+                None => (step.head.as_str(), None),
+            };
+            let message = parse(from, head, &step.body, &self.notes)?;
+            let mut canonical = render(from, &message, &mut self.notes);
+            if let Some(mac) = mac {
+                canonical[0] = format!("{head} mac={mac}");
+            }
             for ((_, said), meant) in step.lines().zip(&canonical) {
                 if said != meant {
                     return Err(format!("write\n  {meant}\ninstead of\n  {said}"));
@@ -161,7 +168,12 @@ impl World {
             }
             self.heard(from, &message);
             let body = encode(self.encoding, &message).map_err(|error| error.to_string())?;
-            Packet::new(self.encoding, body)
+            let mac = mac.map(|mac| self.notes.parse_mac(mac, &body)).transpose()?;
+            let packet = Packet::new(self.encoding, body);
+            match mac {
+                Some(mac) => packet.with_mac(mac),
+                None => packet,
+            }
         };
         self.last_in = Some(packet.clone());
         Ok(packet)
@@ -176,7 +188,10 @@ impl World {
         if !decoded.deviations.is_empty() {
             return Err(format!("what came out strays: {:?}", decoded.deviations));
         }
-        let lines = render(from, &decoded.message, &mut self.notes);
+        let mut lines = render(from, &decoded.message, &mut self.notes);
+        if let Some(mac) = &packet.mac {
+            lines[0] = format!("{} mac={}", lines[0], self.notes.mac(mac, &packet.body));
+        }
         if self.last_out.replace(packet.clone()).is_some_and(|last| last == *packet) {
             return Ok(vec![format!("{} again", lines[0].split(' ').next().unwrap_or_default())]);
         }
@@ -220,12 +235,14 @@ impl World {
         let shown = match &claim.presented {
             Presented::Nothing => "nothing".into(),
             Presented::Unreadable => "unreadable".into(),
+            Presented::Unsupported => "unsupported".into(),
             presented => presented.scheme().map_or_else(|| "other".into(), scheme_name),
         };
         let (said, kind) = match &verdict {
             Verdict::Accepted(scope) => (format!("accepted for the {}", word(scope)), "accepted"),
             Verdict::Challenge { scheme, .. } => (format!("challenged to {}", scheme_name(*scheme)), "challenged"),
             Verdict::Refused(code) => (format!("refused with {code}"), "refused"),
+            Verdict::LockedOut => ("locked out".into(), "locked out"),
         };
         self.notes.cover("authentication", format!("{shown} {kind} by our {us}"));
         (verdict, vec![format!("asked authenticate {shown}: {said}")])
@@ -237,9 +254,14 @@ impl World {
         if self.declines {
             return (None, vec![format!("asked sign {scheme}: declined")]);
         }
-        self.notes.cover("authentication", format!("{scheme} shown by our {us}"));
+        let asked =
+            if request.scheme == Scheme::Mac && request.body.is_none() { "asked sign mac: the name" } else { "" };
+        if asked.is_empty() {
+            self.notes.cover("authentication", format!("{scheme} shown by our {us}"));
+        }
         let account = Notes::account(account, request.scheme).expect("both sides have an account");
-        (Some(account.sign(request)), vec![format!("asked sign {scheme}")])
+        let asked = if asked.is_empty() { format!("asked sign {scheme}") } else { asked.into() };
+        (Some(account.sign(request)), vec![asked])
     }
 }
 
