@@ -86,6 +86,44 @@ fn run_all(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What a script of these steps fails with, where `client-nothing-to-do` has them otherwise.
+fn fails(from: &str, to: &str) -> String {
+    let text = fs::read_to_string(script::folder().join("client-nothing-to-do.txt")).unwrap();
+    assert!(text.contains(from), "{text}");
+    let altered = Script::parse("altered", &text.replace(from, to)).unwrap();
+    run::run::<client::Client>(&altered, Encoding::Xml, false).map(drop).unwrap_err()
+}
+
+#[test]
+fn a_difference_is_told_with_its_line() {
+    let error = fails("  1 Alert 1201", "  1 Alert 1200");
+    assert!(error.starts_with("altered.txt:6 (Xml)\n  said:   1 Alert 1200\n  came:   1 Alert 1201\n"), "{error}");
+    let error = fails("end completed", "end peer-aborted");
+    assert!(error.contains("came: end completed"), "{error}");
+}
+
+#[test]
+fn what_comes_out_and_is_not_stated_fails() {
+    let error = fails("\nend completed", "");
+    assert!(error.contains("at the end this comes out too:\nend completed"), "{error}");
+    let error = fails("report authenticated\n", "\nwait 1\n");
+    assert!(error.contains("before this, this comes out too:\nreport authenticated"), "{error}");
+}
+
+#[test]
+fn what_is_stated_and_does_not_come_out_fails() {
+    let error = fails("end completed", "end completed\nreport authenticated");
+    assert!(error.contains("this does not come out:\nreport authenticated"), "{error}");
+    let error = fails("  Final\nreport", "  Final\n  Final\nreport");
+    assert!(error.contains("a command has a number and a name"), "{error}");
+}
+
+#[test]
+fn a_message_is_written_in_one_way_only() {
+    let error = fails("  1 Status 1/0 SyncHdr 200", "  1 Status 1/0   SyncHdr 200");
+    assert!(error.contains("write\n    1 Status 1/0 SyncHdr 200\ninstead of"), "{error}");
+}
+
 macro_rules! scripts {
     ($($name:ident)+) => {
         $(

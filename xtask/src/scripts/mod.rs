@@ -148,7 +148,7 @@ fn read(output: &str) -> Vec<Script> {
             _ => {}
         }
     }
-    // The test that every file is run has no script of its own.
+    // Tests of the harness have no script of their own.
     scripts.retain(|script| !script.passed || !script.title.is_empty());
     scripts
 }

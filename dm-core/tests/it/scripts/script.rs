@@ -34,7 +34,7 @@ impl Script {
         Self::parse(name, &text)
     }
 
-    fn parse(name: &str, text: &str) -> Result<Self, String> {
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, String> {
         let mut script = Self { name: name.into(), title: Vec::new(), settings: Vec::new(), steps: Vec::new() };
         let mut comments: Vec<String> = Vec::new();
         let mut in_head = true;
