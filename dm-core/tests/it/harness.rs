@@ -8,7 +8,6 @@ use dm_core::{
     auth::{Account, Scheme, Scope, Verdict},
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
-    ids::ServerId,
     limits::WireLimits,
     server::{self, Order, Profile as ServerProfile},
     session::{Misuse, Outcome, table::Row},
