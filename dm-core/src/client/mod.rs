@@ -10,9 +10,8 @@
 //! - A message that is sent again is the same to the byte.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::mem;
 
-use core_kit::{Deadline, Durable, Env, Machine, Tick};
+use core_kit::{Deadline, Durable, Env, Machine, Tick, asking::Since};
 
 use crate::{
     Packet,
@@ -21,7 +20,7 @@ use crate::{
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
     session::{
-        Outcome, Reason, Since, Step,
+        Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
     },
     tree::Op,
@@ -41,7 +40,7 @@ mod snapshot;
 pub use input::{Answer, Authenticate, Failure, Input, Ops, Question, Sign, Trigger};
 pub use output::{Output, Report, Request};
 pub use profile::{Profile, Retry};
-pub use snapshot::{Snapshot, Stable};
+pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
 use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Sender, Standing, Wait, Waiting};
@@ -97,17 +96,14 @@ impl Session {
     /// The open question, to be asked again after a restore.
     #[must_use]
     pub fn pending(&self) -> Option<Question> {
-        match &self.phase {
-            Phase::Asking(asking, _) => Some(asking.question()),
-            Phase::Rest(_) => None,
-        }
+        self.phase.open().map(Asking::question)
     }
 
     /// The message that is out, to be sent again after a restore: whether it left before the crash is not known.
     #[must_use]
     pub const fn in_flight(&self) -> Option<&Request> {
-        match &self.phase {
-            Phase::Rest(Rest::Waiting(waiting)) => Some(&waiting.request),
+        match self.phase.at_rest() {
+            Some(Rest::Waiting(waiting)) => Some(&waiting.request),
             _ => None,
         }
     }
@@ -130,8 +126,8 @@ impl Session {
     /// How the session ended; nothing while it goes on.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
-        match &self.phase {
-            Phase::Rest(Rest::Over(outcome)) => Some(outcome),
+        match self.phase.at_rest() {
+            Some(Rest::Over(outcome)) => Some(outcome),
             _ => None,
         }
     }
@@ -248,7 +244,6 @@ impl Session {
     }
 
     fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
-        let step = Step { env: *env, input };
         match accepted {
             Accepted::Nothing => {}
             Accepted::Wake => self.wake(env.now, out),
@@ -260,33 +255,33 @@ impl Session {
             Accepted::SendFailed(Failure::Temporary) => self.lost(env.now, None, out),
             Accepted::SendFailed(Failure::Permanent) => self.end(Outcome::Unreachable, out),
             Accepted::Start(trigger) => {
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
                 let next = self.start(env, trigger);
-                self.enter(from, EventKind::Started, next, since, out);
+                self.enter(PhaseKind::Fresh, EventKind::Started, next, since, out);
             }
             Accepted::Abort(reason) => {
                 if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
                     return self.end(Outcome::Aborted(reason), out);
                 }
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
                 let draft = Draft {
                     alert: Some(AlertCode::SESSION_ABORT),
                     end: Some(Outcome::Aborted(reason)),
                     ..Draft::default()
                 };
                 let next = self.sign_and_send(env, draft, out);
-                self.enter(from, EventKind::Received, next, since, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
             Accepted::Message { message, status, deviations, sender } => {
                 if !deviations.is_empty() {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
                 let next = self.receive(env, *message, &status, sender, out);
-                self.enter(from, EventKind::Received, next, since, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
             Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let Some((asking, since)) = self.phase.answer(env, input) else { return };
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
@@ -351,32 +346,13 @@ impl Session {
         }
     }
 
-    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
-        let Phase::Rest(rest) = &self.phase else { return None };
-        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
-        Some((rest.kind(), Since { base, steps: [step].into() }))
-    }
-
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
-        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
-            Phase::Asking(asking, mut since) => {
-                since.steps.push(step);
-                Some((asking, *since))
-            }
-            rest @ Phase::Rest(_) => {
-                self.phase = rest;
-                None
-            }
-        }
-    }
-
     /// Changes phase, and asks what the new one asks.
     fn enter(
         &mut self,
         from: PhaseKind,
         event: EventKind,
         next: Next,
-        since: Since<Stable, Input>,
+        since: Since<Common, Rest, Input>,
         out: &mut Vec<Output>,
     ) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };

@@ -2,33 +2,29 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use core_kit::Tick;
+use core_kit::{Tick, asking};
 use serde::{Deserialize, Serialize};
 
-use super::{Authenticate, Input, Ops, Question, Request, Sign, apply::Plan, snapshot::Stable};
+use super::{Authenticate, Input, Ops, Question, Request, Sign, apply::Plan};
 use crate::{
     auth::{Nonce, Presented, Scheme},
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
-    session::{Answering, Outcome, Since, Verdicts, table::PhaseKind},
+    session::{Answering, Outcome, Verdicts, table::PhaseKind},
     tree::Found,
     wire::{Command, Message},
 };
 
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Between messages.
-    Rest(Rest),
-    /// A question is open; with what the session is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Stable, Input>>),
-}
+/// The phase that a session is in.
+pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
 
 /// The phases between messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Rest {
     /// The session was not started.
+    #[default]
     Fresh,
     /// A message is out.
     Waiting(Waiting),
