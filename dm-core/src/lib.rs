@@ -80,6 +80,7 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
+//! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
 //! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
 //! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
@@ -110,6 +111,7 @@ pub mod session;
 pub mod tnds;
 pub mod tree;
 pub mod uri;
+pub mod version;
 pub mod wire;
 
 pub use packet::Packet;

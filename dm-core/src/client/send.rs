@@ -43,8 +43,8 @@ impl Session {
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let announced = draft.opening.then_some(self.profile.max_msg_size).flatten();
         let header = Header {
-            ver_dtd: "1.2".into(),
-            ver_proto: "DM/1.2".into(),
+            ver_dtd: self.profile.version.ver_dtd().into(),
+            ver_proto: self.profile.version.ver_proto().into(),
             session_id: self.common.session.clone(),
             msg_id: self.common.sent.next(),
             target: Location::new(self.common.url.clone()),

@@ -13,11 +13,10 @@
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
-use sha2::{Digest, Sha256};
 
 use crate::{
     Packet,
@@ -25,7 +24,7 @@ use crate::{
     fault::PeerFault,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{
-        Outcome, Reason, Since, Step,
+        Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
     },
     wire::{self, Decoded, Deviations, Encoding, Header},
@@ -44,17 +43,18 @@ mod sent;
 mod snapshot;
 mod standing;
 mod turn;
+mod version;
 mod work;
 
 pub use input::{Answer, Authenticate, Fetch, Input, NextCommands, Question, Sign};
 pub use order::{Entry, Order, OrderFault, Pair, Request};
 pub use output::{Done, ItemDone, Output, Part, PartOf, Report};
 pub use profile::Profile;
-pub use snapshot::{Snapshot, Stable};
+pub use snapshot::{Snapshot, Stored};
 pub use turn::{Facts, Turn};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Next, Phase, Rest, Standing, Taken};
+use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Standing, Taken};
 
 /// One session with one device.
 #[derive(Clone, Debug)]
@@ -112,10 +112,7 @@ impl Session {
     /// The open question, to be asked again after a restore.
     #[must_use]
     pub fn pending(&self) -> Option<Question> {
-        match &self.phase {
-            Phase::Asking(asking, _) => Some(asking.question()),
-            Phase::Rest(_) => None,
-        }
+        self.phase.open().map(Asking::question)
     }
 
     /// The phase that the session is in.
@@ -196,7 +193,7 @@ impl Session {
     }
 
     fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
-        let hash = hash_of(packet);
+        let hash = Hash::of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
         let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
@@ -225,7 +222,7 @@ impl Session {
             // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
             // the same digest is no new session but an old message.
             let replayed = self.common.opened == Some(hash) && presented.scheme().is_some_and(Scheme::needs_nonce);
-            let opens = header.msg_id == MsgId::FIRST && work::opening_fault(&message).is_none();
+            let opens = header.msg_id == MsgId::FIRST && work::opens(&message);
             return if opens && !replayed {
                 Accepted::Anew { taken: Taken { message, hash, identity, presented }, deviations }
             } else {
@@ -244,27 +241,26 @@ impl Session {
 
     /// Takes what was accepted.
     fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
-        let step = Step { env: *env, input };
         match accepted {
             Accepted::Nothing => {}
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
             Accepted::Anew { taken, deviations } => {
-                let Some((_, since)) = self.leave_rest(step) else { return };
+                let Some((_, since)) = self.leave_rest(env, input) else { return };
                 self.begin_anew();
                 self.take_message(env, PhaseKind::Fresh, taken, deviations, since, out);
             }
             Accepted::Message { taken, deviations } => {
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some((from, since)) = self.leave_rest(env, input) else { return };
                 self.take_message(env, from, taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some((from, since)) = self.leave_rest(env, input) else { return };
                 let next = self.refuse(env, header, hash, encoding_of(&since), fault, out);
                 self.enter(from, EventKind::Ended, next, since, out);
             }
             Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let Some((asking, since)) = self.phase.answer(env, input) else { return };
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Authenticating(question, taken), Answer::Authenticate { verdict, prove, .. }) => {
@@ -303,7 +299,7 @@ impl Session {
         from: PhaseKind,
         taken: Taken,
         deviations: Deviations,
-        since: Since<Stable, Input>,
+        since: Since,
         out: &mut Vec<Output>,
     ) {
         if !deviations.is_empty() {
@@ -321,35 +317,12 @@ impl Session {
         self.phase = Phase::Rest(Rest::Fresh);
     }
 
-    /// What the session is stored as while this message is worked on, and the phase it leaves.
-    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
-        let Phase::Rest(rest) = &self.phase else { return None };
-        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
-        Some((rest.kind(), Since { base, steps: [step].into() }))
-    }
-
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
-        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
-            Phase::Asking(asking, mut since) => {
-                since.steps.push(step);
-                Some((asking, *since))
-            }
-            rest @ Phase::Rest(_) => {
-                self.phase = rest;
-                None
-            }
-        }
+    fn leave_rest(&self, env: &Env, input: Input) -> Option<(PhaseKind, Since)> {
+        Some((self.phase(), self.phase.begin(&self.common, env, input)?))
     }
 
     /// Changes phase, and asks what the new one asks.
-    fn enter(
-        &mut self,
-        from: PhaseKind,
-        event: EventKind,
-        next: Next,
-        since: Since<Stable, Input>,
-        out: &mut Vec<Output>,
-    ) {
+    fn enter(&mut self, from: PhaseKind, event: EventKind, next: Next, since: Since, out: &mut Vec<Output>) {
         let event = match (event, next.kind()) {
             (_, PhaseKind::Over) => EventKind::Ended,
             // The reply that ends the session is sealed before it does.
@@ -389,17 +362,8 @@ impl Session {
     }
 }
 
-/// By what a repetition is known: a message that is sealed is known by its seal too, since its nonce is only there.
-fn hash_of(packet: &Packet) -> phase::Hash {
-    let body = Sha256::digest(&*packet.body);
-    match &packet.mac {
-        Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
-        None => body.into(),
-    }
-}
-
-fn encoding_of(since: &Since<Stable, Input>) -> Encoding {
-    match since.steps.last().map(|step| &step.input) {
+fn encoding_of(since: &Since) -> Encoding {
+    match since.last_input() {
         Some(Input::Received(packet)) => packet.encoding,
         _ => Encoding::Xml,
     }
@@ -414,7 +378,7 @@ enum Accepted {
     /// A message that changes nothing.
     Refuse(PeerFault),
     /// A message that ends the session, but can be answered.
-    Broken { header: Header, hash: phase::Hash, fault: PeerFault },
+    Broken { header: Header, hash: Hash, fault: PeerFault },
     /// A message of this session.
     Message { taken: Taken, deviations: Deviations },
     /// The first message of another session under the same identifier, after this one's end.

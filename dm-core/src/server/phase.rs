@@ -2,37 +2,37 @@
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 
-use core_kit::{Body, Tick};
+use core_kit::{Body, Tick, asking};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     Authenticate, Fetch, Input, NextCommands, Order, Question, Sign,
     object::{Receiving, Sending},
     sent::Outstanding,
-    snapshot::Stable,
 };
 use crate::{
     Packet,
     auth::{Nonce, Presented, Scheme, Signature},
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
-    session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
+    session::{Answering, Outcome, Reason, Verdicts, table::PhaseKind},
+    version::Version,
     wire::{Encoding, Message, Status},
 };
 
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Between messages.
-    Rest(Rest),
-    /// A question is open; with what the session is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Stable, Input>>),
-}
+/// The phase that a session is in.
+pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+
+/// What a session is stored as while it works on a message.
+pub(super) type Since = asking::Since<Common, Rest, Input>;
 
 /// The phases between messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Rest {
     /// No message has come.
+    #[default]
     Fresh,
     /// It is the device's turn.
     Waiting {
@@ -124,8 +124,21 @@ pub(super) struct Taken {
     pub(super) presented: Presented,
 }
 
-/// SHA-256 of a message as it came in.
-pub(super) type Hash = [u8; 32];
+/// By what a repetition is known: SHA-256 of a message as it came in. One that is sealed is known by its seal too, since
+/// its nonce is only there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Hash(#[serde(with = "core_kit::hex")] [u8; 32]);
+
+impl Hash {
+    pub(super) fn of(packet: &Packet) -> Self {
+        let body = Sha256::digest(&*packet.body);
+        Self(match &packet.mac {
+            Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
+            None => body.into(),
+        })
+    }
+}
 
 /// The reply under construction.
 #[derive(Clone, Debug)]
@@ -213,8 +226,8 @@ pub(super) struct Peer {
     pub(super) device: DeviceId,
     pub(super) session: SessionId,
     pub(super) encoding: Encoding,
-    pub(super) ver_dtd: String,
-    pub(super) ver_proto: String,
+    /// The version of the whole session; that of the refusal, where it is not spoken.
+    pub(super) version: Version,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
     /// `MaxObjSize`, likewise.

@@ -26,6 +26,7 @@ mod server;
 mod session_props;
 mod table;
 mod tree;
+mod version;
 mod wbxml;
 mod xml;
 mod xml_written;
