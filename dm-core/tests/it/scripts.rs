@@ -201,6 +201,9 @@ scripts! {
     client_unexpected
     client_unknown_commands
     client_unreachable
+    client_version_1_1
+    client_version_1_3
+    client_version_recommended
     client_version_refused
     client_wrong_reference
     server_aborts
@@ -272,4 +275,11 @@ scripts! {
     server_unexpected_results
     server_unexpected_status
     server_version_1_1
+    server_version_1_3
+    server_version_changed
+    server_version_disabled
+    server_version_dtd
+    server_version_mixed
+    server_version_protocol
+    server_version_recommended
 }

@@ -103,7 +103,7 @@ impl Driver for Client {
                         });
                     }
                     // The client itself wants to know: of the device, before it says its first word.
-                    Output::Ask(Question::Tree(ops)) if ops.server.is_none() => {
+                    Output::Ask(Question::Tree(ops)) if ops.server.is_none() && ops.ops.iter().all(is_get) => {
                         let results = ops.ops.iter().map(device_info).collect();
                         todo = Some(ops.answer(results));
                     }
@@ -121,6 +121,10 @@ fn question_lines(question: &Question) -> Vec<String> {
         lines.extend(ops.ops.iter().map(|op| format!("  {}", compact(&json(op)))));
     }
     lines
+}
+
+const fn is_get(op: &Op) -> bool {
+    matches!(op, Op::Get { .. })
 }
 
 fn device_info(op: &Op) -> OpResult {
