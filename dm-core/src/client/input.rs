@@ -10,7 +10,7 @@ use crate::{
     auth::{Claim, SignRequest, Signature, Verdict},
     ids::{QuestionId, ServerId, SessionId},
     session::Reason,
-    tree::{Manner, Memory, Op, OpResult},
+    tree::{Manner, Memory, MountedTree, Op, OpResult},
 };
 
 /// What happens to a client session.
@@ -120,6 +120,14 @@ impl Memory {
     /// rights of its server.
     pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
         self.tell_time(question.at);
+        self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
+    }
+}
+
+impl MountedTree {
+    /// Answers a whole question; see [`Memory::answer`].
+    pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
+        self.memory_mut().tell_time(question.at);
         self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
     }
 }
