@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::ci::root;
 
-/// One file: the rows of one protocol.
+/// The rows of one protocol, from one file or from several.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Matrix {
@@ -102,14 +102,23 @@ impl fmt::Display for Totals {
 }
 
 impl Matrix {
-    /// All files, by name.
+    /// All protocols: the files of each one after the other, by name.
     pub(crate) fn all() -> Result<Vec<Self>> {
         let folder = root().join("conformance");
         let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
         let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-        paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        paths.sort_by_key(|path| path.file_stem().map(ToOwned::to_owned));
+        let mut all: Vec<Self> = Vec::new();
+        for path in &paths {
+            let read = Self::read(path)?;
+            match all.iter_mut().find(|matrix| matrix.protocol == read.protocol) {
+                Some(matrix) => matrix.section.extend(read.section),
+                None => all.push(read),
+            }
+        }
+        all.iter().try_for_each(Self::check)?;
+        Ok(all)
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -119,8 +128,13 @@ impl Matrix {
 
     fn parse(text: &str) -> Result<Self> {
         let matrix: Self = toml::from_str(text)?;
+        matrix.check()?;
+        Ok(matrix)
+    }
+
+    fn check(&self) -> Result<()> {
         let mut seen = BTreeSet::new();
-        for row in matrix.rows() {
+        for row in self.rows() {
             ensure!(seen.insert(&row.id), "row {} is there twice", row.id);
             let reason = row.reason.as_ref();
             ensure!(row.tests.is_empty() || reason.is_none(), "row {} has tests and a reason: one is enough", row.id);
@@ -130,7 +144,7 @@ impl Matrix {
                 ensure!(named, "row {}: {test:?} is no crate::binary::module::name", row.id);
             }
         }
-        Ok(matrix)
+        Ok(())
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
