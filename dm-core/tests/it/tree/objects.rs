@@ -134,7 +134,7 @@ fn a_nonce_is_kept_with_the_credentials_that_it_is_for() {
     );
     assert_eq!(schema(ddf::DM_ACC_1_3).check(&tree, "./DMAcc/1"), [], "what was added is as described");
     let account = DmAcc::read(&tree, "./DMAcc/1").unwrap().client_account().unwrap();
-    let request = |nonce| SignRequest { peer: "srv".into(), scheme: Scheme::Md5, nonce };
+    let request = |nonce| SignRequest { peer: "srv".into(), scheme: Scheme::Md5, nonce, body: None };
     assert_eq!(account.sign(&request(None)), account.sign(&request(new(b"new"))));
 }
 
