@@ -95,7 +95,7 @@ fn same_lints() -> Result<Vec<String>> {
     let read = |name: &str| fs::read_to_string(root().join(name).join("clippy.toml")).with_context(|| name.to_owned());
     let own = read("core-kit")?;
     let mut found = Vec::new();
-    for name in ["dm-core", "transport-sim"] {
+    for name in ["dm-core", "dpe-core", "transport-sim"] {
         if read(name)? != own {
             found.push(format!("{name}/clippy.toml differs from core-kit/clippy.toml"));
         }

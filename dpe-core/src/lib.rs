@@ -1,0 +1,12 @@
+//! OMA Device Profile Evolution (DPE) as pure state machines.
+#![no_std]
+#![deny(missing_docs)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod codes;
+pub mod ids;
+pub mod limits;
+pub mod wire;
