@@ -7,6 +7,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod codes;
+pub mod config;
+pub mod identity;
 pub mod ids;
+
 pub mod limits;
+pub mod policy;
+pub mod property;
 pub mod wire;
