@@ -14,4 +14,5 @@ pub mod ids;
 pub mod limits;
 pub mod policy;
 pub mod property;
+pub mod server;
 pub mod wire;

@@ -1,7 +1,9 @@
 //! One binary for the integration tests: one module per feature.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bench;
 mod config;
 mod generate;
+mod query;
 mod wire;
 mod wire_faults;
