@@ -4,6 +4,9 @@
 mod bench;
 mod config;
 mod generate;
+mod groups;
+mod policies;
 mod query;
+mod registration;
 mod wire;
 mod wire_faults;
