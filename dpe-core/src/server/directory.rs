@@ -208,11 +208,14 @@ impl Directory {
         Assignation::To(assigned)
     }
 
-    /// What is known of the device and of the user of a question.
+    /// What is known of the device, of the users that it has, and of the user of a question.
     fn known(&self, question: &Assign) -> Vec<(ClientId, Association)> {
         let by_device = self.by_device.get(&question.device).into_iter().flatten();
         let by_user = question.user.as_ref().and_then(|user| self.by_user.get(user)).into_iter().flatten();
-        let mut clients: Vec<&ClientId> = by_device.chain(by_user).collect();
+        let mut clients: Vec<&ClientId> = by_device.clone().chain(by_user).collect();
+        // Who loses the device may have others.
+        let before = by_device.filter_map(|client| self.associations.get(client)?.user.as_ref());
+        clients.extend(before.filter_map(|user| self.by_user.get(user)).flatten());
         clients.sort_unstable();
         clients.dedup();
         let known = |client: &ClientId| self.associations.get(client).map(|known| (client.clone(), known.clone()));
@@ -268,7 +271,7 @@ fn drop_from<K: Ord>(index: &mut BTreeMap<K, Vec<ClientId>>, key: &K, client: &C
     }
 }
 
-/// Which Client-ID a client gets, given every association of its device and of its user [DPE digest 3.1.1, 3.9].
+/// Which Client-ID a client gets, given every association of its device, of the users on it, and of its own user [DPE digest 3.1.1, 3.9].
 ///
 /// An association whose registration was never completed is taken up again by the same identities, and counts for
 /// nothing else.

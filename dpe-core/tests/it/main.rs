@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bench;
+mod cache;
+mod change;
 mod config;
 mod generate;
 mod groups;
 mod policies;
+mod providers;
 mod query;
 mod registration;
+mod verify;
 mod wire;
 mod wire_faults;
