@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod client;
 pub mod codes;
 pub mod config;
 pub mod identity;
@@ -15,4 +16,5 @@ pub mod limits;
 pub mod policy;
 pub mod property;
 pub mod server;
+pub mod sp;
 pub mod wire;

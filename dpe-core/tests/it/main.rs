@@ -4,6 +4,7 @@
 mod bench;
 mod cache;
 mod change;
+mod client;
 mod config;
 mod generate;
 mod groups;
