@@ -150,7 +150,7 @@ pub struct Client {
 
 /// A client as it is stored. A build reads this version and the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "version", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Snapshot {
     /// The first version.

@@ -232,7 +232,7 @@ pub struct Sp {
 
 /// An SP as it is stored. A build reads this version and the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "version", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Snapshot {
     /// The first version.
@@ -438,16 +438,14 @@ impl Sp {
         if message.message_id.get()?.as_str() != known.message.as_str() {
             return None;
         }
-        match *message.status.get()? {
-            code @ (Code::POLICY_EXPIRED | Code::POLICY_ID_NOT_REGISTERED) => {
-                self.state.policies.remove(&policy);
-                out.push(Output::PolicyEnded(policy, code));
-            }
-            _ => {
-                let readings = message.results.iter().filter_map(|result| read_result(result).ok()).collect();
-                let (timestamp, sequence) = (message.timestamp.get().copied(), message.sequence.get().copied());
-                out.push(Output::Reported(Reported { policy, client, readings, timestamp, sequence }));
-            }
+        let code = *message.status.get()?;
+        if matches!(code, Code::POLICY_EXPIRED | Code::POLICY_ID_NOT_REGISTERED) {
+            self.state.policies.remove(&policy);
+            out.push(Output::PolicyEnded(policy, code));
+        } else {
+            let readings = message.results.iter().filter_map(|result| read_result(result).ok()).collect();
+            let (timestamp, sequence) = (message.timestamp.get().copied(), message.sequence.get().copied());
+            out.push(Output::Reported(Reported { policy, client, readings, timestamp, sequence }));
         }
         Some(())
     }

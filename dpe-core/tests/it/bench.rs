@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use core_kit::{Body, Env, Tick, UnixMillis};
+use core_kit::{Body, Durable, Env, Tick, UnixMillis};
 use dpe_core::{
     codes::Code,
     config::{Config, SpProfile},
@@ -203,7 +203,33 @@ impl Bench {
         Env { now: Tick(self.now), wall: UnixMillis(1_700_000_000_000 + self.now), entropy }
     }
 
+    /// Requests that are out, over all clients.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.router.clients().filter(|client| self.device(client).is_waiting()).count()
+    }
+
+    /// A machine that is stored and taken up again is the same machine.
+    fn check_snapshots(&self) {
+        let profile = Profile::from(Config::default());
+        for device in self.router.clients().map(|client| self.device(client)) {
+            let stored = serde_json::to_string(&device.snapshot()).unwrap();
+            let restored = device::Device::restore(serde_json::from_str(&stored).unwrap(), &profile).unwrap();
+            assert_eq!(restored.snapshot(), device.snapshot());
+        }
+        for id in ["sp", "sp-2"] {
+            let id = SpId::try_from(id).unwrap();
+            let gate = self.router.gate(&id).unwrap();
+            let stored = serde_json::to_string(&gate.snapshot()).unwrap();
+            let profile = gate::Profile { config: profile.clone(), sp: SpProfile::new(id, vec![]) };
+            let restored = gate::Gate::restore(serde_json::from_str(&stored).unwrap(), &profile).unwrap();
+            assert_eq!(restored.snapshot(), gate.snapshot());
+        }
+    }
+
     fn take(&mut self, effects: Vec<Effect>) {
+        if self.steps < 40 {
+            self.check_snapshots();
+        }
         for effect in effects {
             match effect {
                 Effect::Reply(bytes) => self.replies.push_back(read(&bytes)),
@@ -294,13 +320,13 @@ impl Bench {
     pub(crate) fn serve(&mut self) {
         while let Some((client, request)) = self.to_client.pop_front() {
             if request.kind.is_request() {
-                assert_eq!(self.dpe2(&self.answer_of(&client, &request)), None);
+                assert_eq!(self.dpe2(&Self::answer_of(&client, &request)), None);
             }
         }
     }
 
     /// What a client answers: a group query with the properties that tests put into groups.
-    pub(crate) fn answer_of(&self, client: &ClientId, request: &Message) -> Message {
+    pub(crate) fn answer_of(client: &ClientId, request: &Message) -> Message {
         let mut message = answer(client, request);
         if request.kind == Kind::GroupQuery {
             message.results = [name("currentOrientation"), name("displayLightIntensity")].iter().map(result).collect();

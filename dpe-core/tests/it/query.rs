@@ -303,7 +303,7 @@ fn a_group_query_is_translated_both_ways() {
     let asked = bench.client_got();
     assert_eq!(asked.kind, Kind::GroupQuery);
     assert_ne!(asked.group_id, token("screen"));
-    let good = bench.answer_of(&client, &asked);
+    let good = Bench::answer_of(&client, &asked);
     let mut foreign = good.clone();
     foreign.group_id = token("g1");
     let error = bench.dpe2(&foreign).unwrap();

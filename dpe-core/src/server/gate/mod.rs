@@ -115,7 +115,7 @@ pub struct Gate {
 
 /// A gate as it is stored. A build reads this version and the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "version", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Snapshot {
     /// The first version.
