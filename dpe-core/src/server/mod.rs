@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, OutOfRange};
 
+pub mod admission;
 pub mod desk;
 pub mod device;
 pub mod directory;

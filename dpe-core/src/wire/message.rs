@@ -12,11 +12,7 @@ use core_kit::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use crate::{
-    codes::Code,
-    ids::Token,
-    limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX},
-};
+use crate::{codes::Code, ids::Token, limits::NAME_BYTES_MAX};
 
 /// An information element that may be there once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -371,11 +367,6 @@ impl Message {
             replaces: Ie::Absent,
         }
     }
-}
-
-/// Whether text is short enough for an element that has no bound of its own.
-pub(super) const fn is_short(text: &str) -> bool {
-    text.len() <= TEXT_BYTES_MAX
 }
 
 /// Whether XML 1.0 has the character at all.

@@ -372,3 +372,18 @@ fn a_report_of_an_unknown_policy_is_an_error_and_the_policy_is_released() {
     assert_eq!(quiet.dpe2(&said).unwrap().status, Ie::Is(Code::MESSAGE_ID_NOT_REGISTERED));
     assert!(quiet.to_client.is_empty());
 }
+
+#[test]
+fn no_later_request_has_the_message_id_of_a_policy() {
+    let (mut bench, client) = bench();
+    let asked = set(&mut bench, &client, &property_policy("10", &client, "low"));
+    let mut used = vec![asked.message_id];
+    for _ in 0..50 {
+        bench.dpe3(&query("11", &client, &["muted"]));
+        let next = bench.client_got();
+        assert!(!used.contains(&next.message_id));
+        bench.dpe2(&answer(&client, &next));
+        bench.sp_got();
+        used.push(next.message_id);
+    }
+}

@@ -5,14 +5,14 @@ use alloc::{borrow::ToOwned, boxed::Box, string::String, vec::Vec};
 use super::{
     super::{
         DecodeError, Decoded, Element, Identity, Ie, Kind, Message, Parameter, PropertyName, ResultIe, Secret, Untyped,
-        Value, ValueType, message::is_short, parse_date,
+        Value, ValueType, parse_date,
     },
     tree::Node,
 };
 use crate::{
     codes::Code,
     ids::Token,
-    limits::{DURATION_SECS_MAX, WireLimits},
+    limits::{DURATION_SECS_MAX, TEXT_BYTES_MAX, WireLimits},
 };
 
 /// The message that the tree says.
@@ -168,6 +168,11 @@ fn value(node: &Node, limits: &WireLimits) -> Option<Value> {
 
 fn token(node: &Node) -> Option<Token> {
     Token::try_from(node.trimmed()).ok()
+}
+
+/// Whether text is short enough for an element that has no bound of its own.
+const fn is_short(text: &str) -> bool {
+    text.len() <= TEXT_BYTES_MAX
 }
 
 fn text(node: &Node) -> Option<String> {
