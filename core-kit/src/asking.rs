@@ -4,6 +4,11 @@
 //! a stored form: with a question open, a machine is stored as the [`Stable`] state before the message and the inputs
 //! since. Doing these again leads to the same state, because a step depends on nothing else. So stored machines hold
 //! packets and plain facts, never half-built messages, and code may change without breaking what is stored.
+//!
+//! A machine keeps what it knows in every phase as `Common`, what a phase between messages knows as `Rest`, and what an
+//! open question knows as `Asking`, which is never stored. When an input opens a question, [`Phase::begin`] notes the
+//! state before it; when the answer comes, [`Phase::answer`] gives that note back with the answer added, and it goes into
+//! the next [`Phase::Asking`], or is dropped at the next [`Phase::Rest`].
 
 use alloc::{boxed::Box, vec::Vec};
 use core::mem;
@@ -46,6 +51,26 @@ struct Taken<Input> {
     input: Input,
 }
 
+impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
+    /// The phase between messages; nothing while a question is open.
+    #[must_use]
+    pub const fn at_rest(&self) -> Option<&Rest> {
+        match self {
+            Self::Rest(rest) => Some(rest),
+            Self::Asking(..) => None,
+        }
+    }
+
+    /// What the open question knows; nothing if none is open.
+    #[must_use]
+    pub const fn open(&self) -> Option<&Asking> {
+        match self {
+            Self::Rest(_) => None,
+            Self::Asking(asking, _) => Some(asking),
+        }
+    }
+}
+
 impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, Rest, Asking, Input> {
     /// The stored form.
     #[must_use]
@@ -63,7 +88,8 @@ impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, R
         Some(Since { base: stable(common, phase), steps: [Taken { env: *env, input }].into() })
     }
 
-    /// Takes the open question out, now that this input answers it; nothing if none is open.
+    /// Takes the open question out, now that this input answers it; nothing if none is open. The machine owes the phase
+    /// a new value then: until it has one, it is at the default rest.
     pub fn answer(&mut self, env: &Env, input: Input) -> Option<(Box<Asking>, Since<Common, Rest, Input>)> {
         match mem::replace(self, Self::Rest(Rest::default())) {
             Self::Asking(asking, mut since) => {
@@ -101,5 +127,119 @@ impl<Common, Rest, Input> Since<Common, Rest, Input> {
             machine.handle(&env, input, &mut said_before)?;
         }
         Ok(machine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::String, vec};
+
+    use super::*;
+    use crate::{Deadline, Tick, UnixMillis};
+
+    /// Adds up numbers: it is given one, asks for the other, and rests.
+    #[derive(Clone, Debug)]
+    struct Adder {
+        sums: Vec<u32>,
+        phase: Phase<Vec<u32>, Rest, u32, u32>,
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    enum Rest {
+        #[default]
+        Ready,
+        Over,
+    }
+
+    impl Machine for Adder {
+        type Input = u32;
+        type Output = String;
+        type Misuse = &'static str;
+        type Why = ();
+
+        fn handle(&mut self, env: &Env, input: u32, out: &mut Vec<String>) -> Result<(), &'static str> {
+            if self.phase.at_rest() == Some(&Rest::Over) {
+                return Err("over");
+            }
+            if let Some(since) = self.phase.begin(&self.sums, env, input) {
+                out.push(String::from("and?"));
+                self.phase = Phase::Asking(input.into(), since.into());
+            } else if let Some((first, _)) = self.phase.answer(env, input) {
+                self.sums.push(*first + input);
+                self.phase = Phase::Rest(if self.sums.len() < 2 { Rest::Ready } else { Rest::Over });
+            }
+            Ok(())
+        }
+
+        fn deadline(&self) -> Option<Deadline<()>> {
+            None
+        }
+    }
+
+    impl Adder {
+        fn new() -> Self {
+            Self::at_rest(Vec::new(), Rest::Ready)
+        }
+
+        fn at_rest(sums: Vec<u32>, rest: Rest) -> Self {
+            Self { sums, phase: Phase::Rest(rest) }
+        }
+
+        fn stored(&self) -> Since<Vec<u32>, Rest, u32> {
+            self.phase.stored(&self.sums)
+        }
+
+        fn add(&mut self, number: u32) {
+            self.handle(&env(), number, &mut Vec::new()).unwrap();
+        }
+    }
+
+    fn env() -> Env {
+        Env { now: Tick(1), wall: UnixMillis(2), entropy: [3; 32] }
+    }
+
+    #[test]
+    fn a_machine_restored_after_any_step_goes_on_as_if_nothing_had_happened() {
+        let mut kept = Adder::new();
+        let mut stored = Adder::new();
+        for number in [1, 2, 3, 4] {
+            kept.add(number);
+            stored.add(number);
+            assert_eq!(stored.stored(), kept.stored());
+            stored = stored.stored().restore(Adder::at_rest).unwrap();
+            assert_eq!((&stored.sums, stored.phase.open()), (&kept.sums, kept.phase.open()));
+        }
+        assert_eq!((kept.sums, kept.phase.at_rest()), (vec![3, 7], Some(&Rest::Over)));
+    }
+
+    #[test]
+    fn with_a_question_open_the_stored_form_is_the_state_before_it_and_the_inputs_since() {
+        let mut adder = Adder::new();
+        adder.add(1);
+        adder.add(2);
+        adder.add(3);
+        let stored = adder.stored();
+        assert_eq!((&*stored.base.common, &stored.base.phase), (&vec![3], &Rest::Ready));
+        assert_eq!((stored.steps.len(), stored.last_input()), (1, Some(&3)));
+        adder.add(4);
+        assert_eq!((adder.stored().steps.len(), adder.stored().last_input()), (0, None));
+    }
+
+    #[test]
+    fn a_question_is_begun_at_rest_only_and_answered_while_open_only() {
+        let mut adder = Adder::new();
+        assert!(adder.phase.answer(&env(), 1).is_none());
+        assert_eq!(adder.phase.at_rest(), Some(&Rest::Ready), "the phase is as it was");
+        adder.add(1);
+        assert!(adder.phase.begin(&adder.sums, &env(), 2).is_none());
+    }
+
+    #[test]
+    fn a_stored_input_that_is_refused_now_is_told() {
+        let mut adder = Adder::new();
+        adder.add(1);
+        let stored = adder.stored();
+        let refused = stored.restore(|sums, _| Adder::at_rest(sums, Rest::Over));
+        assert_eq!(refused.map(drop), Err("over"));
     }
 }

@@ -86,9 +86,41 @@ pub enum PeerFault {
     /// A challenge to credentials weaker than configured.
     #[error("challenge to the weaker scheme {0:?}")]
     WeakChallenge(Scheme),
+    /// Credentials of another type than was asked for, or than the session began with.
+    #[error("credentials are not of the scheme {0:?}, which was asked for")]
+    WrongScheme(Scheme),
+    /// A sealed message was accepted without status 200 and a nonce for the next one.
+    #[error("no nonce for the next sealed message")]
+    NoNextNonce,
     /// More messages in one package than allowed, or more in one session.
     #[error("the session does not come to an end")]
     Endless,
+    /// The first part of a value without the size of the whole [DM 1.2, 7].
+    #[error("a value in parts without its size")]
+    SizeMissing,
+    /// A value in parts that is larger than this side takes.
+    #[error("a value of {0} octets is more than is taken")]
+    ObjectTooLarge(u64),
+    /// A value in parts that is not as large as was said.
+    #[error("a value of {came} octets was announced with {said}")]
+    SizeMismatch {
+        /// What its first part said.
+        said: u64,
+        /// What came.
+        came: u64,
+    },
+    /// Something else came before the last part of a value.
+    #[error("a value in parts came to no end")]
+    ObjectInterrupted,
+    /// The parts of a value are not answered one by one.
+    #[error("no status for the part of a value")]
+    NoStatusForPart,
+    /// `Final` while the package that is answered is open (F2).
+    #[error("the package was ended before the one that it answers")]
+    EarlyFinal,
+    /// Alert 1222 when there is nothing to go on with.
+    #[error("alert 1222 when there is nothing to go on with")]
+    NothingToContinue,
     /// No answer to the message can be written in its encoding.
     #[error("no answer can be written")]
     Unanswerable,
@@ -106,6 +138,7 @@ impl PeerFault {
             Self::ProtocolVersion(_) => StatusCode::PROTOCOL_NOT_SUPPORTED,
             Self::Malformed { kind: DecodeErrorKind::TooLarge | DecodeErrorKind::TooManyCommands, .. }
             | Self::PeerTooSmall => StatusCode::TOO_LARGE,
+            Self::WrongScheme(_) => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -55,7 +55,7 @@
 //! let start = client::Input::Start(client::Trigger::Client("1".into()));
 //! core_kit::pump(&mut device, || env, start, |output| match output {
 //!     client::Output::Ask(client::Question::Tree(ops)) => {
-//!         let results = tree.apply(ops.server.as_ref(), &ops.ops);
+//!         let results = tree.answer(&ops);
 //!         Some(ops.answer(results))
 //!     }
 //!     client::Output::Ask(client::Question::Sign(question)) => {
@@ -80,7 +80,10 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
-//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
+//! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
+//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers. [`tnds`]: sub-trees as documents;
+//!   [`ddf`]: descriptions of sub-trees.
+//! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
 //!
 //! # Features
@@ -94,18 +97,23 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod alert;
 pub mod auth;
 pub mod client;
 pub mod codes;
+pub mod ddf;
 pub mod fault;
 pub mod ids;
 pub mod limits;
 pub mod notify;
 mod packet;
+pub mod prompt;
 pub mod server;
 pub mod session;
+pub mod tnds;
 pub mod tree;
 pub mod uri;
+pub mod version;
 pub mod wire;
 
 pub use packet::Packet;

@@ -62,6 +62,9 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// Octets of one value that comes in parts.
+    pub const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
     /// The digest's bounds.
     pub const DEFAULT: Self = Self {
         orders_max: 10_000,
@@ -133,9 +136,19 @@ pub struct TreeLimits {
     pub type_bytes_max: usize,
     /// Runs of nodes that wait to be taken; 420 beyond.
     pub runs_max: usize,
+    /// Changes in one `Atomic`, each of which must be undone if it fails; 420 beyond. What they remove or overwrite
+    /// counts as still there until the `Atomic` ends.
+    pub undo_max: usize,
+    /// Nodes of a sub-tree that is read or written as one; 413 beyond.
+    pub list_nodes_max: usize,
+    /// Changes that wait to be taken; the oldest are dropped beyond, and counted.
+    pub changes_max: usize,
 }
 
 impl TreeLimits {
+    /// Octets of the `Title` of a node; 413 beyond [DM TND 1.2, 7.7.6].
+    pub const TITLE_BYTES_MAX: usize = 255;
+
     /// 100,000 nodes, 1 MiB a value, 64 MiB together.
     pub const DEFAULT: Self = Self {
         uri: UriLimits::DEFAULT,
@@ -145,6 +158,9 @@ impl TreeLimits {
         acl_bytes_max: 4 * 1024,
         type_bytes_max: 255,
         runs_max: 256,
+        undo_max: 4096,
+        list_nodes_max: 10_000,
+        changes_max: 1024,
     };
 }
 

@@ -41,7 +41,8 @@ pub enum Suffix {
 }
 
 /// Why text is not an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum UriError {
     /// The address is longer than `MaxTotLen`, or than [`UriLimits::TOTAL_BYTES_MAX`].
@@ -181,6 +182,15 @@ impl LocUri {
             return Err(UriError::TooDeep);
         }
         Ok(child)
+    }
+
+    /// The address of the node so many levels above, without suffix; at most the root.
+    pub(crate) fn ancestor(&self, levels: usize) -> Self {
+        let mut ancestor = Self { path: self.path.clone(), suffix: None };
+        for _ in 0..levels {
+            ancestor = ancestor.parent().unwrap_or_default();
+        }
+        ancestor
     }
 
     /// The address of a child that is there.

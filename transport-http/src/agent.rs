@@ -33,7 +33,7 @@ impl MemoryAgent {
 #[async_trait]
 impl Agent for MemoryAgent {
     async fn tree(&mut self, ops: &Ops) -> Vec<OpResult> {
-        self.tree.apply(ops.server.as_ref(), &ops.ops)
+        self.tree.answer(ops)
     }
 
     async fn sign(&mut self, request: &SignRequest) -> Option<Signature> {

@@ -216,12 +216,18 @@ impl<S: Store, B: Backend> App<S, B> {
                 question.answer(judgement.verdict, judgement.prove)
             }
             Question::Commands(question) => {
-                let orders = self.backend.commands(&question).await?;
+                let mut orders = self.backend.commands(&question).await?;
+                // Asked for again in the same turn, since none of the last could be sent: those are not stored yet.
+                orders.retain(|order| !taken.contains(&Taken::Order(order.tag.clone())));
                 taken.extend(orders.iter().map(|order| Taken::Order(order.tag.clone())));
                 question.answer(orders)
             }
             Question::Sign(question) => match self.backend.sign(&question).await? {
                 Some(signature) => question.answer(signature),
+                None => question.decline(),
+            },
+            Question::Fetch(question) => match self.backend.fetch(&question).await? {
+                Some(octets) => question.answer(octets),
                 None => question.decline(),
             },
         })

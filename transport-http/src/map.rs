@@ -4,9 +4,9 @@
 //! and written here and nowhere else.
 
 use bytes::Bytes;
-use dm_core::{Packet, fault::PeerFault, wire::Encoding};
+use dm_core::{Packet, auth::MacField, fault::PeerFault, wire::Encoding};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
         ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
         TRANSFER_ENCODING,
@@ -243,11 +243,31 @@ pub struct Identity(pub String);
 /// The packet of a request whose body has been read.
 #[must_use]
 pub fn packet(media_type: MediaType, parts: &Parts, body: Bytes) -> Packet {
-    let packet = Packet::new(media_type.encoding, body);
+    let packet = received(media_type.encoding, &parts.headers, body);
     match parts.extensions.get::<Identity>() {
         Some(Identity(subject)) => packet.from_identity(subject.as_str()),
         None => packet,
     }
+}
+
+/// The packet of a request or a response with these header fields.
+#[must_use]
+pub fn received(encoding: Encoding, headers: &HeaderMap, body: Bytes) -> Packet {
+    let packet = Packet::new(encoding, body);
+    // A field that is a list may come in several lines.
+    let lines: Vec<_> = headers.get_all(MacField::NAME).iter().map(|line| text_of(line)).collect();
+    if lines.is_empty() { packet } else { packet.with_mac(lines.join(", ")) }
+}
+
+/// A name may have letters that HTTP knows nothing of; what is no UTF-8 is no name.
+fn text_of(value: &HeaderValue) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// Puts the header field `x-syncml-hmac` to the others. A field that cannot be one stays away: the peer then asks for it.
+fn put_mac(headers: &mut HeaderMap, packet: &Packet) {
+    let value = packet.mac.as_ref().and_then(|mac| HeaderValue::from_bytes(mac.as_str().as_bytes()).ok());
+    headers.extend(value.map(|value| (HeaderName::from_static(MacField::NAME), value)));
 }
 
 /// The response that carries `reply`, under a name of the family that the request used.
@@ -258,6 +278,7 @@ pub fn response<B: From<Bytes>>(family: Family, reply: &Packet) -> Response<B> {
     let media_type = MediaType::new(family, reply.encoding).as_str();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, UNCACHED);
+    put_mac(headers, reply);
     response
 }
 
@@ -269,6 +290,7 @@ pub fn request_headers(family: Family, packet: &Packet) -> HeaderMap {
     headers.insert(CONTENT_TYPE, media_type(packet.encoding));
     headers.insert(ACCEPT, media_type(packet.encoding));
     headers.insert(CACHE_CONTROL, UNCACHED);
+    put_mac(&mut headers, packet);
     headers
 }
 
@@ -388,6 +410,24 @@ mod tests {
         assert_eq!(packet(DM_XML, &parts, Bytes::new()).identity, None);
         parts.extensions.insert(Identity("CN=device".into()));
         assert_eq!(packet(DM_XML, &parts, Bytes::new()).identity.as_deref(), Some("CN=device"));
+    }
+
+    #[test]
+    fn a_mac_is_carried_in_its_header_field_in_both_directions() {
+        let packet = Packet::xml(&b"<SyncML/>"[..]).with_mac("username=\"\u{fc}ser\", mac=AAAA");
+        for headers in [request_headers(Family::Dm, &packet), response::<Bytes>(Family::Dm, &packet).headers().clone()]
+        {
+            let carried = received(Encoding::Xml, &headers, packet.body.to_bytes());
+            assert_eq!(carried, packet);
+        }
+        // A list in two lines is one list, and what cannot be a header field is left out.
+        let mut headers = HeaderMap::new();
+        headers.append("X-SyncML-HMAC", HeaderValue::from_static("mac=AAAA"));
+        headers.append("X-SyncML-HMAC", HeaderValue::from_static("username=u"));
+        let mac = received(Encoding::Xml, &headers, Bytes::new()).mac.unwrap();
+        assert_eq!(mac.as_str(), "mac=AAAA, username=u");
+        let broken = Packet::xml(&b"<SyncML/>"[..]).with_mac("username=\"\r\nX: y\"");
+        assert!(!request_headers(Family::Dm, &broken).contains_key(MacField::NAME));
     }
 
     #[test]

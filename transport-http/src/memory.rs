@@ -382,10 +382,10 @@ mod tests {
     }
 
     fn authenticate(peer: &str, account: &Account) -> Authenticate {
-        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: None };
+        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: None, body: None };
         let digest = Digest::from_base64(&account.sign(&request).data).unwrap();
         let presented = Presented::Md5 { user: None, digest };
-        let claim = Claim { peer: peer.into(), presented, nonce: None, transport: None };
+        let claim = Claim { peer: peer.into(), session: "1".into(), presented, nonce: None, transport: None };
         Authenticate { id: QuestionId(1), claim }
     }
 

@@ -138,9 +138,9 @@ impl HttpTransport {
 
     async fn reply(&self, response: Response<Incoming>) -> Result<Packet, Undelivered> {
         let MediaType { encoding, .. } = MediaType::of(response.headers())?;
-        let body = Limited::new(response.into_body(), self.message_bytes_max).collect().await;
-        match body {
-            Ok(body) => Ok(Packet::new(encoding, body.to_bytes())),
+        let (parts, body) = response.into_parts();
+        match Limited::new(body, self.message_bytes_max).collect().await {
+            Ok(body) => Ok(map::received(encoding, &parts.headers, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(Undelivered::TooLarge),
             Err(error) => Err(Undelivered::Broken(error)),
         }

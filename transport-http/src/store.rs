@@ -24,11 +24,11 @@
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
-use core_kit::Tick;
+use core_kit::{Body, Tick};
 use dm_core::{
     auth::{Account, Claim, Nonce, Presented, Scheme, Signature, Verdict},
     ids::JobTag,
-    server::{Authenticate, Facts, NextCommands, Order, SessionKey, Sign, Snapshot},
+    server::{Authenticate, Facts, Fetch, NextCommands, Order, SessionKey, Sign, Snapshot},
 };
 
 /// The store or what is behind it cannot be reached, or does not answer in time. The client gets 503 and comes again.
@@ -139,6 +139,16 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The backend cannot be reached.
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable>;
+
+    /// Octets of a value that was left out of its order; nothing if they are not to be had. Only a backend whose orders
+    /// have [`Content::in_parts`](dm_core::tree::Content::in_parts) is asked.
+    ///
+    /// # Errors
+    /// The backend cannot be reached.
+    async fn fetch(&self, question: &Fetch) -> Result<Option<Body>, Unavailable> {
+        let _ = question;
+        Ok(None)
+    }
 }
 
 /// What a backend thinks of a claim.
@@ -200,6 +210,10 @@ impl<T: Backend + ?Sized> Backend for Arc<T> {
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable> {
         (**self).sign(question).await
     }
+
+    async fn fetch(&self, question: &Fetch) -> Result<Option<Body>, Unavailable> {
+        (**self).fetch(question).await
+    }
 }
 
 #[cfg(test)]
@@ -209,7 +223,7 @@ mod tests {
     use super::*;
 
     fn shown(account: &Account, nonce: Option<&Nonce>) -> Presented {
-        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned() };
+        let request = SignRequest { peer: "s".into(), scheme: Scheme::Md5, nonce: nonce.cloned(), body: None };
         let digest = digest::Digest::from_base64(&account.sign(&request).data).unwrap();
         Presented::Md5 { user: Some(account.user.clone()), digest }
     }
@@ -220,7 +234,7 @@ mod tests {
         account.nonce = Nonce::new(b"stored");
         let issued = Nonce::new(b"issued in the session");
         let judge = |presented, nonce| {
-            let claim = Claim { peer: "IMEI:1".into(), presented, nonce, transport: None };
+            let claim = Claim { peer: "IMEI:1".into(), session: "1".into(), presented, nonce, transport: None };
             Judgement::by(&account, None, &claim)
         };
         assert_eq!(judge(shown(&account, None), None).spent, Some(account.nonce.clone()));

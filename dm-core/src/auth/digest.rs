@@ -90,6 +90,30 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// `H(body)`: all that is needed of a message to sign it, or to verify it, under `syncml:auth-MAC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash([u8; 16]);
+
+impl BodyHash {
+    /// The hash of a message as it is on the wire.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(h(&[body]))
+    }
+
+    /// As it goes into the digest: `B64(H(body))`.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
+    /// The hash in a text that [`to_base64`](Self::to_base64) made.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        Some(Self(STANDARD.decode(text).ok()?.try_into().ok()?))
+    }
+}
+
 /// `Cred/Data` of type `syncml:auth-basic`: `B64(user ":" password)`.
 #[must_use]
 pub fn basic(user: &str, password: &str) -> String {
@@ -115,7 +139,13 @@ pub fn md5(credentials: &CredentialHash, nonce: &Nonce) -> Digest {
 /// it is on the wire.
 #[must_use]
 pub fn mac(credentials: &CredentialHash, nonce: &Nonce, body: &[u8]) -> Digest {
-    let body = STANDARD.encode(h(&[body]));
+    mac_over(credentials, nonce, &BodyHash::of(body))
+}
+
+/// The same, of a body whose hash is known.
+#[must_use]
+pub fn mac_over(credentials: &CredentialHash, nonce: &Nonce, body: &BodyHash) -> Digest {
+    let body = body.to_base64();
     Digest(h(&[credentials.to_base64().as_bytes(), b":", nonce.as_bytes(), b":", body.as_bytes()]))
 }
 
@@ -135,7 +165,7 @@ fn h(parts: &[&[u8]]) -> [u8; 16] {
     hash.finalize().into()
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 

@@ -1,7 +1,7 @@
 //! Who is who: authentication schemes, what is claimed, and how a claim is judged [DM SEC 1.2, 5; digest 4].
 //!
 //! Secrets stay outside the core. A session asks its embedder to judge a [`Claim`] or to make a [`Signature`], and
-//! takes back a [`Verdict`] or what goes into `Cred`. [`Account`] is the plain way to answer both.
+//! takes back a [`Verdict`] or what goes into `Cred` or the header [`MacField`]. [`Account`] is the plain way to answer both.
 
 use alloc::string::String;
 use core::fmt;
@@ -10,22 +10,34 @@ use core_kit::Body;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{
+    Packet,
     codes::StatusCode,
-    wire::{Chal, Cred, Format, Meta},
+    ids::SessionId,
+    wire::{Chal, Cred, Format, Header, Meta},
 };
 
+mod account;
 pub mod digest;
+mod lockout;
+mod mac;
+mod resync;
 
-pub use digest::{CredentialHash, Digest};
+pub use account::Account;
+pub use digest::{BodyHash, CredentialHash, Digest};
+pub use lockout::{Lockout, LockoutLimits};
+pub use mac::{Mac, MacField};
+pub use resync::Resync;
 
-/// How a peer proves itself in `Cred`, the weakest first.
+/// How a peer proves itself, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
-    /// `syncml:auth-basic`: the password itself.
+    /// `syncml:auth-basic`: the password itself, in `Cred`.
     Basic,
-    /// `syncml:auth-md5`: a digest with a nonce.
+    /// `syncml:auth-md5`: a digest with a nonce, in `Cred`.
     Md5,
+    /// `syncml:auth-MAC`: a digest with a nonce and the whole message, in the transport's header [`MacField`].
+    Mac,
 }
 
 impl Scheme {
@@ -35,15 +47,27 @@ impl Scheme {
         match self {
             Self::Basic => "syncml:auth-basic",
             Self::Md5 => "syncml:auth-md5",
+            Self::Mac => "syncml:auth-MAC",
         }
     }
 
-    /// The scheme that a `Meta/Type` names; `syncml:auth-MAC` is not one for `Cred`.
+    /// The scheme that a `Meta/Type` names.
     #[must_use]
     pub fn from_type(text: &str) -> Option<Self> {
-        [Self::Basic, Self::Md5].into_iter().find(|scheme| scheme.as_type().eq_ignore_ascii_case(text.trim()))
+        let all = [Self::Basic, Self::Md5, Self::Mac];
+        all.into_iter().find(|scheme| scheme.as_type().eq_ignore_ascii_case(text.trim()))
+    }
+
+    /// Whether a digest is made with a nonce.
+    #[must_use]
+    pub const fn needs_nonce(self) -> bool {
+        matches!(self, Self::Md5 | Self::Mac)
     }
 }
+
+/// The types that are defined by name only: nobody knows what their `Data` holds [digest 4.2].
+const NAMED_ONLY: [&str; 4] =
+    ["syncml:auth-X509", "syncml:auth-securid", "syncml:auth-safeword", "syncml:auth-digipass"];
 
 /// Octets that make a digest good for one use. On the wire they are base64 text; the digest takes them raw.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +88,13 @@ impl Nonce {
     #[must_use]
     pub fn from_base64(text: &str) -> Option<Self> {
         digest::from_base64(text).map(|bytes| Self(bytes.into()))
+    }
+
+    /// The nonce that a challenge gives. That of resynchronisation is none: nobody may make this side use it but by a
+    /// notification.
+    pub(crate) fn given(chal: &Meta) -> Option<Self> {
+        let nonce = Self::from_base64(chal.next_nonce.as_ref()?.reveal())?;
+        (nonce != Self::resync()).then_some(nonce)
     }
 
     /// As `NextNonce` has it.
@@ -111,21 +142,48 @@ pub enum Presented {
         /// Over the account's credentials and a nonce.
         digest: Digest,
     },
-    /// A `Cred` of another type, or one that cannot be read. It is as good as a wrong one.
+    /// A digest over the whole message.
+    Mac {
+        /// The name in the transport's header.
+        user: String,
+        /// Over the account's credentials, a nonce and the message.
+        digest: Digest,
+        /// Of the message as it came in.
+        body: BodyHash,
+    },
+    /// A `Cred` of a type that is known by name and not done here: X.509 and one-time passwords [digest 4.2].
+    Unsupported,
+    /// A `Cred` of no known type, or credentials that cannot be read. They are as good as wrong ones.
     Unreadable,
 }
 
 impl Presented {
+    /// What a message shows. What stands in the transport's header goes before a `Cred`.
+    #[must_use]
+    pub fn of(packet: &Packet, header: &Header) -> Self {
+        match &packet.mac {
+            Some(field) => Mac::parse(field).map_or(Self::Unreadable, |Mac { user, digest }| {
+                let body = BodyHash::of(&packet.body);
+                Self::Mac { user, digest, body }
+            }),
+            None => Self::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+        }
+    }
+
     /// What a `Cred` shows; `user` is the header's `Source/LocName`.
     #[must_use]
     pub fn from_cred(cred: Option<&Cred>, user: Option<&str>) -> Self {
         let Some(cred) = cred else { return Self::Nothing };
         let named = cred.meta.as_ref().and_then(|meta| meta.media_type.as_deref());
+        let is_named_only = |named: &str| NAMED_ONLY.iter().any(|known| known.eq_ignore_ascii_case(named.trim()));
+        if named.is_some_and(is_named_only) {
+            return Self::Unsupported;
+        }
         let (data, user) = (cred.data.reveal(), user.map(String::from));
         let read = match named.and_then(Scheme::from_type) {
             Some(Scheme::Basic) => digest::open_basic(data).map(|(user, hash)| Self::Basic { user, hash }),
             Some(Scheme::Md5) => Digest::from_base64(data).map(|digest| Self::Md5 { user, digest }),
-            None => None,
+            Some(Scheme::Mac) | None => None,
         };
         read.unwrap_or(Self::Unreadable)
     }
@@ -136,8 +194,25 @@ impl Presented {
         match self {
             Self::Basic { .. } => Some(Scheme::Basic),
             Self::Md5 { .. } => Some(Scheme::Md5),
-            Self::Nothing | Self::Unreadable => None,
+            Self::Mac { .. } => Some(Scheme::Mac),
+            Self::Nothing | Self::Unsupported | Self::Unreadable => None,
         }
+    }
+
+    /// The name that goes with it.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Basic { user, .. } | Self::Mac { user, .. } => Some(user),
+            Self::Md5 { user, .. } => user.as_deref(),
+            Self::Nothing | Self::Unsupported | Self::Unreadable => None,
+        }
+    }
+
+    /// Whether these are credentials of another type than `wanted`.
+    #[must_use]
+    pub(crate) fn is_other_than(&self, wanted: Scheme) -> bool {
+        !matches!(self, Self::Nothing | Self::Unreadable) && self.scheme() != Some(wanted)
     }
 
     /// What a message with this is answered with if it is not enough: 407 for nothing, 401 for the wrong thing.
@@ -156,6 +231,8 @@ impl Presented {
 pub struct Claim {
     /// The `Source/LocURI` of the header: a device identifier at the server, an address at the client.
     pub peer: String,
+    /// In which session.
+    pub session: SessionId,
     /// What the message shows.
     pub presented: Presented,
     /// The nonce that this session has issued, which is then the only one that counts. Nothing: the one stored with the
@@ -180,6 +257,8 @@ pub enum Verdict {
     },
     /// The peer is not served, whatever it shows: 402, 403, 503.
     Refused(StatusCode),
+    /// The account is closed for a while, after too many wrong credentials: 503. [`Lockout`] tells when.
+    LockedOut,
 }
 
 /// For how long a claim is believed.
@@ -188,7 +267,8 @@ pub enum Verdict {
 pub enum Scope {
     /// For the rest of the session: status 212.
     Session,
-    /// For this message, and the next one must show credentials again: status 200.
+    /// For this message, and the next one must show credentials again: status 200. Under [`Scheme::Mac`] no claim is
+    /// believed for longer, whatever the verdict says.
     Message,
     /// No credentials were needed, since the transport has authenticated the peer: status 200, for the rest of the session.
     Transport,
@@ -204,75 +284,27 @@ pub struct SignRequest {
     pub scheme: Scheme,
     /// The nonce that the peer gave in this session. Nothing: the one stored with the account counts.
     pub nonce: Option<Nonce>,
+    /// Of the finished message, which [`Scheme::Mac`] signs as a whole.
+    ///
+    /// The name is part of that message. So under `Mac` a session first asks without this, and takes the name only: once,
+    /// for it remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyHash>,
 }
 
-/// What goes into `Cred`, and the name that goes with it.
+/// What speaks for a message, and the name that goes with it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// `Source/LocName`.
     pub user: String,
-    /// `Cred/Data`.
+    /// `Cred/Data`, or the `mac` of [`Mac`]; empty where the request was for the name.
     pub data: String,
 }
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signature").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// One party's credentials towards one peer: enough to judge that party's claims and to sign for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The name.
-    pub user: String,
-    /// The password.
-    pub password: crate::wire::Secret,
-    /// The only scheme that is good enough: a peer cannot talk an account down.
-    pub scheme: Scheme,
-    /// The nonce issued last; it outlives sessions.
-    pub nonce: Nonce,
-}
-
-impl Account {
-    /// An account that no nonce has been issued for.
-    #[must_use]
-    pub fn new(user: &str, password: &str, scheme: Scheme) -> Self {
-        Self { user: user.into(), password: password.into(), scheme, nonce: Nonce::default() }
-    }
-
-    /// Whether a claim to be the holder of this account is true.
-    #[must_use]
-    pub fn judge(&self, claim: &Claim) -> Verdict {
-        let own = self.hash();
-        let nonce = claim.nonce.as_ref().unwrap_or(&self.nonce);
-        let named = |user: &Option<String>| user.as_ref().is_none_or(|user| *user == self.user);
-        let proven = match &claim.presented {
-            Presented::Basic { user, hash } => *user == self.user && own.matches(hash),
-            Presented::Md5 { user, digest } => digest::md5(&own, nonce).matches(digest) && named(user),
-            Presented::Nothing | Presented::Unreadable => false,
-        };
-        if proven && claim.presented.scheme() == Some(self.scheme) {
-            Verdict::Accepted(Scope::Session)
-        } else {
-            Verdict::Challenge { scheme: self.scheme, nonce: None }
-        }
-    }
-
-    /// The holder's signature.
-    #[must_use]
-    pub fn sign(&self, request: &SignRequest) -> Signature {
-        let nonce = request.nonce.as_ref().unwrap_or(&self.nonce);
-        let data = match request.scheme {
-            Scheme::Basic => digest::basic(&self.user, self.password.reveal()),
-            Scheme::Md5 => digest::md5(&self.hash(), nonce).to_base64(),
-        };
-        Signature { user: self.user.clone(), data }
-    }
-
-    fn hash(&self) -> CredentialHash {
-        CredentialHash::new(&self.user, self.password.reveal())
     }
 }
 
@@ -316,67 +348,4 @@ macro_rules! serde_as_base64 {
     )+ };
 }
 
-serde_as_base64! { CredentialHash Digest }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claim(presented: Presented, nonce: Option<&str>) -> Claim {
-        Claim { peer: "IMEI:1".into(), presented, nonce: nonce.map(|n| Nonce::new(n.as_bytes())), transport: None }
-    }
-
-    fn signed(account: &Account, scheme: Scheme, nonce: Option<&str>) -> Presented {
-        let nonce = nonce.map(|n| Nonce::new(n.as_bytes()));
-        let signature = account.sign(&SignRequest { peer: "s".into(), scheme, nonce });
-        Presented::from_cred(Some(&Cred::signed(scheme, &signature)), Some(&signature.user))
-    }
-
-    #[test]
-    fn an_account_believes_its_own_signature_and_no_other() {
-        let mut account = Account::new("Bruce2", "OhBehave", Scheme::Md5);
-        account.nonce = Nonce::new(b"stored");
-        let accepted = Verdict::Accepted(Scope::Session);
-        assert_eq!(account.judge(&claim(signed(&account, Scheme::Md5, None), None)), accepted);
-        assert_eq!(account.judge(&claim(signed(&account, Scheme::Md5, Some("n")), Some("n"))), accepted);
-        for wrong in [
-            claim(signed(&account, Scheme::Md5, None), Some("n")),
-            claim(signed(&account, Scheme::Md5, Some("n")), None),
-            claim(signed(&Account::new("Bruce2", "no", Scheme::Md5), Scheme::Md5, Some("n")), Some("n")),
-            claim(Presented::Nothing, None),
-            claim(Presented::Unreadable, None),
-        ] {
-            assert_ne!(account.judge(&wrong), accepted, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn the_right_password_by_a_weaker_scheme_is_challenged() {
-        let account = Account::new("Bruce2", "OhBehave", Scheme::Md5);
-        let verdict = account.judge(&claim(signed(&account, Scheme::Basic, None), None));
-        assert_eq!(verdict, Verdict::Challenge { scheme: Scheme::Md5, nonce: None });
-        let account = Account { scheme: Scheme::Basic, ..account };
-        let verdict = account.judge(&claim(signed(&account, Scheme::Basic, None), None));
-        assert_eq!(verdict, Verdict::Accepted(Scope::Session));
-    }
-
-    #[test]
-    fn credentials_of_an_unknown_type_or_that_cannot_be_read_are_not_missing() {
-        let mut cred = Cred::signed(Scheme::Md5, &Signature { user: "u".into(), data: "no digest".into() });
-        assert_eq!(Presented::from_cred(Some(&cred), None), Presented::Unreadable);
-        cred.meta = None;
-        assert_eq!(Presented::from_cred(Some(&cred), None).refusal(), StatusCode::UNAUTHORIZED);
-        assert_eq!(Presented::from_cred(None, None).refusal(), StatusCode::MISSING_CREDENTIALS);
-    }
-
-    #[test]
-    fn debug_hides_everything_that_signs() {
-        let account = Account { nonce: Nonce::new(b"n-o-n-c-e"), ..Account::new("Bruce2", "OhBehave", Scheme::Md5) };
-        let request = SignRequest { peer: "s".into(), scheme: Scheme::Basic, nonce: None };
-        let shown =
-            alloc::format!("{account:?} {:?} {:?}", account.sign(&request), signed(&account, Scheme::Basic, None));
-        for hidden in ["OhBehave", "n-o-n-c-e", "QnJ1Y2Uy", "PtEdr8lB"] {
-            assert!(!shown.contains(hidden), "{shown}");
-        }
-    }
-}
+serde_as_base64! { BodyHash CredentialHash Digest }

@@ -66,7 +66,7 @@ impl Session {
             return self.conclude(env, plan, &[], out);
         }
         let server = Some(self.profile.server_id.clone());
-        let ops = Ops::new(self.next_question(), server, planner.ops);
+        let ops = Ops::new(self.next_question(), env.wall, server, planner.ops);
         Next::Ask(Asking::Applying(ops, plan).into())
     }
 

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use core_kit::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     auth::{Claim, SignRequest, Signature, Verdict},
     ids::{QuestionId, ServerId, SessionId},
     session::Reason,
-    tree::{Op, OpResult},
+    tree::{Manner, Memory, MountedTree, Op, OpResult},
 };
 
 /// What happens to a client session.
@@ -82,6 +83,9 @@ pub struct Ops {
     pub id: QuestionId,
     /// Whose rights count. Nothing: the client itself reads its device information.
     pub server: Option<ServerId>,
+    /// When: what changes gets this time. It is the calendar time of the step that asked.
+    #[serde(default)]
+    pub at: UnixMillis,
     /// What to do. After a crash in the middle the question comes again: an embedder whose tree is durable keeps the
     /// results under [`id`](Self::id) with it.
     pub ops: Vec<Op>,
@@ -94,14 +98,37 @@ pub struct Ops {
 }
 
 impl Ops {
-    pub(super) const fn new(id: QuestionId, server: Option<ServerId>, ops: Vec<Op>) -> Self {
-        Self { id, server, ops, stops_at_failure: false, whole_bytes_max: None }
+    pub(super) const fn new(id: QuestionId, at: UnixMillis, server: Option<ServerId>, ops: Vec<Op>) -> Self {
+        Self { id, server, at, ops, stops_at_failure: false, whole_bytes_max: None }
+    }
+
+    /// How the operations are to be done.
+    #[must_use]
+    pub const fn manner(&self) -> Manner {
+        Manner { stops_at_failure: self.stops_at_failure, whole_bytes_max: self.whole_bytes_max }
     }
 
     /// The answer: one result for each operation, in the same order.
     #[must_use]
     pub fn answer(self, results: Vec<OpResult>) -> Input {
         Input::Answered(Answer::Tree { id: self.id, results })
+    }
+}
+
+impl Memory {
+    /// Answers a whole question: one result for each of its operations, done in its manner, at its time and with the
+    /// rights of its server.
+    pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
+        self.tell_time(question.at);
+        self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
+    }
+}
+
+impl MountedTree {
+    /// Answers a whole question; see [`Memory::answer`].
+    pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
+        self.memory_mut().tell_time(question.at);
+        self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
     }
 }
 

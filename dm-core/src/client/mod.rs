@@ -9,18 +9,18 @@
 //! - A reply is taken once: a repeated or late one changes nothing.
 //! - A message that is sent again is the same to the byte.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
-use core::mem;
+use alloc::{boxed::Box, vec::Vec};
 
-use core_kit::{Deadline, Durable, Env, Machine, Tick};
+use core_kit::{Deadline, Durable, Env, Machine, Tick, asking::Since};
 
 use crate::{
     Packet,
+    auth::Presented,
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
     session::{
-        Outcome, Reason, Since, Step,
+        Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
     },
     tree::Op,
@@ -33,16 +33,17 @@ mod output;
 mod phase;
 mod profile;
 mod receive;
+mod seal;
 mod send;
 mod snapshot;
 
 pub use input::{Answer, Authenticate, Failure, Input, Ops, Question, Sign, Trigger};
 pub use output::{Output, Report, Request};
 pub use profile::{Profile, Retry};
-pub use snapshot::{Snapshot, Stable};
+pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Standing, Wait, Waiting};
+use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Sender, Standing, Wait, Waiting};
 
 /// One session with one server.
 #[derive(Clone, Debug)]
@@ -67,9 +68,9 @@ impl Session {
     /// A session that was not started.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        let own = Own { scheme: profile.first, nonce: None, believed: false, reported: false, wrong: 0, challenges: 0 };
+        let own = Own::new(profile.first);
         let server = match profile.server_scheme {
-            Some(_) => Standing::Unproven { nonce: None, refused: 0 },
+            Some(_) => Standing::Unproven { nonce: None, scheme: None, refused: 0 },
             None => Standing::Proven,
         };
         let common = Common {
@@ -95,17 +96,14 @@ impl Session {
     /// The open question, to be asked again after a restore.
     #[must_use]
     pub fn pending(&self) -> Option<Question> {
-        match &self.phase {
-            Phase::Asking(asking, _) => Some(asking.question()),
-            Phase::Rest(_) => None,
-        }
+        self.phase.open().map(Asking::question)
     }
 
     /// The message that is out, to be sent again after a restore: whether it left before the crash is not known.
     #[must_use]
     pub const fn in_flight(&self) -> Option<&Request> {
-        match &self.phase {
-            Phase::Rest(Rest::Waiting(waiting)) => Some(&waiting.request),
+        match self.phase.at_rest() {
+            Some(Rest::Waiting(waiting)) => Some(&waiting.request),
             _ => None,
         }
     }
@@ -128,8 +126,8 @@ impl Session {
     /// How the session ended; nothing while it goes on.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Outcome> {
-        match &self.phase {
-            Phase::Rest(Rest::Over(outcome)) => Some(outcome),
+        match self.phase.at_rest() {
+            Some(Rest::Over(outcome)) => Some(outcome),
             _ => None,
         }
     }
@@ -209,7 +207,7 @@ impl Session {
                     }
                     Ok(Accepted::Answer(answer.clone()))
                 }
-                (Asking::Signing(..), Answer::Sign { .. })
+                (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
                 | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
                 _ => Err(Misuse::WrongKind(open)),
             },
@@ -237,14 +235,15 @@ impl Session {
         match own_status(&message, self.common.sent) {
             Some(status) => {
                 let status = Box::new(status.clone());
-                Accepted::Message { message: message.into(), status, deviations, identity: packet.identity.clone() }
+                let sender =
+                    Sender { presented: Presented::of(packet, &message.header), identity: packet.identity.clone() };
+                Accepted::Message { message: message.into(), status, deviations, sender }
             }
             None => Accepted::Ignore { msg_id, fault: PeerFault::WrongReference },
         }
     }
 
     fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
-        let step = Step { env: *env, input };
         match accepted {
             Accepted::Nothing => {}
             Accepted::Wake => self.wake(env.now, out),
@@ -256,33 +255,33 @@ impl Session {
             Accepted::SendFailed(Failure::Temporary) => self.lost(env.now, None, out),
             Accepted::SendFailed(Failure::Permanent) => self.end(Outcome::Unreachable, out),
             Accepted::Start(trigger) => {
-                let Some((from, since)) = self.leave_rest(step) else { return };
-                let next = self.start(env.now, trigger);
-                self.enter(from, EventKind::Started, next, since, out);
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
+                let next = self.start(env, trigger);
+                self.enter(PhaseKind::Fresh, EventKind::Started, next, since, out);
             }
             Accepted::Abort(reason) => {
                 if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
                     return self.end(Outcome::Aborted(reason), out);
                 }
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
                 let draft = Draft {
                     alert: Some(AlertCode::SESSION_ABORT),
                     end: Some(Outcome::Aborted(reason)),
                     ..Draft::default()
                 };
                 let next = self.sign_and_send(env, draft, out);
-                self.enter(from, EventKind::Received, next, since, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
-            Accepted::Message { message, status, deviations, identity } => {
+            Accepted::Message { message, status, deviations, sender } => {
                 if !deviations.is_empty() {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
-                let Some((from, since)) = self.leave_rest(step) else { return };
-                let next = self.receive(env, *message, &status, identity, out);
-                self.enter(from, EventKind::Received, next, since, out);
+                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
+                let next = self.receive(env, *message, &status, sender, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
             Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let Some((asking, since)) = self.phase.answer(env, input) else { return };
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
@@ -298,8 +297,10 @@ impl Session {
                         (EventKind::Answered, self.applied(env, &ops, plan, &results, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
                     }
                     (Asking::Authenticating(question, held), Answer::Authenticate { verdict, .. }) => {
                         self.judged(env, &question.claim, &held, verdict, out)
@@ -312,14 +313,14 @@ impl Session {
         }
     }
 
-    fn start(&mut self, now: Tick, trigger: Trigger) -> Next {
-        self.common.now = now;
+    fn start(&mut self, env: &Env, trigger: Trigger) -> Next {
+        self.common.now = env.now;
         (self.common.start, self.common.session) = match trigger {
             Trigger::Client(session) => (AlertCode::CLIENT_INITIATED, session),
             Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
         };
         let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
-        Next::Ask(Asking::Gathering(Ops::new(self.next_question(), None, ops)).into())
+        Next::Ask(Asking::Gathering(Ops::new(self.next_question(), env.wall, None, ops)).into())
     }
 
     /// The message or its reply was lost.
@@ -345,32 +346,13 @@ impl Session {
         }
     }
 
-    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
-        let Phase::Rest(rest) = &self.phase else { return None };
-        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
-        Some((rest.kind(), Since { base, steps: [step].into() }))
-    }
-
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
-        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
-            Phase::Asking(asking, mut since) => {
-                since.steps.push(step);
-                Some((asking, *since))
-            }
-            rest @ Phase::Rest(_) => {
-                self.phase = rest;
-                None
-            }
-        }
-    }
-
     /// Changes phase, and asks what the new one asks.
     fn enter(
         &mut self,
         from: PhaseKind,
         event: EventKind,
         next: Next,
-        since: Since<Stable, Input>,
+        since: Since<Common, Rest, Input>,
         out: &mut Vec<Output>,
     ) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
@@ -438,7 +420,7 @@ enum Accepted {
     /// A reply that is no good: as if none had come.
     Bad { msg_id: Option<MsgId>, fault: PeerFault },
     /// The reply.
-    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, identity: Option<String> },
+    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, sender: Sender },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

@@ -2,33 +2,30 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use core_kit::Tick;
+use core_kit::{Tick, asking};
 use serde::{Deserialize, Serialize};
 
-use super::{Authenticate, Input, Ops, Question, Request, Sign, apply::Plan, snapshot::Stable};
+use super::{Authenticate, Input, Ops, Question, Request, Sign, apply::Plan};
 use crate::{
-    auth::{Nonce, Scheme},
+    auth::{Nonce, Presented, Scheme},
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
-    session::{Answering, Outcome, Since, Verdicts, table::PhaseKind},
+    session::{Answering, Outcome, Verdicts, table::PhaseKind},
     tree::Found,
+    version::VersionHint,
     wire::{Command, Message},
 };
 
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Between messages.
-    Rest(Rest),
-    /// A question is open; with what the session is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Stable, Input>>),
-}
+/// The phase that a session is in.
+pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
 
 /// The phases between messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Rest {
     /// The session was not started.
+    #[default]
     Fresh,
     /// A message is out.
     Waiting(Waiting),
@@ -66,6 +63,8 @@ pub(super) enum Asking {
     Gathering(Ops),
     /// A message waits for the client's credentials.
     Signing(Sign, Draft),
+    /// A message is written and waits for what signs it as a whole.
+    Sealing(Sign, Written),
     /// A reply is held until it is known who sent it.
     Authenticating(Authenticate, Box<Held>),
     /// The tree does what the server wants.
@@ -86,7 +85,7 @@ impl Asking {
     pub(super) const fn kind(&self) -> PhaseKind {
         match self {
             Self::Gathering(_) => PhaseKind::Gathering,
-            Self::Signing(..) => PhaseKind::Signing,
+            Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Applying(..) => PhaseKind::Applying,
         }
@@ -95,7 +94,7 @@ impl Asking {
     pub(super) fn question(&self) -> Question {
         match self {
             Self::Gathering(ops) | Self::Applying(ops, _) => Question::Tree(ops.clone()),
-            Self::Signing(question, _) => Question::Sign(question.clone()),
+            Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
         }
     }
@@ -103,7 +102,7 @@ impl Asking {
     pub(super) const fn id(&self) -> QuestionId {
         match self {
             Self::Gathering(ops) | Self::Applying(ops, _) => ops.id,
-            Self::Signing(question, _) => question.id,
+            Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
             Self::Authenticating(question, _) => question.id,
         }
     }
@@ -129,11 +128,30 @@ impl Next {
     }
 }
 
+/// Who a reply seems to come from.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    /// What it shows of its sender.
+    pub(super) presented: Presented,
+    /// Whom the transport has authenticated as its sender.
+    pub(super) identity: Option<String>,
+}
+
 /// A reply of the server, and what it says of this client.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) message: Message,
     pub(super) challenged: bool,
+}
+
+/// A message that is written: what is left is to let it go.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) request: Request,
+    /// The nonce that the server is given in it.
+    pub(super) issued: Option<Nonce>,
+    /// How the session ends with it.
+    pub(super) end: Option<Outcome>,
 }
 
 /// The message under construction.
@@ -204,6 +222,37 @@ pub(super) struct Own {
     pub(super) wrong: u32,
     /// Challenges met.
     pub(super) challenges: u32,
+    /// The nonce to store, given by a server that is not believed yet [DM SEC 1.2, 5.3.4].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unstored: Option<Nonce>,
+    /// The version that the server recommends for other sessions, as long as it is not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) recommended: Option<VersionHint>,
+    /// The client's name, once a signature has told it; from then on messages are sealed where that is the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+}
+
+impl Own {
+    /// What the server knows before the first message of a client that proves itself by `scheme`.
+    pub(super) const fn new(scheme: Option<Scheme>) -> Self {
+        Self {
+            scheme,
+            nonce: None,
+            believed: false,
+            reported: false,
+            wrong: 0,
+            challenges: 0,
+            unstored: None,
+            recommended: None,
+            user: None,
+        }
+    }
+
+    /// Whether every message is signed as a whole.
+    pub(super) fn seals(&self) -> bool {
+        self.scheme == Some(Scheme::Mac) && self.user.is_some()
+    }
 }
 
 /// What is known of the server.
@@ -214,6 +263,9 @@ pub(super) enum Standing {
     Unproven {
         /// The nonce that the last challenge gave.
         nonce: Option<Nonce>,
+        /// What the last challenge asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
         /// Refusals so far.
         refused: u32,
     },
@@ -221,7 +273,20 @@ pub(super) enum Standing {
     PerMessage {
         /// The nonce for the next message; nothing if the stored one still counts.
         nonce: Option<Nonce>,
+        /// How it did, and must do again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
     },
     /// It has proved itself for the session, or the transport has for it.
     Proven,
+}
+
+impl Standing {
+    /// The only scheme that may be shown now [DM 1.2, 9.1; DM SEC 1.2, 5.4.1].
+    pub(super) const fn wanted(&self) -> Option<Scheme> {
+        match self {
+            Self::Unproven { scheme, .. } | Self::PerMessage { scheme, .. } => *scheme,
+            Self::Proven => None,
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! From a reply that came in to what it means for both sides' standing.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
 
 use super::{
     Authenticate, Output, Report, Session,
-    phase::{Asking, Draft, Held, Next, Standing},
+    phase::{Asking, Draft, Held, Next, Sender, Standing},
 };
 use crate::{
-    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
+    auth::{Claim, Nonce, Scheme, Scope, Verdict},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
+    version,
     wire::{Chal, Command, Message, Status},
 };
 
@@ -23,7 +24,7 @@ impl Session {
         env: &Env,
         message: Message,
         status: &Status,
-        identity: Option<String>,
+        sender: Sender,
         out: &mut Vec<Output>,
     ) -> Next {
         let header = &message.header;
@@ -43,51 +44,74 @@ impl Session {
         if message.commands.iter().any(is_abort) {
             return Next::over(Outcome::PeerAborted);
         }
-        let challenged = match self.read_own_standing(status, out) {
+        let challenged = match self.read_own_standing(status, sender.identity.is_some(), out) {
             Ok(challenged) => challenged,
             Err(outcome) => return Next::over(outcome),
         };
         let issued = match &self.common.server {
             Standing::Proven => {
+                self.hand_out(out);
                 return self.proceed(env, &Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
             }
-            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
+            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce, .. } => nonce.clone(),
         };
+        let Sender { presented, identity } = sender;
         let claim = Claim {
             peer: header.source.uri.clone(),
-            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            session: header.session_id.clone(),
+            presented,
             nonce: issued,
             transport: identity,
         };
+        // Even valid credentials are no good if others were asked for [DM SEC 1.2, 5.4.1].
+        if let Some(scheme) = self.common.server.wanted().filter(|wanted| claim.presented.is_other_than(*wanted)) {
+            let fault = PeerFault::WrongScheme(scheme);
+            out.push(Output::Report(Report::Fault { msg_id: Some(self.common.heard), fault }));
+            out.push(Output::Report(Report::ServerNotAuthenticated));
+            return Next::over(Outcome::ServerNotAuthenticated);
+        }
         let question = Authenticate { id: self.next_question(), claim };
         Next::Ask(Asking::Authenticating(question, Held { message, challenged }.into()).into())
     }
 
-    /// What the server says of this client: whether it wants other credentials.
-    fn read_own_standing(&mut self, status: &Status, out: &mut Vec<Output>) -> Result<bool, Outcome> {
+    /// What the server says of this client: whether it wants other credentials. `is_known` says whether the transport
+    /// has authenticated it.
+    fn read_own_standing(&mut self, status: &Status, is_known: bool, out: &mut Vec<Output>) -> Result<bool, Outcome> {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
-        let nonce = chal.and_then(|meta| meta.next_nonce.as_ref()).and_then(|text| Nonce::from_base64(text.reveal()));
+        let nonce = chal.and_then(Nonce::given);
         let own = &mut self.common.own;
         if status.code.is_success() {
             if !core::mem::replace(&mut own.reported, true) {
                 out.push(Output::Report(Report::Authenticated { scheme: own.scheme }));
             }
-            if let Some(nonce) = nonce.or(own.nonce.clone()).filter(|_| !own.believed) {
-                // Without a new nonce the one just used stays the last that was issued.
-                own.nonce = Some(nonce.clone());
-                out.push(Output::Report(Report::ClientNonce(nonce)));
+            if own.seals() && (status.code == StatusCode::AUTHENTICATED || nonce.is_none()) {
+                let fault = PeerFault::NoNextNonce;
+                out.push(Output::Report(Report::Fault { msg_id: Some(self.common.heard), fault: fault.clone() }));
+                return Err(Outcome::Failed(fault));
             }
+            if let Some(nonce) = nonce.or(own.nonce.clone().filter(|_| !own.believed)) {
+                // Without a new nonce the one just used stays the last that was issued.
+                (own.nonce, own.unstored) = (Some(nonce.clone()), Some(nonce));
+            }
+            own.recommended = version::recommended(&status.items).or(own.recommended);
             // 212 is for the session. So is 200 if nothing was shown: then nothing was needed.
             own.believed |= status.code == StatusCode::AUTHENTICATED || own.scheme.is_none();
             return Ok(false);
         }
         if !status.code.is_challenge() {
-            return Err(Outcome::PeerRefused(status.code));
+            let recommended = version::recommended(&status.items);
+            return Err(match status.code {
+                code @ (StatusCode::DTD_NOT_SUPPORTED | StatusCode::PROTOCOL_NOT_SUPPORTED) => {
+                    let trusted = is_known || self.common.server == Standing::Proven;
+                    Outcome::VersionRefused { code, recommended, trusted }
+                }
+                code => Outcome::PeerRefused(code),
+            });
         }
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
-            (None, _) | (Some(Scheme::Md5), None) => Some(PeerFault::NoChallenge),
+            (None, _) | (Some(Scheme::Md5 | Scheme::Mac), None) => Some(PeerFault::NoChallenge),
             (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
             _ => None,
         };
@@ -118,24 +142,29 @@ impl Session {
         match verdict {
             Verdict::Accepted(scope) => {
                 out.push(Output::Report(Report::ServerAuthenticated));
-                let digest = claim.presented.scheme() == Some(Scheme::Md5) && scope != Scope::Transport;
-                let next = digest.then(|| self.draw_nonce(env));
+                self.hand_out(out);
+                let scheme = claim.presented.scheme();
+                // No message is believed for another one's seal.
+                let scope = if scheme == Some(Scheme::Mac) { Scope::Message } else { scope };
+                let digest = scheme.filter(|scheme| scheme.needs_nonce() && scope != Scope::Transport);
+                let next = digest.map(|_| self.draw_nonce(env));
                 let (standing, code) = match scope {
                     Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
                     Scope::Transport => (Standing::Proven, StatusCode::OK),
                     Scope::Message => {
-                        (Standing::PerMessage { nonce: next.clone().or(claim.nonce.clone()) }, StatusCode::OK)
+                        let nonce = next.clone().or(claim.nonce.clone());
+                        (Standing::PerMessage { nonce, scheme }, StatusCode::OK)
                     }
                 };
                 self.common.server = standing;
-                let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
-                (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal }, next, out))
+                let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()));
+                (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal, version: None }, next, out))
             }
             Verdict::Challenge { scheme, nonce } => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Challenged, self.challenge(env, claim, held, scheme, nonce, out))
             }
-            Verdict::Refused(_) => {
+            Verdict::Refused(_) | Verdict::LockedOut => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
                 (EventKind::Ended, Next::over(Outcome::ServerNotAuthenticated))
             }
@@ -153,6 +182,10 @@ impl Session {
     ) -> Next {
         let refused = match self.common.server {
             Standing::Unproven { refused, .. } => refused + 1,
+            // Once a message was sealed, one that is not, or not well, ends the session [DM SEC 1.2, 5.4.3].
+            Standing::PerMessage { scheme: Some(Scheme::Mac), .. } => {
+                return Next::over(Outcome::ServerNotAuthenticated);
+            }
             Standing::PerMessage { .. } | Standing::Proven => 1,
         };
         let has_commands = held.message.commands.iter().any(|command| !matches!(command, Command::Status(_)));
@@ -160,10 +193,10 @@ impl Session {
         if (!has_commands && !held.challenged) || refused > self.profile.session.wrong_credentials_max {
             return Next::over(Outcome::ServerNotAuthenticated);
         }
-        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
+        let nonce = scheme.needs_nonce().then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
         let code = claim.presented.refusal();
-        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
-        self.common.server = Standing::Unproven { nonce, refused };
+        let verdict = Verdicts::challenge(code, Chal::new(scheme, nonce.as_ref()));
+        self.common.server = Standing::Unproven { nonce, scheme: Some(scheme), refused };
         let statuses = refuse_all(&held.message, code);
         let draft = Draft {
             answering: Some((Answering::new(&held.message.header), verdict)),
@@ -198,6 +231,13 @@ impl Session {
             ..Draft::default()
         };
         self.sign_and_send(env, draft, out)
+    }
+
+    /// Hands out what is meant for this client's next session, now that its giver is believed.
+    fn hand_out(&mut self, out: &mut Vec<Output>) {
+        let own = &mut self.common.own;
+        out.extend(own.unstored.take().map(|nonce| Output::Report(Report::ClientNonce(nonce))));
+        out.extend(own.recommended.take().map(|version| Output::Report(Report::VersionRecommended(version))));
     }
 
     fn draw_nonce(&self, env: &Env) -> Nonce {

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use core_kit::Env;
 
 use super::{
-    Output, Report, Request, Session, Sign,
+    Output, Request, Session,
     apply::told,
-    phase::{Asking, Draft, Next, Rest, Wait, Waiting},
+    phase::{Draft, Next, Written},
 };
 use crate::{
     Packet,
-    auth::{Scheme, SignRequest, Signature},
+    auth::{Scheme, Signature},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     session::{Outcome, header_status, number},
@@ -19,19 +19,6 @@ use crate::{
 };
 
 impl Session {
-    /// Sends the message, with credentials where the server has not believed this client for the session yet.
-    pub(super) fn sign_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
-        match self.common.own.scheme {
-            Some(scheme) if !self.common.own.believed => {
-                let peer = self.profile.server.clone();
-                let request = SignRequest { peer, scheme, nonce: self.common.own.nonce.clone() };
-                let question = Sign { id: self.next_question(), request };
-                Next::Ask(Asking::Signing(question, draft).into())
-            }
-            _ => self.send(env, draft, None, out),
-        }
-    }
-
     /// Writes the message and waits for the reply, or ends the session with it.
     pub(super) fn send(
         &mut self,
@@ -47,31 +34,22 @@ impl Session {
         };
         self.common.sent = message.header.msg_id;
         self.common.sent_commands = u32::try_from(message.commands.len()).unwrap_or(u32::MAX);
-        if let Some(nonce) = draft.issued {
-            // Only now: a nonce that was never sent must not replace the one that the server knows.
-            out.push(Output::Report(Report::ServerNonce(nonce)));
-        }
         let packet = Packet::new(self.profile.encoding, body);
         let wants_reply = draft.end.is_none();
         let request = Request { url: self.common.url.clone(), packet, wants_reply };
-        out.push(Output::Send(request.clone()));
-        if let Some(outcome) = draft.end {
-            return Next::over(outcome);
-        }
-        let wait = Wait::Reply(env.now + self.profile.retry.response_ms);
-        Next::Rest(Rest::Waiting(Waiting { request, failed: 0, wait, fault: None }))
+        self.seal(env, Written { request, issued: draft.issued, end: draft.end }, out)
     }
 
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let announced = draft.opening.then_some(self.profile.max_msg_size).flatten();
         let header = Header {
-            ver_dtd: "1.2".into(),
-            ver_proto: "DM/1.2".into(),
+            ver_dtd: self.profile.version.ver_dtd().into(),
+            ver_proto: self.profile.version.ver_proto().into(),
             session_id: self.common.session.clone(),
             msg_id: self.common.sent.next(),
             target: Location::new(self.common.url.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
                 ..Location::new(self.profile.device.as_str())
             },
             resp_uri: None,

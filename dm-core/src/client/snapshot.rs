@@ -1,15 +1,13 @@
 //! The stored form of a client session.
 
-use alloc::{boxed::Box, vec::Vec};
-
-use core_kit::Machine;
+use core_kit::asking::Since;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Input, Profile, Session,
     phase::{Common, Phase, Rest},
 };
-use crate::session::{RestoreError, Since};
+use crate::session::RestoreError;
 
 /// A client session at rest. A build reads this version and the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,35 +16,22 @@ use crate::session::{RestoreError, Since};
 pub enum Snapshot {
     /// The first version.
     #[serde(rename = "dm.client/1")]
-    V1(Since<Stable, Input>),
+    V1(Stored),
 }
 
-/// A state between messages.
+/// A state between messages, and what came in since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stable {
-    pub(super) common: Box<Common>,
-    pub(super) phase: Rest,
-}
+#[serde(transparent)]
+pub struct Stored(Since<Common, Rest, Input>);
 
 impl Session {
     pub(super) fn to_snapshot(&self) -> Snapshot {
-        Snapshot::V1(match &self.phase {
-            Phase::Rest(rest) => {
-                Since { base: Stable { common: Box::new(self.common.clone()), phase: rest.clone() }, steps: Vec::new() }
-            }
-            Phase::Asking(_, since) => (**since).clone(),
-        })
+        Snapshot::V1(Stored(self.phase.stored(&self.common)))
     }
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
-        let Snapshot::V1(Since { base, steps }) = snapshot;
-        let mut session =
-            Self { profile: profile.clone(), common: *base.common, phase: Phase::Rest(base.phase), walked: None };
-        let mut said_before = Vec::new();
-        for step in steps {
-            session.handle(&step.env, step.input, &mut said_before).map_err(|_| RestoreError::Inconsistent)?;
-        }
-        Ok(session)
+        let Snapshot::V1(Stored(since)) = snapshot;
+        let at_rest = |common, rest| Self { profile: profile.clone(), common, phase: Phase::Rest(rest), walked: None };
+        since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

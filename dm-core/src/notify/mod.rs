@@ -24,13 +24,13 @@
 //! let message = asked.sign(&credentials, &nonce).unwrap();
 //!
 //! // The client.
-//! let mut receive = |message: &[u8]| {
-//!     let find = |server: &_| Some(Known { credentials: &credentials, nonce: &nonce, seen: &mut seen });
-//!     notify::receive(Layout::V1_2, message, find, Tick(0), &Policy::default())
+//! let receive = |message: &[u8], seen: &mut Seen| {
+//!     let known = Known { credentials: &credentials, nonce: &nonce, seen };
+//!     notify::receive(Layout::V1_2, message, |_| Some(known), Tick(0), &Policy::default())
 //! };
-//! let Decision::Start(start) = receive(&message) else { panic!() };
+//! let Decision::Start(start) = receive(&message, &mut seen) else { panic!() };
 //! assert_eq!(start.session.id().as_str(), "AB");
-//! assert_eq!(receive(&message), Decision::AlreadyRun(session));
+//! assert_eq!(receive(&message, &mut seen), Decision::AlreadyRun(session));
 //! ```
 
 use core::{fmt, num::NonZeroU16, str::FromStr};

@@ -2,14 +2,15 @@
 
 use alloc::{string::String, vec::Vec};
 
+use core_kit::Body;
 use serde::{Deserialize, Serialize};
 
+use super::Order;
 use crate::{
     Packet,
     auth::{Claim, Scheme, SignRequest, Signature, Verdict},
     ids::{DeviceId, JobTag, QuestionId},
     session::Reason,
-    tree::Content,
 };
 
 /// What happens to a server session.
@@ -36,6 +37,8 @@ pub enum Question {
     Commands(NextCommands),
     /// What proves this server to the device?
     Sign(Sign),
+    /// What are these octets of a value?
+    Fetch(Fetch),
 }
 
 impl Question {
@@ -46,6 +49,7 @@ impl Question {
             Self::Authenticate(question) => question.id,
             Self::Commands(question) => question.id,
             Self::Sign(question) => question.id,
+            Self::Fetch(question) => question.id,
         }
     }
 }
@@ -112,6 +116,36 @@ impl Sign {
     }
 }
 
+/// Asks for a part of a value that was left out of its order: [`Content::in_parts`](crate::tree::Content::in_parts).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// This question.
+    pub id: QuestionId,
+    /// Whose value.
+    pub tag: JobTag,
+    /// The node that it is for.
+    pub uri: String,
+    /// Octets before the part.
+    pub offset: u64,
+    /// Octets of the part. The session may send fewer of them, and asks for the rest again.
+    pub bytes: u64,
+}
+
+impl Fetch {
+    /// The answer: as many octets as were asked for.
+    #[must_use]
+    pub fn answer(self, data: impl Into<Body>) -> Input {
+        Input::Answered(Answer::Fetch { id: self.id, data: Some(data.into()) })
+    }
+
+    /// The octets are not to be had: the order is given up.
+    #[must_use]
+    pub fn decline(self) -> Input {
+        Input::Answered(Answer::Fetch { id: self.id, data: None })
+    }
+}
+
 /// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -139,6 +173,13 @@ pub enum Answer {
         /// The credentials.
         signature: Option<Signature>,
     },
+    /// To [`Fetch`].
+    Fetch {
+        /// The question.
+        id: QuestionId,
+        /// The octets; nothing if they are not to be had.
+        data: Option<Body>,
+    },
 }
 
 impl Answer {
@@ -146,95 +187,10 @@ impl Answer {
     #[must_use]
     pub const fn id(&self) -> QuestionId {
         match self {
-            Self::Authenticate { id, .. } | Self::Commands { id, .. } | Self::Sign { id, .. } => *id,
+            Self::Authenticate { id, .. }
+            | Self::Commands { id, .. }
+            | Self::Sign { id, .. }
+            | Self::Fetch { id, .. } => *id,
         }
     }
-}
-
-/// One command for a device, under the embedder's own name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Order {
-    /// Comes back with the outcome; need not be unique.
-    pub tag: JobTag,
-    /// What to do.
-    pub request: Request,
-}
-
-impl Order {
-    /// An order.
-    #[must_use]
-    pub fn new(tag: impl Into<JobTag>, request: Request) -> Self {
-        Self { tag: tag.into(), request }
-    }
-}
-
-/// A management command [DM RepPro 1.2, 6.6], one `Item` for each address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Request {
-    /// Read nodes.
-    Get(Vec<String>),
-    /// Create nodes.
-    Add(Vec<Entry>),
-    /// Overwrite values.
-    Replace(Vec<Entry>),
-    /// Remove nodes.
-    Delete(Vec<String>),
-    /// Copy values.
-    Copy(Vec<Pair>),
-    /// Run a node.
-    Exec {
-        /// The node and its argument.
-        entry: Entry,
-        /// Comes back in the alert that reports the end, if the device answers 202.
-        correlator: Option<String>,
-    },
-}
-
-/// A node and what it shall hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// The node.
-    pub uri: String,
-    /// Its content.
-    pub content: Content,
-}
-
-impl Entry {
-    /// A node with a text: format `chr`, type `text/plain`.
-    #[must_use]
-    pub fn text(uri: &str, text: &str) -> Self {
-        let content = Content {
-            format: Some(crate::wire::Format::Chr),
-            media_type: Some("text/plain".into()),
-            data: Some(text.as_bytes().into()),
-            in_parts: None,
-        };
-        Self { uri: uri.into(), content }
-    }
-
-    /// An interior node.
-    #[must_use]
-    pub fn node(uri: &str) -> Self {
-        Self { uri: uri.into(), content: Content { format: Some(crate::wire::Format::Node), ..Content::default() } }
-    }
-
-    /// A node and nothing to hold: the argument of a run without one.
-    #[must_use]
-    pub fn bare(uri: &str) -> Self {
-        Self { uri: uri.into(), content: Content::default() }
-    }
-}
-
-/// A copy from one leaf to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pair {
-    /// The leaf to read.
-    pub from: String,
-    /// The leaf to write.
-    pub to: String,
 }

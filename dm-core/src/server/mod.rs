@@ -8,44 +8,53 @@
 //!
 //! - Nothing of a message counts before its sender is believed.
 //! - A repeated message gets the stored reply, byte for byte, and nothing is reported again.
+//! - After its end, the opening of another session under the same identifier begins that one: many clients have one
+//!   identifier for all of their sessions. While a session goes on, nothing else may use its identifier.
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
-use sha2::{Digest, Sha256};
 
 use crate::{
     Packet,
+    auth::{Presented, Scheme},
     fault::PeerFault,
-    ids::{DeviceId, QuestionId, SessionId},
+    ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{
-        Outcome, Reason, Since, Step,
+        Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
     },
     wire::{self, Decoded, Deviations, Encoding, Header},
 };
 
 mod input;
+mod object;
+mod order;
 mod output;
 mod phase;
 mod profile;
+mod receive;
 mod reply;
+mod seal;
 mod sent;
 mod snapshot;
+mod standing;
 mod turn;
+mod version;
 mod work;
 
-pub use input::{Answer, Authenticate, Entry, Input, NextCommands, Order, Pair, Question, Request, Sign};
-pub use output::{AlertItem, Done, ItemDone, OrderFault, Output, Report};
+pub use input::{Answer, Authenticate, Fetch, Input, NextCommands, Question, Sign};
+pub use order::{Entry, Order, OrderFault, Pair, Request};
+pub use output::{Done, ItemDone, Output, Part, PartOf, Report};
 pub use profile::Profile;
-pub use snapshot::{Snapshot, Stable};
+pub use snapshot::{Snapshot, Stored};
 pub use turn::{Facts, Turn};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Next, Phase, Rest, Standing, Taken};
+use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Standing, Taken};
 
 /// One session with one device.
 #[derive(Clone, Debug)]
@@ -103,10 +112,7 @@ impl Session {
     /// The open question, to be asked again after a restore.
     #[must_use]
     pub fn pending(&self) -> Option<Question> {
-        match &self.phase {
-            Phase::Asking(asking, _) => Some(asking.question()),
-            Phase::Rest(_) => None,
-        }
+        self.phase.open().map(Asking::question)
     }
 
     /// The phase that the session is in.
@@ -170,7 +176,15 @@ impl Session {
                 Phase::Asking(asking, _) if asking.id() == answer.id() => match (&**asking, answer) {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
-                    | (Asking::Signing(..), Answer::Sign { .. }) => Ok(Accepted::Answer(answer.clone())),
+                    | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
+                    | (Asking::Fetching(..), Answer::Fetch { data: None, .. }) => Ok(Accepted::Answer(answer.clone())),
+                    (Asking::Fetching(question, ..), Answer::Fetch { data: Some(data), .. }) => {
+                        let (asked, given) = (question.bytes, u64::try_from(data.len()).unwrap_or(u64::MAX));
+                        if asked != given {
+                            return Err(Misuse::WrongLength { asked, given });
+                        }
+                        Ok(Accepted::Answer(answer.clone()))
+                    }
                     _ => Err(Misuse::WrongKind(answer.id())),
                 },
                 _ => Err(Misuse::NotAsked { given: answer.id(), open }),
@@ -179,11 +193,12 @@ impl Session {
     }
 
     fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
-        let hash: phase::Hash = Sha256::digest(&*packet.body).into();
+        let hash = Hash::of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
-        if let Some(last) = last.filter(|last| last.hash == hash) {
-            return Accepted::Repeat(last.reply.clone());
+        let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
+        if let Some(answered) = answered.into_iter().find(|answered| answered.hash == hash) {
+            return Accepted::Repeat(answered.reply.clone());
         }
         let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
         let over = due || matches!(self.phase, Phase::Rest(Rest::Over(_)));
@@ -202,8 +217,17 @@ impl Session {
         if self.key().is_some_and(|key| key != SessionKey::of(header)) {
             return Accepted::Refuse(PeerFault::ForeignSession);
         }
+        let (identity, presented) = (packet.identity.clone(), Presented::of(packet, header));
         if over {
-            return Accepted::Refuse(PeerFault::SessionOver);
+            // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
+            // the same digest is no new session but an old message.
+            let replayed = self.common.opened == Some(hash) && presented.scheme().is_some_and(Scheme::needs_nonce);
+            let opens = header.msg_id == MsgId::FIRST && work::opens(&message);
+            return if opens && !replayed {
+                Accepted::Anew { taken: Taken { message, hash, identity, presented }, deviations }
+            } else {
+                Accepted::Refuse(PeerFault::SessionOver)
+            };
         }
         match last.map(|last| last.msg_id) {
             Some(last) if header.msg_id < last => Accepted::Refuse(PeerFault::StaleMessage(header.msg_id)),
@@ -211,47 +235,48 @@ impl Session {
                 let fault = PeerFault::MessageReused(header.msg_id);
                 Accepted::Broken { header: message.header, hash, fault }
             }
-            _ => {
-                let identity = packet.identity.clone();
-                Accepted::Message { taken: Taken { message, hash, identity }, deviations }
-            }
+            _ => Accepted::Message { taken: Taken { message, hash, identity, presented }, deviations },
         }
     }
 
     /// Takes what was accepted.
     fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
-        let step = Step { env: *env, input };
         match accepted {
             Accepted::Nothing => {}
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
+            Accepted::Anew { taken, deviations } => {
+                let Some((_, since)) = self.leave_rest(env, input) else { return };
+                self.begin_anew();
+                self.take_message(env, PhaseKind::Fresh, taken, deviations, since, out);
+            }
             Accepted::Message { taken, deviations } => {
-                if !deviations.is_empty() {
-                    out.push(Output::Report(Report::Deviated(deviations)));
-                }
-                let Some((from, since)) = self.leave_rest(step) else { return };
-                let (event, next) = self.take(env, taken, encoding_of(&since), out);
-                self.enter(from, event, next, since, out);
+                let Some((from, since)) = self.leave_rest(env, input) else { return };
+                self.take_message(env, from, taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
-                let Some((from, since)) = self.leave_rest(step) else { return };
+                let Some((from, since)) = self.leave_rest(env, input) else { return };
                 let next = self.refuse(env, header, hash, encoding_of(&since), fault, out);
                 self.enter(from, EventKind::Ended, next, since, out);
             }
             Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.leave_asking(step) else { return };
+                let Some((asking, since)) = self.phase.answer(env, input) else { return };
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Authenticating(question, taken), Answer::Authenticate { verdict, prove, .. }) => {
                         self.judged(env, &question.claim, &taken, verdict, prove, out)
                     }
                     (Asking::Choosing(_, draft), Answer::Commands { orders, .. }) => {
-                        self.ordered(orders, out);
-                        (EventKind::Ordered, self.sign_and_send(env, draft, out))
+                        (EventKind::Ordered, self.ordered(env, orders, draft, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        let signature = signature.map(|signature| (question.request.scheme, signature));
-                        (EventKind::Signed, self.send(env, draft, signature.as_ref(), out))
+                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                    }
+                    (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
+                        (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
+                    }
+                    (Asking::Fetching(_, draft, signature), Answer::Fetch { data, .. }) => {
+                        (EventKind::Fetched, self.fetched(env, draft, data, signature.as_ref(), out))
                     }
                     // accept() has let no other pair through.
                     (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
@@ -268,36 +293,42 @@ impl Session {
         }
     }
 
-    /// What the session is stored as while this message is worked on, and the phase it leaves.
-    fn leave_rest(&self, step: Step<Input>) -> Option<(PhaseKind, Since<Stable, Input>)> {
-        let Phase::Rest(rest) = &self.phase else { return None };
-        let base = Stable { common: self.common.clone().into(), phase: rest.clone() };
-        Some((rest.kind(), Since { base, steps: [step].into() }))
+    fn take_message(
+        &mut self,
+        env: &Env,
+        from: PhaseKind,
+        taken: Taken,
+        deviations: Deviations,
+        since: Since,
+        out: &mut Vec<Output>,
+    ) {
+        if !deviations.is_empty() {
+            out.push(Output::Report(Report::Deviated(deviations)));
+        }
+        let (event, next) = self.take(env, taken, encoding_of(&since), out);
+        self.enter(from, event, next, since, out);
     }
 
-    fn leave_asking(&mut self, step: Step<Input>) -> Option<(Box<Asking>, Since<Stable, Input>)> {
-        match mem::replace(&mut self.phase, Phase::Rest(Rest::Fresh)) {
-            Phase::Asking(asking, mut since) => {
-                since.steps.push(step);
-                Some((asking, *since))
-            }
-            rest @ Phase::Rest(_) => {
-                self.phase = rest;
-                None
-            }
-        }
+    /// Forgets the session that is over, but for its last reply: the device may still miss it.
+    fn begin_anew(&mut self) {
+        let old = mem::take(&mut self.common);
+        let Common { revision, now, asked, last: previous, .. } = old;
+        self.common = Common { revision, now, asked, previous, ..Common::default() };
+        self.phase = Phase::Rest(Rest::Fresh);
+    }
+
+    fn leave_rest(&self, env: &Env, input: Input) -> Option<(PhaseKind, Since)> {
+        Some((self.phase(), self.phase.begin(&self.common, env, input)?))
     }
 
     /// Changes phase, and asks what the new one asks.
-    fn enter(
-        &mut self,
-        from: PhaseKind,
-        event: EventKind,
-        next: Next,
-        since: Since<Stable, Input>,
-        out: &mut Vec<Output>,
-    ) {
-        let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
+    fn enter(&mut self, from: PhaseKind, event: EventKind, next: Next, since: Since, out: &mut Vec<Output>) {
+        let event = match (event, next.kind()) {
+            (_, PhaseKind::Over) => EventKind::Ended,
+            // The reply that ends the session is sealed before it does.
+            (EventKind::Ended, _) => EventKind::Received,
+            (event, _) => event,
+        };
         self.walk(from, event, next.kind());
         self.phase = match next {
             Next::Rest(rest) => Phase::Rest(rest),
@@ -331,8 +362,8 @@ impl Session {
     }
 }
 
-fn encoding_of(since: &Since<Stable, Input>) -> Encoding {
-    match since.steps.last().map(|step| &step.input) {
+fn encoding_of(since: &Since) -> Encoding {
+    match since.last_input() {
         Some(Input::Received(packet)) => packet.encoding,
         _ => Encoding::Xml,
     }
@@ -347,9 +378,11 @@ enum Accepted {
     /// A message that changes nothing.
     Refuse(PeerFault),
     /// A message that ends the session, but can be answered.
-    Broken { header: Header, hash: phase::Hash, fault: PeerFault },
+    Broken { header: Header, hash: Hash, fault: PeerFault },
     /// A message of this session.
     Message { taken: Taken, deviations: Deviations },
+    /// The first message of another session under the same identifier, after this one's end.
+    Anew { taken: Taken, deviations: Deviations },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

@@ -2,17 +2,20 @@
 
 use alloc::{string::String, vec::Vec};
 
+use core_kit::Body;
 use serde::{Deserialize, Serialize};
 
-use super::input::Question;
+use super::{OrderFault, Question};
 use crate::{
     Packet,
+    alert::{AlertKind, DeviceAlert},
     auth::{Nonce, Scheme},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     ids::{DeviceId, JobTag, MsgId},
+    prompt::Reply,
     session::Outcome,
-    tree::{Content, Found},
+    tree::Found,
     wire::Deviations,
 };
 
@@ -28,7 +31,8 @@ pub enum Output {
     Reply(Packet),
     /// The message that came in is refused without a SyncML answer (HTTP 400): the session is as it was.
     Refuse(PeerFault),
-    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply.
+    /// The session is over. Keep its snapshot for a while: a repeated last message still gets its reply. With a reply or a
+    /// question in the same step it was the one before, whose time had run out.
     Finished(Outcome),
 }
 
@@ -63,13 +67,17 @@ pub enum Report {
     /// The device told about itself [DM 1.2, 8.3]: `./DevInfo` and what else it sent along.
     DevInfo(Vec<Found>),
     /// The device alerted: a client event or a generic alert [DM 1.2, 8.7].
-    Alerted {
-        /// Which kind.
-        code: AlertCode,
-        /// That of the `Exec` which this alert ends.
-        correlator: Option<String>,
-        /// What it says, item by item.
-        items: Vec<AlertItem>,
+    Alerted(DeviceAlert),
+    /// A part of a value that the device sends in several messages [DM 1.2, 7]. When it is whole, [`Done`](Self::Done) or
+    /// [`Alerted`](Self::Alerted) tells of it with [`Content::in_parts`](crate::tree::Content::in_parts) in place of
+    /// its octets.
+    Part(Part),
+    /// The parts that came of a value are void: the rest of it did not come, or did not fit.
+    PartsVoid {
+        /// What they belong to.
+        of: PartOf,
+        /// The node.
+        uri: Option<String>,
     },
     /// An order has been carried out, as far as it has.
     Done(Done),
@@ -96,16 +104,30 @@ pub enum Report {
     Deviated(Deviations),
 }
 
-/// One item of an alert.
+/// A part of a value from the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AlertItem {
-    /// The node that it is about.
-    pub source: Option<String>,
-    /// What it says, with its type.
-    pub content: Content,
-    /// Its importance.
-    pub mark: Option<String>,
+pub struct Part {
+    /// What it belongs to.
+    pub of: PartOf,
+    /// The node.
+    pub uri: Option<String>,
+    /// Octets of the whole value, as they are transferred: with format `b64` those of the base64 text.
+    pub size: u64,
+    /// Octets before this part.
+    pub offset: u64,
+    /// The part.
+    pub data: Body,
+}
+
+/// What a value that comes in parts belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PartOf {
+    /// The `Get` of this order.
+    Order(JobTag),
+    /// An alert.
+    Alert(AlertKind),
 }
 
 /// What became of an order, item by item.
@@ -130,30 +152,14 @@ impl Done {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemDone {
-    /// The node.
+    /// The node; empty for a prompt or a block, which are about none.
     pub uri: String,
     /// What the device said; nothing if it spoke of other items of the order only.
     pub status: Option<StatusCode>,
     /// What a `Get` found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,
-}
-
-/// Why an order cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OrderFault {
-    /// It has no items.
-    #[error("the order has no items")]
-    Empty,
-    /// It has text with characters that the encoding does not carry.
-    #[error("the order's text cannot be encoded")]
-    NotEncodable,
-    /// By itself it is larger than the device takes.
-    #[error("the order is larger than the device takes in one message")]
-    TooLarge,
-    /// The session has taken as many orders as it may.
-    #[error("the session has taken as many orders as it may")]
-    TooMany,
+    /// What the user said to a prompt; nothing if the device did not tell, or told something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
 }

@@ -2,32 +2,37 @@
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 
-use core_kit::Tick;
+use core_kit::{Body, Tick, asking};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Authenticate, Input, NextCommands, Order, Question, Sign, sent::Outstanding, snapshot::Stable};
+use super::{
+    Authenticate, Fetch, Input, NextCommands, Order, Question, Sign,
+    object::{Receiving, Sending},
+    sent::Outstanding,
+};
 use crate::{
     Packet,
-    auth::{Nonce, Scheme},
+    auth::{Nonce, Presented, Scheme, Signature},
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
-    session::{Answering, Outcome, Reason, Since, Verdicts, table::PhaseKind},
+    session::{Answering, Outcome, Reason, Verdicts, table::PhaseKind},
+    version::Version,
     wire::{Encoding, Message, Status},
 };
 
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Between messages.
-    Rest(Rest),
-    /// A question is open; with what the session is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Stable, Input>>),
-}
+/// The phase that a session is in.
+pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+
+/// What a session is stored as while it works on a message.
+pub(super) type Since = asking::Since<Common, Rest, Input>;
 
 /// The phases between messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Rest {
     /// No message has come.
+    #[default]
     Fresh,
     /// It is the device's turn.
     Waiting {
@@ -47,6 +52,10 @@ pub(super) enum Asking {
     Choosing(NextCommands, Draft),
     /// The reply waits for the server's credentials.
     Signing(Sign, Draft),
+    /// The reply is written and waits for what signs it as a whole.
+    Sealing(Sign, Written),
+    /// The reply, with the server's credentials, waits for a part of a value.
+    Fetching(Fetch, Draft, Option<(Scheme, Signature)>),
 }
 
 impl Rest {
@@ -64,7 +73,8 @@ impl Asking {
         match self {
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Choosing(..) => PhaseKind::Choosing,
-            Self::Signing(..) => PhaseKind::Signing,
+            Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
+            Self::Fetching(..) => PhaseKind::Fetching,
         }
     }
 
@@ -72,7 +82,8 @@ impl Asking {
         match self {
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
             Self::Choosing(question, _) => Question::Commands(question.clone()),
-            Self::Signing(question, _) => Question::Sign(question.clone()),
+            Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
+            Self::Fetching(question, ..) => Question::Fetch(question.clone()),
         }
     }
 
@@ -80,7 +91,8 @@ impl Asking {
         match self {
             Self::Authenticating(question, _) => question.id,
             Self::Choosing(question, _) => question.id,
-            Self::Signing(question, _) => question.id,
+            Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
+            Self::Fetching(question, ..) => question.id,
         }
     }
 }
@@ -108,10 +120,25 @@ pub(super) struct Taken {
     pub(super) hash: Hash,
     /// Whom the transport has authenticated as its sender.
     pub(super) identity: Option<String>,
+    /// What it shows of its sender.
+    pub(super) presented: Presented,
 }
 
-/// SHA-256 of a message as it came in.
-pub(super) type Hash = [u8; 32];
+/// By what a repetition is known: SHA-256 of a message as it came in. One that is sealed is known by its seal too, since
+/// its nonce is only there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Hash(#[serde(with = "core_kit::hex")] [u8; 32]);
+
+impl Hash {
+    pub(super) fn of(packet: &Packet) -> Self {
+        let body = Sha256::digest(&*packet.body);
+        Self(match &packet.mac {
+            Some(mac) => Sha256::new_with_prefix(body).chain_update(mac.as_str()).finalize().into(),
+            None => body.into(),
+        })
+    }
+}
 
 /// The reply under construction.
 #[derive(Clone, Debug)]
@@ -125,9 +152,23 @@ pub(super) struct Draft {
     pub(super) statuses: Vec<Status>,
     /// Next Message or Session Abort.
     pub(super) alert: Option<AlertCode>,
+    /// The node of an object of the device that something came in between of: Alert 1225.
+    pub(super) interrupted: Option<String>,
+    /// The part of a value that goes along.
+    pub(super) part: Option<Body>,
     /// Whether orders go along, and the session ends if there are none.
     pub(super) orders: bool,
     /// How the session ends with this reply.
+    pub(super) end: Option<Outcome>,
+}
+
+/// A reply that is written: what is left is to let it go.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// The message that it answers, and the hash of that.
+    pub(super) answered: (MsgId, Hash),
+    pub(super) reply: Packet,
+    /// How the session ends with it.
     pub(super) end: Option<Outcome>,
 }
 
@@ -145,6 +186,11 @@ pub(super) struct Common {
     pub(super) peer: Option<Peer>,
     /// The last message taken, and its reply.
     pub(super) last: Option<Answered>,
+    /// The last message of the session before, and its reply, until the device has shown that it is in this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<Answered>,
+    /// The hash of the message that opened the session.
+    pub(super) opened: Option<Hash>,
     /// The number of the last reply.
     pub(super) sent: MsgId,
     /// Messages taken.
@@ -163,6 +209,12 @@ pub(super) struct Common {
     pub(super) queue: VecDeque<Order>,
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
+    /// The value that goes out in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sending: Option<Sending>,
+    /// The value that comes in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) receiving: Option<Receiving>,
     /// Why the next reply gives the session up.
     pub(super) abort: Option<Reason>,
 }
@@ -174,10 +226,13 @@ pub(super) struct Peer {
     pub(super) device: DeviceId,
     pub(super) session: SessionId,
     pub(super) encoding: Encoding,
-    pub(super) ver_dtd: String,
-    pub(super) ver_proto: String,
+    /// The version of the whole session; that of the refusal, where it is not spoken.
+    pub(super) version: Version,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
+    /// `MaxObjSize`, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_obj_size: Option<u64>,
 }
 
 /// A message that was answered.
@@ -197,6 +252,9 @@ pub(super) enum Standing {
     Unproven {
         /// The nonce that the last challenge gave.
         nonce: Option<Nonce>,
+        /// What the last challenge asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
         /// Wrong credentials so far.
         wrong: u32,
         /// Challenges so far.
@@ -206,6 +264,9 @@ pub(super) enum Standing {
     PerMessage {
         /// The nonce for the next message; nothing if the stored one still counts.
         nonce: Option<Nonce>,
+        /// How it did, and must do again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
     },
     /// It has proved itself for the session.
     Proven,
@@ -213,7 +274,17 @@ pub(super) enum Standing {
 
 impl Default for Standing {
     fn default() -> Self {
-        Self::Unproven { nonce: None, wrong: 0, challenges: 0 }
+        Self::Unproven { nonce: None, scheme: None, wrong: 0, challenges: 0 }
+    }
+}
+
+impl Standing {
+    /// The only scheme that may be shown now [DM 1.2, 9.1; DM SEC 1.2, 5.4.1].
+    pub(super) const fn wanted(&self) -> Option<Scheme> {
+        match self {
+            Self::Unproven { scheme, .. } | Self::PerMessage { scheme, .. } => *scheme,
+            Self::Proven => None,
+        }
     }
 }
 
@@ -229,4 +300,14 @@ pub(super) struct Own {
     pub(super) believed: bool,
     /// How often the device did not.
     pub(super) refusals: u32,
+    /// The server's name, once a signature has told it; from then on messages are sealed where that is the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+}
+
+impl Own {
+    /// Whether every message is signed as a whole.
+    pub(super) fn seals(&self) -> bool {
+        self.prove == Some(Scheme::Mac) && self.user.is_some()
+    }
 }

@@ -4,25 +4,30 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Done, Entry, ItemDone, Order, Pair, Report, Request};
+use super::{Done, ItemDone, Order, Report, Request};
 use crate::{
     codes::StatusCode,
     fault::PeerFault,
-    ids::{CmdId, MsgId},
-    session::{content_of, fill},
+    ids::{CmdId, JobTag, MsgId},
+    prompt::Reply,
+    session::content_of,
     tree::{Content, Found},
-    wire::{Command, Delete, Edit, Encoding, Exec, Get, Item, Location, Results, Status},
+    wire::{Command, Item, Status},
 };
 
 /// An order in the message that it went out with, and the statuses that came for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sent {
-    pub(super) order: Order,
-    pub(super) msg_id: MsgId,
-    pub(super) cmd_id: CmdId,
+    /// Without the orders in it.
+    order: Order,
+    msg_id: MsgId,
+    cmd_id: CmdId,
     /// One for each item of the order.
     items: Vec<State>,
+    /// The orders in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    inner: Vec<Self>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,16 +36,32 @@ struct State {
     status: Option<StatusCode>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     found: Vec<Found>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
 }
 
 impl Sent {
-    pub(super) fn new(order: Order, msg_id: MsgId, cmd_id: CmdId) -> Self {
-        let items = order.request.uris().map(|_| State::default()).collect();
-        Self { order, msg_id, cmd_id, items }
+    /// An order that went out as this command.
+    pub(super) fn new(mut order: Order, msg_id: MsgId, command: &Command) -> Self {
+        let items = (0..order.request.places()).map(|_| State::default()).collect();
+        let inner = order.request.inner_mut().map(core::mem::take).unwrap_or_default();
+        // One level deep: a block is in no other one.
+        let inner = inner.into_iter().zip(command.inner()).map(|(order, command)| Self::new(order, msg_id, command));
+        let cmd_id = command.cmd_id().cloned().unwrap_or_default();
+        Self { items, msg_id, cmd_id, inner: inner.collect(), order }
     }
 
     fn is(&self, msg_ref: MsgId, cmd_ref: &CmdId) -> bool {
         self.msg_id == msg_ref && self.cmd_id == *cmd_ref
+    }
+
+    /// The order with those in it.
+    fn into_order(self) -> Order {
+        let Self { mut order, inner, .. } = self;
+        if let Some(orders) = order.request.inner_mut() {
+            orders.extend(inner.into_iter().map(Self::into_order));
+        }
+        order
     }
 
     /// Takes a status; `false` if it is for no item that waits for one.
@@ -48,6 +69,9 @@ impl Sent {
         // A code on the way to the final one changes nothing yet.
         if !status.code.is_final() {
             return true;
+        }
+        if let (Request::Ask(prompt), [state]) = (&self.order.request, self.items.as_mut_slice()) {
+            state.reply = prompt.reply(status.code, &status.items).ok();
         }
         let mut taken = false;
         if status.target_refs.is_empty() || self.items.len() == 1 {
@@ -60,7 +84,8 @@ impl Sent {
         }
         for reference in &status.target_refs {
             let mut named = self.items.iter_mut().zip(self.order.request.uris());
-            let waiting = named.find(|(state, uri)| state.status.is_none() && same_node(uri, reference));
+            let waiting = named
+                .find(|(state, uri)| state.status.is_none() && plain_with_suffix(uri) == plain_with_suffix(reference));
             if let Some((state, _)) = waiting {
                 state.status = Some(status.code);
                 taken = true;
@@ -69,35 +94,29 @@ impl Sent {
         taken
     }
 
-    fn take_results(&mut self, results: &Results) -> bool {
+    /// Takes a node that a `Get` found; `false` if it was not asked for.
+    fn take_found(&mut self, uri: &str, content: Content) -> bool {
         let Request::Get(uris) = &self.order.request else { return false };
-        let only = self.items.len() == 1;
-        let mut all = true;
-        for item in &results.items {
-            let Some(uri) = item.source_uri().or(results.source_ref.as_deref()).or(item.target_uri()) else {
-                all = false;
-                continue;
-            };
-            // A Get of a sub-tree is answered with nodes below the one that was asked for.
-            let mut asked = uris.iter().zip(self.items.iter_mut());
-            match asked.find(|(asked, _)| only || same_node(without_query(asked), without_query(uri))) {
-                Some((_, state)) => {
-                    let content = content_of(item, results.meta.as_ref());
-                    state.found.push(Found { uri: uri.into(), content });
-                }
-                None => all = false,
-            }
-        }
-        all
+        let node = plain(uri);
+        let exact = |asked: &String| plain(asked) == node;
+        // A Get of a sub-tree is answered with nodes below the one that was asked for.
+        let above = |asked: &String| node.strip_prefix(plain(asked)).is_some_and(|below| below.starts_with('/'));
+        let only = (self.items.len() == 1).then_some(0);
+        let at = only.or_else(|| uris.iter().position(exact)).or_else(|| uris.iter().position(above));
+        let Some(state) = at.and_then(|at| self.items.get_mut(at)) else { return false };
+        state.found.push(Found { uri: uri.into(), content });
+        true
     }
 
     /// What became of the order; nothing if no item has a status.
     fn done(&self) -> Option<Done> {
         self.items.iter().find(|state| state.status.is_some())?;
-        let items = self.items.iter().zip(self.order.request.uris()).map(|(state, uri)| ItemDone {
+        let uris = self.order.request.uris().chain(core::iter::repeat(""));
+        let items = self.items.iter().zip(uris).map(|(state, uri)| ItemDone {
             uri: uri.into(),
             status: state.status,
             found: state.found.clone(),
+            reply: state.reply.clone(),
         });
         Some(Done { tag: self.order.tag.clone(), items: items.collect() })
     }
@@ -113,22 +132,32 @@ impl Outstanding {
         self.0.push(sent);
     }
 
+    fn find(&mut self, msg_ref: MsgId, cmd_ref: &CmdId) -> Option<&mut Sent> {
+        let mut all = self.0.iter_mut();
+        all.find_map(|sent| {
+            if sent.is(msg_ref, cmd_ref) {
+                return Some(sent);
+            }
+            sent.inner.iter_mut().find(|inner| inner.is(msg_ref, cmd_ref))
+        })
+    }
+
+    /// The name of the order that went out as this command.
+    pub(super) fn tag(&mut self, msg_ref: MsgId, cmd_ref: &CmdId) -> Option<JobTag> {
+        self.find(msg_ref, cmd_ref).map(|sent| sent.order.tag.clone())
+    }
+
     pub(super) fn take_status(&mut self, status: &Status) -> Result<(), PeerFault> {
-        let sent = status.cmd_ref.as_ref().and_then(|cmd| self.0.iter_mut().find(|sent| sent.is(status.msg_ref, cmd)));
+        let sent = status.cmd_ref.as_ref().and_then(|cmd| self.find(status.msg_ref, cmd));
         if sent.is_some_and(|sent| sent.take(status)) {
             return Ok(());
         }
         Err(PeerFault::UnexpectedStatus { msg_ref: status.msg_ref, cmd_ref: status.cmd_ref.clone() })
     }
 
-    pub(super) fn take_results(&mut self, results: &Results) -> Result<(), PeerFault> {
-        // A missing MsgRef means the first message (rule 10).
-        let msg_ref = results.msg_ref.unwrap_or(MsgId::FIRST);
-        let sent = self.0.iter_mut().find(|sent| sent.is(msg_ref, &results.cmd_ref));
-        if sent.is_some_and(|sent| sent.take_results(results)) {
-            return Ok(());
-        }
-        Err(PeerFault::UnexpectedResults { cmd_ref: results.cmd_ref.clone() })
+    /// Takes a node that the `Get` of this command found; `false` if it was not asked for.
+    pub(super) fn take_found(&mut self, msg_ref: MsgId, cmd_ref: &CmdId, uri: &str, content: Content) -> bool {
+        self.find(msg_ref, cmd_ref).is_some_and(|sent| sent.take_found(uri, content))
     }
 
     /// Takes everything back that the device refused because it did not believe the server: it was not carried out.
@@ -136,66 +165,33 @@ impl Outstanding {
         let all = core::mem::take(&mut self.0);
         let (back, out): (Vec<_>, Vec<_>) = all.into_iter().partition(|sent| sent.msg_id == msg_id);
         self.0 = out;
-        back.into_iter().map(|sent| sent.order).collect()
+        back.into_iter().map(Sent::into_order).collect()
     }
 
     /// Closes the device's package: what it did not answer will not be answered any more.
     pub(super) fn close(&mut self) -> impl Iterator<Item = Report> + use<> {
-        let all = core::mem::take(&mut self.0);
-        all.into_iter().map(|sent| match sent.done() {
+        let all = core::mem::take(&mut self.0).into_iter();
+        let each = all.flat_map(|mut sent| {
+            let inner = core::mem::take(&mut sent.inner);
+            core::iter::once(sent).chain(inner)
+        });
+        each.map(|sent| match sent.done() {
             Some(done) => Report::Done(done),
             None => Report::Unknown(sent.order.tag),
         })
     }
 }
 
-impl Request {
-    /// The addresses of the items, in order; for a copy those that are written.
-    pub(super) fn uris(&self) -> impl Iterator<Item = &str> {
-        let (uris, entries, pairs): (&[String], &[Entry], &[Pair]) = match self {
-            Self::Get(uris) | Self::Delete(uris) => (uris, &[], &[]),
-            Self::Add(entries) | Self::Replace(entries) => (&[], entries, &[]),
-            Self::Copy(pairs) => (&[], &[], pairs),
-            Self::Exec { entry, .. } => (&[], core::slice::from_ref(entry), &[]),
-        };
-        let uris = uris.iter().map(String::as_str);
-        uris.chain(entries.iter().map(|entry| entry.uri.as_str())).chain(pairs.iter().map(|pair| pair.to.as_str()))
-    }
-
-    /// The command as it goes out, its `CmdID` still to be set.
-    pub(super) fn command(&self, encoding: Encoding) -> Command {
-        let targets = |uris: &[String]| uris.iter().map(Item::target).collect();
-        let entry = |entry: &Entry| filled(&entry.uri, &entry.content, encoding);
-        match self {
-            Self::Get(uris) => Command::Get(Get { items: targets(uris), ..Get::default() }),
-            Self::Delete(uris) => Command::Delete(Delete { items: targets(uris), ..Delete::default() }),
-            Self::Add(all) => Command::Add(Edit { items: all.iter().map(entry).collect(), ..Edit::default() }),
-            Self::Replace(all) => Command::Replace(Edit { items: all.iter().map(entry).collect(), ..Edit::default() }),
-            Self::Copy(pairs) => {
-                let item = |pair: &Pair| Item { source: Some(Location::new(&pair.from)), ..Item::target(&pair.to) };
-                Command::Copy(Edit { items: pairs.iter().map(item).collect(), ..Edit::default() })
-            }
-            Self::Exec { entry: one, correlator } => {
-                Command::Exec(Exec { items: [entry(one)].into(), correlator: correlator.clone(), ..Exec::default() })
-            }
-        }
-    }
+/// The address as it was asked for.
+fn plain_with_suffix(uri: &str) -> &str {
+    uri.strip_prefix("./").unwrap_or(uri)
 }
 
-fn filled(uri: &str, content: &Content, encoding: Encoding) -> Item {
-    let mut item = Item::target(uri);
-    fill(&mut item, content, encoding);
-    item
-}
-
-/// `./A` and `A` are the same node [DM TND 1.2, 5].
-fn same_node(a: &str, b: &str) -> bool {
-    let plain = |uri| str::strip_prefix(uri, "./").unwrap_or(uri);
-    plain(a) == plain(b)
-}
-
-fn without_query(uri: &str) -> &str {
-    uri.split_once('?').map_or(uri, |(node, _)| node)
+/// The address without what does not tell nodes apart: `./A` and `A` are the same one [DM TND 1.2, 5], and a suffix says
+/// what is wanted of it.
+fn plain(uri: &str) -> &str {
+    let node = uri.split_once('?').map_or(uri, |(node, _)| node);
+    node.strip_prefix("./").unwrap_or(node)
 }
 
 /// A device information item or another one that the device sent of its own accord.

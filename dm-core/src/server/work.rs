@@ -1,21 +1,21 @@
 //! From a message that came in to the draft of its reply.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::{Env, Tick};
 
 use super::{
-    AlertItem, Authenticate, NextCommands, Order, OrderFault, Output, Report, Session,
-    phase::{Asking, Draft, Hash, Next, Peer, Rest, Standing, Taken},
-    sent::told,
+    NextCommands, Order, OrderFault, Output, Report, Session,
+    phase::{Asking, Draft, Hash, Next, Peer, Rest, Taken},
+    receive::Work,
+    standing::OwnStanding,
 };
 use crate::{
-    auth::{Claim, Nonce, Presented, Scheme, Scope, Verdict},
-    codes::{AlertCode, StatusCode},
+    auth::Presented,
+    codes::AlertCode,
     fault::PeerFault,
-    ids::{CmdId, MsgId},
-    session::{Answering, Outcome, Verdicts, content_of, refuse_all, status_for, table::EventKind},
-    wire::{Alert, Chal, Command, Encoding, Header, Item, Message, Status},
+    session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
+    wire::{Command, Encoding, Header, Message},
 };
 
 impl Session {
@@ -28,28 +28,24 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> (EventKind, Next) {
         let fresh = self.common.peer.is_none();
+        if fresh {
+            self.common.opened = Some(taken.hash);
+        }
         self.meet(env.now, &taken.message.header, encoding);
-        let fault = if fresh { opening_fault(&taken.message) } else { None };
+        let strange = self.version_fault(&taken.message.header, fresh);
+        let fault = if fresh {
+            strange.or((!opens(&taken.message)).then_some(PeerFault::NotPackageOne))
+        } else {
+            // The session keeps its version, whatever the device says in the middle of it.
+            let msg_id = taken.message.header.msg_id;
+            out.extend(strange.map(|fault| Output::Report(Report::Fault { msg_id, fault })));
+            None
+        };
         let endless = self.common.messages > self.profile.session.messages_max;
         if let Some(fault) = fault.or(endless.then_some(PeerFault::Endless)) {
             return (EventKind::Ended, self.give_up(env, &taken, fault, out));
         }
-        let issued = match &self.common.client {
-            Standing::Proven => {
-                let next = self.work(env, &taken, Verdicts::plain(StatusCode::OK), out);
-                return (EventKind::Received, next);
-            }
-            Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce } => nonce.clone(),
-        };
-        let header = &taken.message.header;
-        let claim = Claim {
-            peer: header.source.uri.clone(),
-            presented: Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
-            nonce: issued,
-            transport: taken.identity.clone(),
-        };
-        let question = Authenticate { id: self.next_question(), claim };
-        (EventKind::Received, Next::Ask(Asking::Authenticating(question, taken.into()).into()))
+        self.doubt(env, taken, out)
     }
 
     /// Notes whom the session is with, and that a message came.
@@ -57,14 +53,15 @@ impl Session {
         self.common.now = now;
         self.common.messages = self.common.messages.saturating_add(1);
         let announced = header.meta.as_ref().and_then(|meta| meta.max_msg_size);
+        let object_max = header.meta.as_ref().and_then(|meta| meta.max_obj_size);
         let before = self.common.peer.take();
         self.common.peer = Some(Peer {
             device: header.source.uri.as_str().into(),
             session: header.session_id.clone(),
             encoding,
-            ver_dtd: header.ver_dtd.clone(),
-            ver_proto: header.ver_proto.clone(),
-            max_msg_size: announced.or(before.and_then(|peer| peer.max_msg_size)),
+            version: before.as_ref().map_or_else(|| self.version_to_answer_in(header), |peer| peer.version),
+            max_msg_size: announced.or(before.as_ref().and_then(|peer| peer.max_msg_size)),
+            max_obj_size: object_max.or(before.and_then(|peer| peer.max_obj_size)),
         });
     }
 
@@ -80,158 +77,45 @@ impl Session {
     ) -> Next {
         self.meet(env.now, &header, encoding);
         let message = Message { header, ..Message::default() };
-        self.give_up(env, &Taken { message, hash, identity: None }, fault, out)
+        self.give_up(env, &Taken { message, hash, identity: None, presented: Presented::Nothing }, fault, out)
     }
 
     fn give_up(&mut self, env: &Env, taken: &Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
-        let verdict = Verdicts::plain(fault.status());
+        let verdict = Verdicts { version: self.version_instead(&fault), ..Verdicts::plain(fault.status()) };
         let statuses = refuse_all(&taken.message, fault.status());
         let alert = (fault == PeerFault::Endless).then_some(AlertCode::SESSION_ABORT);
         let end = Some(Outcome::Failed(fault));
         self.send(env, Draft { statuses, alert, end, ..Draft::new(taken, verdict) }, None, out)
     }
 
-    /// Goes on with a message whose sender was judged.
-    pub(super) fn judged(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        taken: &Taken,
-        verdict: Verdict,
-        prove: Option<Scheme>,
-        out: &mut Vec<Output>,
-    ) -> (EventKind, Next) {
-        match verdict {
-            Verdict::Accepted(scope) => {
-                let verdict = self.believe(env, claim, scope, prove, out);
-                (EventKind::Believed, self.work(env, taken, verdict, out))
-            }
-            Verdict::Challenge { scheme, nonce } => {
-                (EventKind::Challenged, self.challenge(env, claim, taken, scheme, nonce, out))
-            }
-            Verdict::Refused(code) => {
-                let statuses = refuse_all(&taken.message, code);
-                let end = Some(Outcome::Refused(code));
-                let draft = Draft { statuses, end, ..Draft::new(taken, Verdicts::plain(code)) };
-                (EventKind::Ended, self.send(env, draft, None, out))
-            }
-        }
-    }
-
-    fn believe(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        scope: Scope,
-        prove: Option<Scheme>,
-        out: &mut Vec<Output>,
-    ) -> Verdicts {
-        let scheme = claim.presented.scheme();
-        if matches!(self.common.client, Standing::Unproven { .. }) {
-            let user = match &claim.presented {
-                Presented::Basic { user, .. } => Some(user.clone()),
-                Presented::Md5 { user, .. } => user.clone(),
-                Presented::Nothing | Presented::Unreadable => None,
-            };
-            out.push(Output::Report(Report::Authenticated { user, scheme }));
-            self.common.own.prove = prove;
-        }
-        // A digest is good once: its nonce is followed by a new one, for the next message or the next session.
-        let next = (scheme == Some(Scheme::Md5) && scope != Scope::Transport).then(|| self.draw_nonce(env));
-        if let Some(nonce) = &next {
-            out.push(Output::Report(Report::ClientNonce(nonce.clone())));
-        }
-        let chal = next.as_ref().map(|nonce| Chal::new(Scheme::Md5, Some(nonce)));
-        let (standing, code) = match scope {
-            Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
-            Scope::Transport => (Standing::Proven, StatusCode::OK),
-            Scope::Message => (Standing::PerMessage { nonce: next.or(claim.nonce.clone()) }, StatusCode::OK),
-        };
-        self.common.client = standing;
-        Verdicts { code, chal }
-    }
-
-    fn challenge(
-        &mut self,
-        env: &Env,
-        claim: &Claim,
-        taken: &Taken,
-        scheme: Scheme,
-        nonce: Option<Nonce>,
-        out: &mut Vec<Output>,
-    ) -> Next {
-        let (mut wrong, mut challenges) = match self.common.client {
-            Standing::Unproven { wrong, challenges, .. } => (wrong, challenges),
-            Standing::PerMessage { .. } | Standing::Proven => (0, 0),
-        };
-        challenges += 1;
-        if claim.presented != Presented::Nothing {
-            wrong += 1;
-            out.push(Output::Report(Report::AuthenticationFailed { scheme: claim.presented.scheme() }));
-        }
-        let nonce = (scheme == Scheme::Md5).then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
-        let code = claim.presented.refusal();
-        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
-        // One challenge more than wrong credentials: a device that showed none has not been wrong.
-        let wrong_max = self.profile.session.wrong_credentials_max;
-        let last = wrong >= wrong_max || challenges > wrong_max;
-        self.common.client = Standing::Unproven { nonce, wrong, challenges };
-        let draft = Draft {
-            statuses: refuse_all(&taken.message, code),
-            end: last.then_some(Outcome::ClientNotAuthenticated),
-            ..Draft::new(taken, verdict)
-        };
-        self.send(env, draft, None, out)
-    }
-
-    fn draw_nonce(&self, env: &Env) -> Nonce {
-        Nonce::drawn(env.draw("dm.server.next-nonce", self.common.revision))
-    }
-
     /// Deals with all that a believed device sent.
-    fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
+    pub(super) fn work(&mut self, env: &Env, taken: &Taken, verdict: Verdicts, out: &mut Vec<Output>) -> Next {
         let message = &taken.message;
-        let mut work = Work { msg_id: message.header.msg_id, ..Work::default() };
+        let mut work = Work::new(message.header.msg_id);
+        let in_object = self.common.sending.is_some();
         let standing = self.read_own_standing(message, &mut work);
-        let answered = self.common.sent;
-        for (at, command) in message.commands.iter().enumerate() {
-            match command {
-                Command::Status(status) if status.is_for_header() => {}
-                // The device carried nothing out of a message that it did not believe.
-                Command::Status(status) if standing == OwnStanding::Challenged && status.msg_ref == answered => {}
-                Command::Status(status) => work.check(self.common.outstanding.take_status(status)),
-                Command::Results(results) => {
-                    if let Err(fault) = self.common.outstanding.take_results(results) {
-                        work.fault(fault);
-                        work.statuses.push(status_for(work.msg_id, command, StatusCode::BAD_REQUEST));
-                    }
-                }
-                _ => work.command(command, is_repeated(command, &message.commands, at)),
-            }
-        }
+        self.take_commands(message, standing == OwnStanding::Challenged, &mut work);
         if !core::mem::replace(&mut self.common.introduced, true) && !work.told {
             work.fault(PeerFault::NoDevInfo);
         }
-        if let Some(alert) = work.started {
+        if work.alerts.contains(&AlertCode::NEXT_MESSAGE) && !in_object {
+            work.fault(PeerFault::NothingToContinue);
+        }
+        if let Some(alert) = work.alerts.iter().copied().rfind(|code| code.is_session_start()) {
             let device = message.header.source.uri.as_str().into();
             out.push(Output::Report(Report::Started { device, alert }));
         }
+        if message.is_final {
+            // Whatever did not come to its end in this package never will.
+            self.void_object(PeerFault::ObjectInterrupted, &mut work);
+            work.interrupted = None;
+        }
+        if in_object && standing != OwnStanding::Challenged {
+            self.check_object(message.is_final, &mut work);
+        }
         out.extend(work.reports.drain(..).map(Output::Report));
-        let draft = Draft { statuses: work.statuses, ..Draft::new(taken, verdict) };
-        self.decide(env, draft, message.is_final, work.aborted, standing, out)
-    }
-
-    /// What the reply will be, once everything that came is dealt with.
-    fn decide(
-        &mut self,
-        env: &Env,
-        draft: Draft,
-        is_final: bool,
-        aborted: bool,
-        standing: OwnStanding,
-        out: &mut Vec<Output>,
-    ) -> Next {
-        if aborted {
+        let draft = Draft { statuses: work.statuses, interrupted: work.interrupted, ..Draft::new(taken, verdict) };
+        if work.alerts.contains(&AlertCode::SESSION_ABORT) {
             return self.send(env, Draft { end: Some(Outcome::PeerAborted), ..draft }, None, out);
         }
         if let OwnStanding::Lost(outcome) = standing {
@@ -241,253 +125,81 @@ impl Session {
             let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Aborted(reason)));
             return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
         }
-        if !is_final {
-            self.common.open_messages += 1;
-            if self.common.open_messages > self.profile.session.open_messages_max {
-                let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Failed(PeerFault::Endless)));
-                return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
-            }
-            // The device's package is open and this server's is closed: nothing but Next Message (F5).
-            return self.sign_and_send(env, Draft { alert: Some(AlertCode::NEXT_MESSAGE), ..draft }, out);
-        }
-        self.common.open_messages = 0;
-        if standing != OwnStanding::Challenged {
+        if message.is_final && standing != OwnStanding::Challenged {
             out.extend(self.common.outstanding.close().map(Output::Report));
         }
-        let draft = Draft { orders: true, ..draft };
-        if !self.common.queue.is_empty() {
+        if self.common.sending.is_some() {
+            // Nothing may come between two parts [digest 3.7].
             return self.sign_and_send(env, draft, out);
         }
+        // An object that came to nothing leaves this server's package open: what is left goes into it.
+        if message.is_final || in_object {
+            self.common.open_messages = 0;
+            return self.go_on(env, Draft { orders: true, ..draft }, out);
+        }
+        self.common.open_messages = if work.progress { 0 } else { self.common.open_messages.saturating_add(1) };
+        if self.common.open_messages > self.profile.session.open_messages_max {
+            let (alert, end) = (Some(AlertCode::SESSION_ABORT), Some(Outcome::Failed(PeerFault::Endless)));
+            return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
+        }
+        // The device's package is open and this server's is closed: nothing but Next Message (F5).
+        self.sign_and_send(env, Draft { alert: Some(AlertCode::NEXT_MESSAGE), ..draft }, out)
+    }
+
+    /// Goes on with the orders that wait, or asks for others.
+    fn go_on(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
+        if self.common.queue.is_empty() { self.choose(draft) } else { self.sign_and_send(env, draft, out) }
+    }
+
+    /// Asks for orders.
+    pub(super) fn choose(&mut self, draft: Draft) -> Next {
         let device = self.common.peer.as_ref().map(|peer| peer.device.clone()).unwrap_or_default();
         let question = NextCommands { id: self.next_question(), device, taken: self.common.taken };
         Next::Ask(Asking::Choosing(question, draft).into())
     }
 
-    /// What the device says of this server's own credentials.
-    fn read_own_standing(&mut self, message: &Message, work: &mut Work) -> OwnStanding {
-        let sent = self.common.sent;
-        let header = message.commands.iter().find_map(|command| match command {
-            Command::Status(status) if status.is_for_header() && status.msg_ref == sent => Some(status),
-            _ => None,
-        });
-        let Some(status) = header else {
-            if sent != MsgId(0) {
-                work.fault(PeerFault::NoHeaderStatus);
-            }
-            return OwnStanding::Unchanged;
-        };
-        let offered = status.chal.as_ref().and_then(|chal| {
-            let scheme = chal.meta.media_type.as_deref().and_then(Scheme::from_type)?;
-            let nonce = chal.meta.next_nonce.as_ref().and_then(|nonce| Nonce::from_base64(nonce.reveal()));
-            Some((scheme, nonce))
-        });
-        match status.code {
-            code if code.is_success() => {
-                let next = offered.and_then(|(_, nonce)| nonce);
-                let own = &mut self.common.own;
-                if code == StatusCode::AUTHENTICATED && own.prove.is_some() {
-                    own.believed = true;
-                }
-                // Without a new nonce the one just used stays the last that was issued.
-                if let Some(nonce) = next.or(own.nonce.clone()) {
-                    own.nonce = Some(nonce.clone());
-                    work.reports.push(Report::ServerNonce(nonce));
-                }
-                OwnStanding::Unchanged
-            }
-            code if code.is_challenge() => self.challenged(code, offered, work),
-            code => OwnStanding::Lost(Outcome::PeerRefused(code)),
-        }
-    }
-
-    fn challenged(
-        &mut self,
-        code: StatusCode,
-        offered: Option<(Scheme, Option<Nonce>)>,
-        work: &mut Work,
-    ) -> OwnStanding {
-        work.reports.push(Report::NotBelieved(code));
-        let own = &mut self.common.own;
-        own.refusals += 1;
-        own.believed = false;
-        // A device cannot talk the server down to showing its password.
-        let weakest = own.prove.unwrap_or(Scheme::Md5);
-        let met = match offered {
-            Some((scheme, _)) if scheme < weakest => Err(PeerFault::WeakChallenge(scheme)),
-            None | Some((Scheme::Md5, None)) => Err(PeerFault::NoChallenge),
-            Some((scheme, nonce)) => Ok((scheme, nonce)),
-        };
-        match met {
-            Ok((scheme, nonce)) if own.refusals <= self.profile.session.wrong_credentials_max => {
-                (own.prove, own.nonce) = (Some(scheme), nonce);
-                // In front, in their order: they come before what is still waiting.
-                for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {
-                    self.common.queue.push_front(order);
-                }
-                OwnStanding::Challenged
-            }
-            Ok(_) => OwnStanding::Lost(Outcome::ServerNotAuthenticated),
-            Err(fault) => {
-                work.fault(fault);
-                OwnStanding::Lost(Outcome::ServerNotAuthenticated)
-            }
-        }
-    }
-
-    /// Takes orders into the queue.
-    pub(super) fn ordered(&mut self, orders: Vec<Order>, out: &mut Vec<Output>) {
+    /// Takes orders into the queue, and goes on with them. Where none of them can be sent others are asked for: one bad
+    /// order does not block the rest.
+    pub(super) fn ordered(&mut self, env: &Env, orders: Vec<Order>, draft: Draft, out: &mut Vec<Output>) -> Next {
+        let is_end = orders.is_empty();
+        let encoding = self.common.peer.as_ref().map_or(Encoding::Xml, |peer| peer.encoding);
+        let object_max = self.common.peer.as_ref().and_then(|peer| peer.max_obj_size);
+        let mut is_full = false;
         for order in orders {
-            let fault = if order.request.uris().next().is_none() {
-                Some(OrderFault::Empty)
-            } else if self.common.taken >= self.profile.session.orders_max {
-                Some(OrderFault::TooMany)
-            } else {
-                None
+            is_full = self.common.taken >= self.profile.session.orders_max;
+            let fits = || order.request.fits_objects(encoding, object_max);
+            let fault = match order.request.check().and_then(|()| fits()) {
+                Ok(()) if is_full => Some(OrderFault::TooMany),
+                checked => checked.err(),
             };
+            self.common.taken = self.common.taken.saturating_add(1);
             if fault.is_some() {
-                out.push(Output::Report(Report::NotSent { tag: order.tag, fault }));
+                order.not_sent(fault, out);
             } else {
-                self.common.taken += 1;
                 self.common.queue.push_back(order);
             }
         }
+        if is_end || is_full { self.sign_and_send(env, draft, out) } else { self.go_on(env, draft, out) }
     }
 
     /// Gives an account of every order that has not come back.
     pub(super) fn close(&mut self, out: &mut Vec<Output>) {
         out.extend(self.common.outstanding.close().map(Output::Report));
-        let queue = core::mem::take(&mut self.common.queue);
-        out.extend(queue.into_iter().map(|order| Output::Report(Report::NotSent { tag: order.tag, fault: None })));
+        if let Some(sending) = self.common.sending.take() {
+            sending.order.not_sent(Some(OrderFault::Interrupted), out);
+        }
+        for order in core::mem::take(&mut self.common.queue) {
+            order.not_sent(None, out);
+        }
     }
 }
 
-/// What the device said of this server's credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum OwnStanding {
-    /// Nothing that changes what comes next.
-    Unchanged,
-    /// It wants other ones, and nothing of the last message was carried out.
-    Challenged,
-    /// It is lost.
-    Lost(Outcome),
-}
-
-/// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].
-fn opening_fault(message: &Message) -> Option<PeerFault> {
-    let header = &message.header;
-    let known = [("1.1", "DM/1.1"), ("1.2", "DM/1.2"), ("1.2", "DM/1.3")];
-    if known.iter().all(|(dtd, _)| header.ver_dtd != *dtd) {
-        return Some(PeerFault::DtdVersion(header.ver_dtd.clone()));
-    }
-    if !known.contains(&(header.ver_dtd.as_str(), header.ver_proto.as_str())) {
-        return Some(PeerFault::ProtocolVersion(header.ver_proto.clone()));
-    }
-    let opens = |command: &Command| match command {
+/// Whether the message may open a session [DM 1.2, 8.3].
+pub(super) fn opens(message: &Message) -> bool {
+    message.commands.iter().any(|command| match command {
         Command::Alert(alert) => alert.code.is_some_and(AlertCode::is_session_start),
         _ => false,
-    };
-    (!message.commands.iter().any(opens)).then_some(PeerFault::NotPackageOne)
-}
-
-/// Whether an earlier command of the message, `Status` and `Results` aside, has the same identifier.
-fn is_repeated(command: &Command, commands: &[Command], at: usize) -> bool {
-    let counts = |other: &&Command| !matches!(other, Command::Status(_) | Command::Results(_));
-    commands.iter().take(at).filter(counts).any(|other| other.cmd_id() == command.cmd_id())
-}
-
-/// What one message comes to.
-#[derive(Default)]
-struct Work {
-    msg_id: MsgId,
-    statuses: Vec<Status>,
-    reports: Vec<Report>,
-    started: Option<AlertCode>,
-    aborted: bool,
-    /// Whether the device told about itself.
-    told: bool,
-}
-
-impl Work {
-    fn fault(&mut self, fault: PeerFault) {
-        self.reports.push(Report::Fault { msg_id: self.msg_id, fault });
-    }
-
-    fn check(&mut self, result: Result<(), PeerFault>) {
-        if let Err(fault) = result {
-            self.fault(fault);
-        }
-    }
-
-    /// A command of the device; its repertoire is Alert and Replace [DM 1.2, 8].
-    fn command(&mut self, command: &Command, repeated: bool) {
-        let id = command.cmd_id().cloned().unwrap_or_default();
-        let code = if repeated {
-            self.fault(PeerFault::CmdIdReused(id));
-            StatusCode::BAD_REQUEST
-        } else if id.as_str().is_empty() || id.is_header() {
-            self.fault(PeerFault::CmdIdUnusable(id));
-            StatusCode::BAD_REQUEST
-        } else {
-            match command {
-                Command::Alert(alert) => {
-                    self.check_cred(alert.cred.is_some(), &id);
-                    self.alert(alert)
-                }
-                Command::Replace(replace) => {
-                    self.check_cred(replace.cred.is_some(), &id);
-                    self.told = true;
-                    self.reports.push(Report::DevInfo(told(&replace.items, replace.meta.as_ref())));
-                    StatusCode::OK
-                }
-                Command::Map(_) | Command::Move(_) | Command::Put(_) | Command::Search(_) | Command::Sync(_) => {
-                    StatusCode::NOT_SUPPORTED
-                }
-                _ => StatusCode::NOT_ALLOWED,
-            }
-        };
-        if code == StatusCode::OK || command.inner().is_empty() {
-            self.statuses.push(status_for(self.msg_id, command, code));
-        } else {
-            let header = Header { msg_id: self.msg_id, ..Header::default() };
-            let message = Message { header, commands: [command.clone()].into(), is_final: true };
-            self.statuses.extend(refuse_all(&message, code));
-        }
-    }
-
-    fn check_cred(&mut self, has_cred: bool, id: &CmdId) {
-        if has_cred {
-            self.fault(PeerFault::CredInCommand(id.clone()));
-        }
-    }
-
-    fn alert(&mut self, alert: &Alert) -> StatusCode {
-        match alert.code {
-            Some(code) if code.is_session_start() => {
-                self.started = Some(code);
-                StatusCode::OK
-            }
-            Some(AlertCode::NEXT_MESSAGE | AlertCode::NO_END_OF_DATA) => StatusCode::OK,
-            Some(AlertCode::SESSION_ABORT) => {
-                self.aborted = true;
-                StatusCode::OK
-            }
-            Some(code @ (AlertCode::CLIENT_EVENT | AlertCode::GENERIC)) if !alert.items.is_empty() => {
-                let items = alert.items.iter().map(alerted).collect();
-                self.reports.push(Report::Alerted { code, correlator: alert.correlator.clone(), items });
-                StatusCode::OK
-            }
-            Some(AlertCode::CLIENT_EVENT | AlertCode::GENERIC) | None => StatusCode::INCOMPLETE,
-            Some(_) => StatusCode::NOT_SUPPORTED,
-        }
-    }
-}
-
-fn alerted(item: &Item) -> AlertItem {
-    AlertItem {
-        source: item.source_uri().map(String::from),
-        content: content_of(item, None),
-        mark: item.meta.as_ref().and_then(|meta| meta.mark.clone()),
-    }
+    })
 }
 
 impl Rest {
@@ -505,6 +217,8 @@ impl Draft {
             verdict,
             statuses: Vec::new(),
             alert: None,
+            interrupted: None,
+            part: None,
             orders: false,
             end: None,
         }

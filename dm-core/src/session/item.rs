@@ -50,7 +50,7 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
 }
 
 /// Whether XML 1.0 has the character.
-const fn is_xml(c: char) -> bool {
+pub(crate) const fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 

@@ -27,6 +27,14 @@ pub enum Misuse {
         /// Results in the answer.
         given: usize,
     },
+    /// The answer has not the octets that were asked for.
+    #[error("{asked} octets were asked for and {given} came")]
+    WrongLength {
+        /// Octets in the question.
+        asked: u64,
+        /// Octets in the answer.
+        given: u64,
+    },
     /// A client session was not started yet, or nothing was sent that this could belong to.
     #[error("the session waits for nothing of the kind")]
     NotWaiting,

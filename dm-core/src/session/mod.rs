@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{codes::StatusCode, fault::PeerFault};
+use crate::{codes::StatusCode, fault::PeerFault, version::VersionHint};
 
-mod durable;
 mod item;
 mod misuse;
+mod part;
 mod statuses;
 pub mod table;
 
-pub(crate) use durable::{Since, Step};
-pub(crate) use item::{content_of, fill};
+pub(crate) use item::{content_of, fill, is_xml};
 pub use misuse::{Misuse, RestoreError};
+pub(crate) use part::Form;
 pub(crate) use statuses::{Answering, Verdicts, header_status, number, refuse_all, status_for};
 
 /// How a session ended.
@@ -30,8 +30,20 @@ pub enum Outcome {
     PeerAborted,
     /// The peer refused the session with this status.
     PeerRefused(StatusCode),
+    /// The server does not speak the version of the session. [`fall_back`](crate::version::fall_back) tells which one to
+    /// try in another session.
+    VersionRefused {
+        /// 505 or 513.
+        code: StatusCode,
+        /// The version that it recommends.
+        recommended: Option<VersionHint>,
+        /// Whether the server had proved itself, in this session or by its transport.
+        trusted: bool,
+    },
     /// This side refused the session with this status: its embedder does not serve the peer.
     Refused(StatusCode),
+    /// The client's account is closed for a while, after too many wrong credentials.
+    LockedOut,
     /// This side's embedder gave the session up.
     Aborted(Reason),
     /// The peer was silent for too long.
@@ -52,7 +64,9 @@ impl Outcome {
             Self::ServerNotAuthenticated => "server-not-authenticated",
             Self::PeerAborted => "peer-aborted",
             Self::PeerRefused(_) => "peer-refused",
+            Self::VersionRefused { .. } => "version-refused",
             Self::Refused(_) => "refused",
+            Self::LockedOut => "locked-out",
             Self::Aborted(_) => "aborted",
             Self::TimedOut => "timed-out",
             Self::Unreachable => "unreachable",

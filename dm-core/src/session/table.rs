@@ -31,6 +31,8 @@ pub enum PhaseKind {
     Applying,
     /// The server asks its embedder for commands.
     Choosing,
+    /// The server asks its embedder for a part of a value.
+    Fetching,
     /// The session has ended.
     Over,
 }
@@ -52,6 +54,8 @@ pub enum EventKind {
     Challenged,
     /// The embedder gave commands, or none.
     Ordered,
+    /// The embedder gave a part of a value, or said that there is none.
+    Fetched,
     /// The message could not be delivered, or its reply did not come, and it is sent again.
     Retried,
     /// The session ended, for whatever reason.
@@ -81,13 +85,14 @@ const fn server(from: PhaseKind, event: EventKind, to: PhaseKind) -> Row {
 
 /// Every step there is.
 pub const TABLE: &[Row] = {
-    use EventKind::{Answered, Believed, Challenged, Ended, Ordered, Received, Retried, Signed, Started};
-    use PhaseKind::{Applying, Authenticating, Choosing, Fresh, Gathering, Over, Signing, Waiting};
+    use EventKind::{Answered, Believed, Challenged, Ended, Fetched, Ordered, Received, Retried, Signed, Started};
+    use PhaseKind::{Applying, Authenticating, Choosing, Fetching, Fresh, Gathering, Over, Signing, Waiting};
     &[
         client(Fresh, Started, Gathering),
         client(Fresh, Ended, Over),
         client(Gathering, Answered, Signing),
         client(Gathering, Answered, Waiting),
+        client(Signing, Signed, Signing),
         client(Signing, Signed, Waiting),
         client(Signing, Ended, Over),
         client(Waiting, Retried, Waiting),
@@ -108,17 +113,28 @@ pub const TABLE: &[Row] = {
         server(Fresh, Received, Authenticating),
         server(Fresh, Ended, Over),
         server(Authenticating, Believed, Choosing),
+        server(Authenticating, Believed, Fetching),
         server(Authenticating, Believed, Signing),
         server(Authenticating, Believed, Waiting),
         server(Authenticating, Challenged, Waiting),
         server(Authenticating, Ended, Over),
+        server(Choosing, Ordered, Choosing),
+        server(Choosing, Ordered, Fetching),
         server(Choosing, Ordered, Signing),
         server(Choosing, Ordered, Waiting),
         server(Choosing, Ended, Over),
+        server(Signing, Signed, Signing),
+        server(Signing, Signed, Choosing),
+        server(Signing, Signed, Fetching),
         server(Signing, Signed, Waiting),
         server(Signing, Ended, Over),
+        server(Fetching, Fetched, Choosing),
+        server(Fetching, Fetched, Signing),
+        server(Fetching, Fetched, Waiting),
+        server(Fetching, Ended, Over),
         server(Waiting, Received, Authenticating),
         server(Waiting, Received, Choosing),
+        server(Waiting, Received, Fetching),
         server(Waiting, Received, Signing),
         server(Waiting, Received, Waiting),
         server(Waiting, Ended, Over),

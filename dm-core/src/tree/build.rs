@@ -6,9 +6,9 @@ use super::{
     access::{AccessType, Verb},
     acl::Acl,
     error::{TreeError, TreeFault},
-    memory::Memory,
+    memory::{Memory, check_title},
     node::{Kind, Node, PLAIN},
-    object::{DevDetail, DevInfo},
+    object::{DevDetail, DevInfo, ObjectVersion},
 };
 use crate::{codes::StatusCode, limits::TreeLimits, uri::LocUri, wire::Format};
 
@@ -35,6 +35,7 @@ use crate::{codes::StatusCode, limits::TreeLimits, uri::LocUri, wire::Format};
 pub struct Builder {
     tree: Memory,
     at: LocUri,
+    version: ObjectVersion,
     error: Option<TreeError>,
 }
 
@@ -50,9 +51,10 @@ impl Memory {
     }
 
     /// Goes on building, as the device may: no server's rights count. To keep the tree in case of a mistake, edit a
-    /// clone.
-    pub const fn edit(self) -> Builder {
-        Builder { tree: self, at: LocUri::root(), error: None }
+    /// clone. A tree in the middle of an `Atomic` is not built on: that would not be undone with it.
+    pub fn edit(self) -> Builder {
+        let error = self.check_closed().err().map(|fault| fault.at("."));
+        Builder { tree: self, at: LocUri::root(), version: ObjectVersion::V1_2, error }
     }
 }
 
@@ -109,6 +111,15 @@ impl Builder {
         })
     }
 
+    /// The `Title`: words for people.
+    pub fn title(self, title: &str) -> Self {
+        self.node(|tree, address| {
+            check_title(title)?;
+            set(tree, address, |node| node.title = title.into());
+            Ok(())
+        })
+    }
+
     /// Makes the node permanent, and its ancestors with it, since what is permanent cannot go with them.
     pub fn permanent(self) -> Self {
         self.node(|tree, address| {
@@ -153,15 +164,27 @@ impl Builder {
         })
     }
 
+    /// Which issue the standard objects are of that are built from here on; DM 1.2 if nothing is said.
+    pub const fn object_version(mut self, version: ObjectVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// `./DevInfo` with its five leaves, permanent and to be read only.
     pub fn dev_info(self, values: &DevInfo) -> Self {
-        values.build(self)
+        let version = self.version;
+        values.build(self, version)
     }
 
     /// `./DevDetail` with all that it must have, permanent and to be read only.
     pub fn dev_detail(self, values: &DevDetail) -> Self {
-        let limits = self.tree.limits;
-        values.build(self, limits.uri)
+        let (version, limits) = (self.version, self.tree.limits);
+        values.build(self, version, limits.uri)
+    }
+
+    /// What has been built so far.
+    pub(crate) const fn tree(&self) -> &Memory {
+        &self.tree
     }
 
     /// The tree.
@@ -203,7 +226,7 @@ fn create(tree: &mut Memory, address: &LocUri, node: Node) -> Result<(), TreeFau
         return Err(TreeFault::ParentIsLeaf);
     }
     tree.check_room(place.missing, node.value().map_or(0, |value| value.len()), 0)?;
-    tree.create(address, node, Acl::default());
+    tree.create(address, Node { changed: tree.now, ..node }, Acl::default());
     Ok(())
 }
 

@@ -64,6 +64,18 @@ pub enum TreeFault {
     /// A permanent node below one that is not: it would be deleted along with it.
     #[error("a permanent node below a dynamic one")]
     PermanentBelowDynamic,
+    /// Nothing can be mounted here: a mount point is interior, permanent, without children, and free.
+    #[error("not a mount point")]
+    NotAMountPoint,
+    /// The tree is in the middle of an `Atomic`.
+    #[error("the tree is in the middle of an Atomic")]
+    Open,
+    /// More was changed in an `Atomic` than can be undone.
+    #[error("too many changes to undo")]
+    TooManyChanges,
+    /// What was done in an `Atomic` does not lead back to a tree.
+    #[error("an Atomic that cannot be undone")]
+    CannotUndo,
     /// The root is a leaf, or is missing.
     #[error("the root is not an interior node")]
     Root,
@@ -85,7 +97,8 @@ impl TreeFault {
             }
             Self::NotOfFormat(_) | Self::Type | Self::Acl(_) => StatusCode::UNSUPPORTED_TYPE,
             Self::ValueTooLarge => StatusCode::TOO_LARGE,
-            Self::TooManyNodes | Self::Full | Self::AclTooLong => StatusCode::DEVICE_FULL,
+            Self::Open | Self::CannotUndo | Self::NotAMountPoint => StatusCode::COMMAND_FAILED,
+            Self::TooManyNodes | Self::Full | Self::AclTooLong | Self::TooManyChanges => StatusCode::DEVICE_FULL,
         }
     }
 

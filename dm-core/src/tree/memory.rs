@@ -1,29 +1,30 @@
 //! The tree in memory: what it is, how it is read by its owner, and how accepted operations change it.
 
 use alloc::{
-    collections::BTreeMap,
     string::{String, ToString},
     vec::Vec,
 };
 
-use core_kit::Body;
+use core_kit::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::{
     access::{AccessType, Verb},
     acl::{Acl, Right},
+    apply::Step,
+    change::ChangeLog,
     error::{TreeError, TreeFault},
-    judge::{Judge, Step},
-    node::{Kind, Node},
-    op::{Content, Op, OpResult},
+    node::{Extent, Kind, Node},
+    op::Content,
+    stage::Staged,
+    undo::Transaction,
     value,
 };
-use crate::{codes::StatusCode, ids::ServerId, limits::TreeLimits, uri::LocUri, wire::Format};
+use crate::{ids::ServerId, limits::TreeLimits, uri::LocUri, wire::Format};
 
 /// A management tree that answers operations.
 ///
-/// It is a value: to keep a way back, for an `Atomic` or for the store, clone it; the clone shares the values' octets.
-/// Its serialised form is flat, sorted and checked when it is read back, so equal trees have equal bytes.
+/// It is a value: to keep a way back, clone it; the clone shares the values' octets. Its serialised form is flat, sorted and checked when it is read back, so equal trees have equal bytes.
 ///
 /// ```
 /// use dm_core::{ids::ServerId, tree::{Memory, Op}};
@@ -43,6 +44,13 @@ pub struct Memory {
     /// Octets of all values.
     pub(super) bytes: usize,
     pub(super) runs: Vec<Run>,
+    pub(super) changes: ChangeLog,
+    /// When changes are made, until another time is told; 0 where none was.
+    pub(super) now: UnixMillis,
+    /// A value that has not come as a whole yet.
+    pub(super) staged: Option<Staged>,
+    /// What was done since [`Op::Begin`](super::Op::Begin).
+    pub(super) open: Option<Transaction>,
 }
 
 /// A node that a server had run: what the device owes now.
@@ -69,6 +77,13 @@ pub enum Actor<'a> {
 }
 
 impl Actor<'_> {
+    pub(super) fn server(self) -> Option<ServerId> {
+        match self {
+            Self::Server(server) => Some(server.clone()),
+            Self::Device => None,
+        }
+    }
+
     pub(super) fn has(self, right: Right, acl: &Acl) -> bool {
         match self {
             Self::Server(server) => acl.allows(right, server),
@@ -102,6 +117,11 @@ pub(super) struct Place<'a> {
     pub(super) missing: usize,
 }
 
+/// Whether text can be a `Title` [DM TND 1.2, 7.7.6].
+pub(super) const fn check_title(title: &str) -> Result<(), TreeFault> {
+    if title.len() > TreeLimits::TITLE_BYTES_MAX { Err(TreeFault::ValueTooLarge) } else { Ok(()) }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self::new(TreeLimits::DEFAULT)
@@ -114,7 +134,17 @@ impl Memory {
     pub fn new(limits: TreeLimits) -> Self {
         let access = AccessType::of(&[Verb::Add, Verb::Get]);
         let root = Node { permanent: true, access, acl: Acl::root_default(), ..Node::interior("") };
-        Self { limits, root, nodes: 1, bytes: 0, runs: Vec::new() }
+        Self {
+            limits,
+            root,
+            nodes: 1,
+            bytes: 0,
+            runs: Vec::new(),
+            changes: ChangeLog::default(),
+            now: UnixMillis(0),
+            staged: None,
+            open: None,
+        }
     }
 
     /// What the tree may hold.
@@ -149,15 +179,23 @@ impl Memory {
         core::str::from_utf8(self.node(uri)?.value()?).ok()
     }
 
+    /// Says what time it is: what is changed from now on gets this time. A question
+    /// [brings its own](crate::client::Ops::at).
+    pub const fn tell_time(&mut self, now: UnixMillis) {
+        self.now = now;
+    }
+
     /// Sets the value of a leaf as its device does, whatever the leaf admits to servers. Format and type stay.
     ///
     /// # Errors
-    /// There is no such leaf, the value is none of its format, or there is no room for it.
+    /// There is no such leaf, the value is none of its format, there is no room for it, or the tree is in the middle of
+    /// an `Atomic`.
     pub fn set_value(&mut self, uri: &str, value: impl AsRef<[u8]>) -> Result<(), TreeError> {
         self.set_local(uri, value.as_ref()).map_err(|fault| fault.at(uri))
     }
 
     fn set_local(&mut self, uri: &str, octets: &[u8]) -> Result<(), TreeFault> {
+        self.check_closed()?;
         let address = self.address(uri)?;
         let place = self.nearest(&address);
         if place.missing != 0 {
@@ -167,7 +205,7 @@ impl Memory {
         self.check_value(format, octets)?;
         self.check_room(0, octets.len(), value.len())?;
         let (format, media_type) = (format.clone(), place.node.media_type.clone());
-        self.take(Step::Write { uri: address, format, media_type, value: octets.into() });
+        self.take(Actor::Device, Step::Write { uri: address, format, media_type, value: octets.into() });
         Ok(())
     }
 
@@ -175,40 +213,19 @@ impl Memory {
     /// root's for `Add` or `Get`, everybody is [DM TND 1.2, 7.7.1].
     pub fn forget_server(&mut self, server: &ServerId) {
         self.root.acl.forget_at_root(server);
-        let mut open: Vec<&mut Node> = Vec::new();
-        let mut next = Some(&mut self.root);
-        while let Some(node) = next {
-            if let Some(children) = node.children_mut() {
-                open.extend(children.values_mut());
-            }
-            next = open.pop();
-            if let Some(node) = &mut next {
-                node.acl.forget(server);
-            }
+        self.root.forget_below(server);
+        if let Some(open) = &mut self.open {
+            open.forget_server(server);
         }
     }
 
     /// The runs that servers asked for since they were last taken, oldest first.
     ///
-    /// A run whose node answers with an error is not among them: as far as the server knows nothing happened.
+    /// A run whose node answers with an error is not among them: as far as the server knows nothing happened. Nor is one
+    /// that may still be undone.
     #[must_use = "what is dropped here is never run"]
     pub fn take_runs(&mut self) -> Vec<Run> {
         core::mem::take(&mut self.runs)
-    }
-
-    /// Does the operations in order and gives one result for each. One that fails changes nothing, and does not keep
-    /// those after it from being done.
-    pub fn apply<'a>(&mut self, actor: impl Into<Actor<'a>>, ops: &[Op]) -> Vec<OpResult> {
-        let actor = actor.into();
-        ops.iter().map(|op| self.apply_one(actor, op)).collect()
-    }
-
-    /// Does one operation. One that fails changes nothing.
-    pub fn apply_one<'a>(&mut self, actor: impl Into<Actor<'a>>, op: &Op) -> OpResult {
-        match Judge::new(self, actor.into()).judge(op) {
-            Ok(step) => self.take(step),
-            Err(status) => OpResult::status(status),
-        }
     }
 
     pub(super) fn address(&self, uri: &str) -> Result<LocUri, TreeFault> {
@@ -256,86 +273,31 @@ impl Memory {
 
     /// Whether there is room for so many more nodes, and for a value in the place of another.
     pub(super) fn check_room(&self, nodes: usize, value: usize, instead_of: usize) -> Result<(), TreeFault> {
-        if self.nodes.saturating_add(nodes) > self.limits.nodes_max {
+        if nodes > self.free_nodes() {
             return Err(TreeFault::TooManyNodes);
         }
+        // What may have to be put back takes room as well, and then the old value is not free yet.
+        let (held, freed) = self.open.as_ref().map_or((0, instead_of), |open| (open.bytes, 0));
+        let bytes = self.bytes.saturating_add(held).saturating_sub(freed).saturating_add(value);
         // A value that does not grow is always taken: the limits may have been lowered since.
-        let bytes = self.bytes.saturating_sub(instead_of).saturating_add(value);
-        if value > instead_of && bytes > self.limits.tree_bytes_max {
+        if value > freed && bytes > self.limits.tree_bytes_max {
             return Err(TreeFault::Full);
         }
         Ok(())
     }
 
-    /// Does what was found to be in order: nothing here can be refused any more.
-    pub(super) fn take(&mut self, step: Step) -> OpResult {
-        match step {
-            Step::Answer(result) => return result,
-            Step::Create { uri, node, creator } => self.create(&uri, node, creator),
-            Step::Write { uri, format, media_type, value } => self.write(&uri, format, media_type, value),
-            Step::SetAcl { uri, acl } => {
-                if let Some(node) = self.node_mut(&uri) {
-                    node.acl = acl;
-                }
-            }
-            Step::Rename { uri, name } => {
-                if let Some((old, siblings)) = self.siblings_mut(&uri)
-                    && let Some(node) = siblings.remove(old)
-                {
-                    siblings.insert(name, node);
-                }
-            }
-            Step::Remove { uri } => {
-                if let Some((name, siblings)) = self.siblings_mut(&uri)
-                    && let Some(node) = siblings.remove(name)
-                {
-                    let extent = node.extent();
-                    self.nodes = self.nodes.saturating_sub(extent.nodes);
-                    self.bytes = self.bytes.saturating_sub(extent.bytes);
-                }
-            }
-            Step::Run { run, status } => {
-                self.runs.push(run);
-                return OpResult::status(status);
-            }
+    /// Whether there is room for a sub-tree in the place of another.
+    pub(super) fn check_swap(&self, old: Extent, new: Extent) -> Result<(), TreeFault> {
+        let freed = if self.is_open() { 0 } else { old.nodes };
+        if new.nodes > self.free_nodes().saturating_add(freed) {
+            return Err(TreeFault::TooManyNodes);
         }
-        OpResult::status(StatusCode::OK)
+        self.check_room(0, new.bytes, old.bytes)
     }
 
-    /// Puts a node to where nothing is, with the ancestors that are missing. The first of what is new gets the list
-    /// `creator`, if there is one.
-    pub(super) fn create(&mut self, uri: &LocUri, mut node: Node, mut creator: Acl) {
-        let mut names = uri.segments();
-        let Some(name) = names.next_back() else { return };
-        let mut parent = &mut self.root;
-        for name in names {
-            let Some(children) = parent.children_mut() else { return };
-            parent = children.entry(name.into()).or_insert_with(|| {
-                self.nodes = self.nodes.saturating_add(1);
-                Node { acl: core::mem::take(&mut creator), ..Node::interior("") }
-            });
-        }
-        if !creator.is_empty() {
-            node.acl = creator;
-        }
-        let Some(children) = parent.children_mut() else { return };
-        self.nodes = self.nodes.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(node.value().map_or(0, |value| value.len()));
-        children.insert(name.into(), node);
-    }
-
-    fn write(&mut self, uri: &LocUri, format: Format, media_type: String, value: Body) {
-        let written = value.len();
-        let Some(node) = self.node_mut(uri) else { return };
-        let replaced = node.value().map_or(0, |value| value.len());
-        node.kind = Kind::Leaf { format, value };
-        node.media_type = media_type;
-        self.bytes = self.bytes.saturating_sub(replaced).saturating_add(written);
-    }
-
-    /// The node's name, and the children of its parent.
-    fn siblings_mut<'a>(&mut self, uri: &'a LocUri) -> Option<(&'a str, &mut BTreeMap<String, Node>)> {
-        let parent = self.node_mut(&uri.parent()?)?;
-        Some((uri.name()?, parent.children_mut()?))
+    /// How many more nodes there may be.
+    pub(super) fn free_nodes(&self) -> usize {
+        let held = self.open.as_ref().map_or(0, |open| open.nodes);
+        self.limits.nodes_max.saturating_sub(self.nodes.saturating_add(held))
     }
 }

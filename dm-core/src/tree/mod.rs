@@ -4,29 +4,40 @@
 //! who answers is the embedder's choice. [`Memory`] is a tree that does: [`Memory::apply`] answers, [`Memory::builder`]
 //! makes one, [`Memory::draw`] shows it.
 //!
-//! What it leaves out is answered as not supported: `?list=` and the properties `Title`, `TStamp` and `VerNo` with 406,
-//! serialised sub-trees in `Add` and `Replace` with 415.
+//! Sub-trees are read with `?list=`, and added and replaced as [serialised](crate::tnds) ones; in a build without any
+//! codec they are answered with 415 and, being read, with 500.
 
 mod access;
 mod acl;
+mod apply;
 mod build;
+mod change;
 mod draw;
 mod error;
 mod judge;
 mod memory;
+mod mount;
 mod node;
 mod object;
 mod op;
 mod property;
+mod stage;
+mod stamp;
 mod stored;
+mod undo;
 mod value;
 
 pub use access::{AccessType, Verb};
 pub use acl::{Acl, AclError, AclFault, Right};
+pub use apply::Manner;
 pub use build::Builder;
+pub use change::{Change, Changes, What};
 pub use draw::{Drawing, Show};
 pub use error::{TreeError, TreeFault};
 pub use memory::{Actor, Memory, Run};
+pub use mount::{Call, Mount, MountedTree};
 pub use node::Node;
-pub use object::{DevDetail, DevInfo};
+pub use object::{Address, AddressKind, AuthLevel, AuthType, Credentials, DevDetail, DevInfo, DmAcc, ObjectVersion};
 pub use op::{Content, Found, Op, OpResult};
+pub(crate) use property::Property;
+pub(crate) use value::from_base64;

@@ -2,13 +2,13 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use core_kit::Body;
+use core_kit::{Body, UnixMillis};
 
 use super::{
     access::{AccessType, Verb},
     acl::Acl,
 };
-use crate::{codes::StatusCode, wire::Format};
+use crate::{codes::StatusCode, ids::ServerId, wire::Format};
 
 /// The `Type` of a leaf that nothing else was said of.
 pub(super) const PLAIN: &str = "text/plain";
@@ -28,6 +28,10 @@ pub struct Node {
     /// How `Exec` is answered where it is admitted.
     pub(super) exec_status: StatusCode,
     pub(super) acl: Acl,
+    pub(super) title: String,
+    /// When the value changed; 0 where that is not known.
+    pub(super) changed: UnixMillis,
+    pub(super) version: u16,
 }
 
 /// What tells interior nodes from leaves.
@@ -58,6 +62,9 @@ impl Node {
             access: AccessType::USUAL,
             exec_status: StatusCode::OK,
             acl: Acl::default(),
+            title: String::new(),
+            changed: UnixMillis(0),
+            version: 0,
         }
     }
 
@@ -115,6 +122,25 @@ impl Node {
         &self.acl
     }
 
+    /// The `Title` property: words for people, or nothing.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The `TStamp` property: when the value last changed, or for an interior node which children it has. 0 where no
+    /// time was told.
+    #[must_use]
+    pub const fn changed(&self) -> UnixMillis {
+        self.changed
+    }
+
+    /// The `VerNo` property: how often the node has changed, its properties included, since it was made; it wraps.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.version
+    }
+
     /// The children by name, in the order of the octets of their names. A leaf has none.
     pub fn children(&self) -> impl DoubleEndedIterator<Item = (&str, &Self)> + ExactSizeIterator {
         static NONE: BTreeMap<String, Node> = BTreeMap::new();
@@ -131,6 +157,46 @@ impl Node {
         match &self.kind {
             Kind::Interior(children) => children.get(name),
             Kind::Leaf { .. } => None,
+        }
+    }
+
+    /// The node without what is below it.
+    pub(super) fn alone(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Interior(_) => Kind::Interior(BTreeMap::new()),
+            leaf @ Kind::Leaf { .. } => leaf.clone(),
+        };
+        Self {
+            kind,
+            media_type: self.media_type.clone(),
+            permanent: self.permanent,
+            access: self.access,
+            exec_status: self.exec_status,
+            acl: self.acl.clone(),
+            title: self.title.clone(),
+            changed: self.changed,
+            version: self.version,
+        }
+    }
+
+    /// Whether a node below this one is permanent.
+    pub(super) fn has_permanent_below(&self) -> bool {
+        // What is permanent has permanent ancestors only.
+        self.children().any(|(_, child)| child.permanent)
+    }
+
+    /// Takes a server off the lists of all nodes below this one.
+    pub(super) fn forget_below(&mut self, server: &ServerId) {
+        let mut open: Vec<&mut Self> = Vec::new();
+        let mut next = Some(self);
+        while let Some(node) = next {
+            if let Some(children) = node.children_mut() {
+                open.extend(children.values_mut());
+            }
+            next = open.pop();
+            if let Some(node) = &mut next {
+                node.acl.forget(server);
+            }
         }
     }
 

@@ -52,8 +52,9 @@ pub enum Op {
         correlator: Option<String>,
     },
     /// Keep a part of a value that comes in several messages [DM 1.2, 7]. The part at offset 0 begins a new value and
-    /// takes the place of what was kept before; 413 or 420 if the value will be too large. The operation that ends it
-    /// has [`Content::in_parts`].
+    /// takes the place of what was kept before; 413 or 420 if the value will be too large. A part that does not follow
+    /// on what was kept is 500, one that makes the value longer than its size 424. The operation that ends it has
+    /// [`Content::in_parts`]: 424 if what was kept has another size. Done or not, nothing is kept then any more.
     Stage {
         /// The node that the value is for.
         uri: String,
@@ -66,7 +67,8 @@ pub enum Op {
     },
     /// Drop what was kept of a value: the rest of it will not come.
     Discard,
-    /// Read a part of a value that a `Get` left to be [read in parts](Content::in_parts).
+    /// Read a part of a value that a `Get` left to be [read in parts](Content::in_parts). The part has exactly the
+    /// octets asked for, also where that cuts a character in two, but for a value that ends before.
     Read {
         /// The node.
         uri: String,
@@ -75,11 +77,13 @@ pub enum Op {
         /// Octets of the part.
         bytes: u64,
     },
-    /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that.
+    /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that. What
+    /// an earlier one left open is undone first.
     Begin,
-    /// The operations since [`Begin`](Self::Begin) stay.
+    /// The operations since [`Begin`](Self::Begin) stay; 500 where there was none. Where that fails, they are undone as
+    /// if by [`RollBack`](Self::RollBack).
     Commit,
-    /// The operations since [`Begin`](Self::Begin) are undone; 516 if that did not work for [some](OpResult::not_undone).
+    /// The operations since [`Begin`](Self::Begin) are undone; 500 where there was none, 516 if that did not work for [some](OpResult::not_undone).
     RollBack,
 }
 
@@ -99,6 +103,42 @@ impl Op {
             Self::Discard | Self::Begin | Self::Commit | Self::RollBack => None,
         }
     }
+
+    /// Whether it changes something that must be undone if the operations around it fail.
+    pub(super) const fn changes(&self) -> bool {
+        match self {
+            Self::Add { .. }
+            | Self::Replace { .. }
+            | Self::Delete { .. }
+            | Self::Copy { .. }
+            | Self::Exec { .. }
+            | Self::Stage { .. }
+            | Self::Discard => true,
+            Self::Get { .. } | Self::Read { .. } | Self::Begin | Self::Commit | Self::RollBack => false,
+        }
+    }
+
+    /// The node and the size of the value that has come in parts, where one has.
+    pub(super) fn in_parts(&self) -> Option<(&str, u64)> {
+        match self {
+            Self::Add { uri, content } | Self::Replace { uri, content } | Self::Exec { uri, argument: content, .. } => {
+                Some((uri, content.in_parts?))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same with its value in one piece.
+    pub(super) fn with_data(&self, data: Body) -> Self {
+        let mut whole = self.clone();
+        if let Self::Add { content, .. } | Self::Replace { content, .. } | Self::Exec { argument: content, .. } =
+            &mut whole
+        {
+            content.data = Some(data);
+            content.in_parts = None;
+        }
+        whole
+    }
 }
 
 /// A value as it comes over the wire, with what its `Meta` says of it.
@@ -115,6 +155,15 @@ pub struct Content {
     /// [`Op::Read`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_parts: Option<u64>,
+}
+
+impl Content {
+    /// Octets of the value, wherever it is.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.in_parts
+            .unwrap_or_else(|| self.data.as_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX)))
+    }
 }
 
 /// What became of an [`Op`].
@@ -145,6 +194,27 @@ impl OpResult {
     #[must_use]
     pub const fn found(found: Vec<Found>) -> Self {
         Self { status: StatusCode::OK, found, failed_at: None, not_undone: Vec::new() }
+    }
+}
+
+impl OpResult {
+    /// The part of the one value that was found: less than is asked for where the value ends before. What has several
+    /// values has none that could be read in parts.
+    pub(super) fn part(mut self, offset: u64, bytes: u64) -> Self {
+        // No number that is too large for this machine is within a value on it.
+        let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        match &mut *self.found {
+            [Found { content: Content { data, .. }, .. }] => {
+                if let Some(data) = data {
+                    let start = index(offset).min(data.len());
+                    let end = start.saturating_add(index(bytes)).min(data.len());
+                    *data = Body::from(data.to_bytes().slice(start..end));
+                }
+                self
+            }
+            _ if self.status.is_success() => Self::status(StatusCode::COMMAND_FAILED),
+            _ => self,
+        }
     }
 }
 

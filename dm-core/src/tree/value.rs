@@ -31,7 +31,7 @@ pub(super) fn fits(format: &Format, octets: &[u8]) -> bool {
 }
 
 /// The octets that base64 text stands for. Line breaks and missing padding are forgiven.
-pub(super) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);

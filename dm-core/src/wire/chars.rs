@@ -1,7 +1,7 @@
 //! The characters that a message may hold, in XML and in the binary form of it.
 
 /// Whether XML 1.0 has the character at all.
-pub(super) fn is_char(c: char) -> bool {
+pub(crate) fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::WireLimits;
 
 #[cfg(any(feature = "xml", feature = "wbxml"))]
-mod chars;
+pub(crate) mod chars;
 mod command;
 mod message;
 mod outline;
@@ -21,11 +21,11 @@ mod source;
 mod sync;
 mod tag;
 #[cfg(feature = "wbxml")]
-mod wbxml;
+pub(crate) mod wbxml;
 #[cfg(any(feature = "xml", feature = "wbxml"))]
 mod write;
 #[cfg(feature = "xml")]
-mod xml;
+pub(crate) mod xml;
 
 pub use command::{Alert, Block, CmdIdSlot, Command, Delete, Edit, Exec, Get, Results, Status};
 pub use message::{Chal, Cred, Data, Format, Header, Item, Location, Message, Meta, Secret};
@@ -152,7 +152,7 @@ pub enum DecodeErrorKind {
     /// A number that is none, or is too large.
     #[error("{0} is not a number in range")]
     BadNumber(Tag),
-    /// Not WBXML 1.1, 1.2 or 1.3.
+    /// Not WBXML 1.0 to 1.3.
     #[error("WBXML version not supported")]
     UnknownVersion,
     /// A string table larger than [`WireLimits::string_table_bytes_max`].

@@ -107,6 +107,7 @@ fn with_digests(requests: [Packet; 3]) {
                         let signature = server.own.as_ref().unwrap().sign(&question.request);
                         todo = Some(question.answer(signature));
                     }
+                    Output::Ask(Question::Fetch(question)) => panic!("{question:?}"),
                     Output::Reply(reply) => {
                         assert_eq!(reply.encoding, encoding);
                         said.push(lines(&reply));
@@ -161,10 +162,7 @@ fn the_hotspot_client_with_its_odd_statuses_is_understood() {
         lines(&reply).starts_with("Status 200 SyncHdr; Status 200 Alert; Status 200 Alert; Status 200 Replace; Get")
     );
     let alerted = server.reports.iter().any(|report| match report {
-        Report::Alerted { items, .. } => {
-            items[0].content.media_type.as_deref()
-                == Some("Reversed-Domain-Name: org.wi-fi.hotspot2dot0.SubscriptionCreation")
-        }
+        Report::Alerted(alert) => alert.items[0].plain_type() == "org.wi-fi.hotspot2dot0.SubscriptionCreation",
         _ => false,
     });
     assert!(alerted, "the generic alert is told");

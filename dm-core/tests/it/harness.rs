@@ -8,7 +8,6 @@ use dm_core::{
     auth::{Account, Scheme, Scope, Verdict},
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
-    ids::ServerId,
     limits::WireLimits,
     server::{self, Order, Profile as ServerProfile},
     session::{Misuse, Outcome, table::Row},
@@ -59,7 +58,7 @@ pub(crate) const PACKAGE_ONE: &str = "<Alert><CmdID>1</CmdID><Data>1201</Data></
 /// `Cred` of an account that showed itself with a nonce.
 pub(crate) fn cred(account: &Account, nonce: Option<&[u8]>) -> String {
     let nonce = nonce.map(dm_core::auth::Nonce::new);
-    let request = dm_core::auth::SignRequest { peer: String::new(), scheme: account.scheme, nonce };
+    let request = dm_core::auth::SignRequest { peer: String::new(), scheme: account.scheme, nonce, body: None };
     format!(
         "<Cred><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>{}</Type></Meta>\
          <Data>{}</Data></Cred>",
@@ -115,8 +114,12 @@ pub(crate) struct Server {
     pub(crate) own: Option<Account>,
     /// For how long the device's credentials count.
     pub(crate) scope: Scope,
+    /// What every claim gets, whatever it shows.
+    pub(crate) verdict: Option<Verdict>,
     /// One batch for each package.
     pub(crate) orders: Vec<Vec<Order>>,
+    /// The value of every order that was left out of it; nothing if it is not to be had.
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) reports: Vec<server::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
@@ -130,7 +133,9 @@ impl Server {
             device: Some(Account::new("device-001", "s3cr3t-pass", Scheme::Md5)),
             own: Some(Account::new("dm-server", "s3rv3r-pass", Scheme::Md5)),
             scope: Scope::Session,
+            verdict: None,
             orders: Vec::new(),
+            value: None,
             reports: Vec::new(),
             finished: None,
             now: 0,
@@ -172,7 +177,8 @@ impl Server {
     pub(crate) fn answer(&mut self, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(question) => {
-                let verdict = match self.device.as_ref().map(|account| account.judge(&question.claim)) {
+                let judged = self.device.as_ref().map(|account| account.judge(&question.claim));
+                let verdict = match self.verdict.clone().or(judged) {
                     None => Verdict::Accepted(Scope::Transport),
                     Some(Verdict::Accepted(_)) => Verdict::Accepted(self.scope),
                     Some(verdict) => verdict,
@@ -187,6 +193,14 @@ impl Server {
                 Some(own) => {
                     let signature = own.sign(&question.request);
                     question.answer(signature)
+                }
+                None => question.decline(),
+            },
+            server::Question::Fetch(question) => match &self.value {
+                Some(value) => {
+                    let begin = usize::try_from(question.offset).unwrap();
+                    let part = &value[begin..begin + usize::try_from(question.bytes).unwrap()];
+                    question.answer(part)
                 }
                 None => question.decline(),
             },
@@ -314,10 +328,7 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
-                let results = match &ops.server {
-                    Some(server) => self.tree.apply(server, &ops.ops),
-                    None => self.tree.apply(&ServerId::from("srv"), &ops.ops),
-                };
+                let results = self.tree.answer(&ops);
                 ops.answer(results)
             }
             client::Question::Sign(question) => {

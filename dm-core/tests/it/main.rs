@@ -7,6 +7,8 @@
     reason = "a test fails by panicking; clippy.toml allows it in test functions, but not in their helpers"
 )]
 
+mod auth;
+mod bad_input;
 mod captured_sessions;
 mod captures;
 mod client;
@@ -14,6 +16,7 @@ mod generate;
 mod golden;
 mod harness;
 mod hostile;
+mod nonces;
 mod notify;
 mod pair;
 mod props;
@@ -21,6 +24,7 @@ mod server;
 mod session_props;
 mod table;
 mod tree;
+mod version;
 mod wbxml;
 mod xml;
 mod xml_written;

@@ -14,6 +14,10 @@ use dm_core::{
 
 use crate::harness::{DEVICE, Driven, PACKAGE_ONE, SERVER, Server, cred, env, from_device, lines, message};
 
+mod again;
+pub(crate) mod block;
+pub(crate) mod object;
+
 fn read() -> Vec<Vec<Order>> {
     vec![vec![Order::new("read", Request::Get(vec!["./DevInfo/Man".into()]))]]
 }
@@ -114,7 +118,7 @@ pub(crate) fn versions_that_are_not_spoken_are_named_by_their_status() {
         let text = std::str::from_utf8(&packet.body).unwrap();
         let text = text.replace("<VerDTD>1.2", &format!("<VerDTD>{dtd}")).replace("DM/1.2", proto);
         let reply = server.reply(Packet::xml(text));
-        let all = format!("Status {code} SyncHdr; Status {code} Alert; Status {code} Replace; Final");
+        let all = format!("Status {code} SyncHdr - = \"DM/1.3\"; Status {code} Alert; Status {code} Replace; Final");
         assert_eq!(lines(&reply), all, "{dtd} {proto}");
         assert!(matches!(server.finished, Some(Outcome::Failed(_))));
     }
@@ -380,6 +384,23 @@ pub(crate) fn a_stranger_is_waited_for_less_long() {
     server.reply(from_device(1, "", PACKAGE_ONE));
     let deadline = server.session.deadline().unwrap();
     assert_eq!((deadline.why, deadline.at), (Why::Unauthenticated, Tick(server.now) + Millis::from_secs(180)));
+}
+
+#[test]
+fn a_request_to_go_on_with_nothing_is_answered_and_reported() {
+    let mut server = waiting();
+    let reply = server.reply(from_device(2, "", "<Alert><CmdID>1</CmdID><Data>1222</Data></Alert><Final/>"));
+    assert!(lines(&reply).starts_with("Status 200 SyncHdr; Status 200 Alert"), "{}", lines(&reply));
+    assert!(server.faults().contains(&&PeerFault::NothingToContinue), "{:?}", server.faults());
+}
+
+#[test]
+fn alerts_that_are_none_or_go_the_other_way_are_refused_by_their_status() {
+    for (data, code) in [("<Data>1100</Data>", 406), ("<Data>1250</Data>", 406), ("", 412)] {
+        let mut server = waiting();
+        let reply = server.reply(from_device(2, "", &format!("<Alert><CmdID>1</CmdID>{data}</Alert><Final/>")));
+        assert!(lines(&reply).contains(&format!("Status {code} Alert")), "{}", lines(&reply));
+    }
 }
 
 #[test]

@@ -10,9 +10,10 @@ use dm_core::{
     client::{self, Failure, Trigger},
     codes::StatusCode,
     ids::QuestionId,
+    prompt::{Prompt, Wanted},
     server::{self, Entry, Order, Request},
     session::{Misuse, Reason},
-    tree::OpResult,
+    tree::{Content, OpResult},
 };
 use proptest::{prelude::*, sample::Index};
 use serde::{Serialize, de::DeserializeOwned};
@@ -111,6 +112,9 @@ fn damaged(packet: &Packet, damage: Option<&(Index, u8)>) -> Packet {
 
 const NONCE: &[u8] = b"0123456789abcdef";
 
+/// What signs a message: a password, or a digest.
+const SIGNED: [&str; 2] = ["eDp5", "AAECAwQFBgcICQoLDA0ODw=="];
+
 fn account() -> Account {
     Account { nonce: Nonce::new(NONCE), ..Account::new("u", "p", Scheme::Md5) }
 }
@@ -126,14 +130,31 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
             <NextNonce xmlns='syncml:metinf'>Tm9uY2U=</NextNonce></Meta></Chal>";
         format!("<Status><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>{chal}<Data>{code}</Data></Status>")
     };
+    let results = |size: &str, more: &str| {
+        format!(
+            "<Results><CmdID>7</CmdID><MsgRef>1</MsgRef><CmdRef>4</CmdRef><Item><Source><LocURI>./A</LocURI></Source>\
+             <Meta>{size}</Meta><Data>abc</Data>{more}</Item></Results>"
+        )
+    };
     let bodies = [
         PACKAGE_ONE.to_string(),
         PACKAGE_ONE.replace("<Final/>", ""),
         format!("{}{}{}<Final/>", header("212"), status(4, 200), status(5, 404)),
         format!("{}{}<Final/>", header("401"), status(4, 401)),
+        format!("{}<Final/>", header("407").replace("auth-md5", "auth-MAC")),
         format!("{}<Alert><CmdID>3</CmdID><Data>1222</Data></Alert>", header("200")),
         "<Alert><CmdID>3</CmdID><Data>1223</Data></Alert><Final/>".to_string(),
         "<Final/>".to_string(),
+        format!("{}{}<Alert><CmdID>3</CmdID><Data>1222</Data></Alert>", header("200"), status(4, 213)),
+        format!("{}{}<Alert><CmdID>3</CmdID><Data>1225</Data></Alert>", header("200"), status(2, 213)),
+        format!(
+            "{}{}{}",
+            header("200"),
+            status(4, 200),
+            results("<Size xmlns='syncml:metinf'>6</Size>", "<MoreData/>")
+        ),
+        format!("{}{}<Final/>", header("200"), results("", "")),
+        format!("{}{}", header("200"), results("", "<MoreData/>")),
     ];
     let input = match act {
         Act::Message { body, msg_id, signed, damage } => {
@@ -151,26 +172,43 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
                     Verdict::Challenge { scheme: Scheme::Basic, nonce: None },
                     Verdict::Challenge { scheme: Scheme::Md5, nonce: Some(Nonce::new(NONCE)) },
                     Verdict::Refused(StatusCode::BUSY),
+                    Verdict::Challenge { scheme: Scheme::Mac, nonce: None },
+                    Verdict::LockedOut,
                 ];
-                let prove = [None, Some(Scheme::Basic), Some(Scheme::Md5)];
-                question.answer(verdicts[choice.index(7)].clone(), prove[choice.index(3)])
+                let prove = [None, Some(Scheme::Basic), Some(Scheme::Md5), Some(Scheme::Mac)];
+                question.answer(verdicts[choice.index(9)].clone(), prove[choice.index(4)])
             }
             Some(server::Question::Commands(question)) => {
                 let one = Order::new("get", Request::Get(vec!["./A".into(), "./B".into()]));
+                let prompt = Prompt::new("Go on?", Wanted::Consent { default: None });
+                let ask = Order::new("ask", Request::Ask(prompt));
+                let content = Content { in_parts: Some(100_000), ..Content::default() };
+                let large = Order::new("large", Request::Replace(vec![Entry { uri: "./A".into(), content }]));
                 let batches = [
                     vec![],
                     vec![one.clone()],
-                    vec![one; 40],
+                    vec![one.clone(); 40],
                     vec![
                         Order::new("x", Request::Add(vec![Entry::text("./\u{2}", "x")])),
                         Order::new("y", Request::Get(vec![])),
                     ],
+                    vec![large.clone(), one.clone()],
+                    vec![Order::new("block", Request::Sequence(vec![one.clone(), ask.clone()])), large],
+                    vec![
+                        Order::new("all", Request::Atomic(vec![ask, one])),
+                        Order::new("none", Request::Atomic(vec![])),
+                    ],
                 ];
-                question.answer(batches[choice.index(4)].clone())
+                question.answer(batches[choice.index(7)].clone())
+            }
+            Some(server::Question::Fetch(question)) if choice.index(8) == 0 => question.decline(),
+            Some(server::Question::Fetch(question)) => {
+                let octets = vec![b'<'; usize::try_from(question.bytes).unwrap()];
+                question.answer(octets)
             }
             Some(server::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
             Some(server::Question::Sign(question)) => {
-                question.answer(Signature { user: "s".into(), data: "eDp5".into() })
+                question.answer(Signature { user: "s".into(), data: SIGNED[choice.index(2)].into() })
             }
             None => server::Input::Wake,
         },
@@ -202,6 +240,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         format!("{}<Final/>", header("212")),
         format!("{}<Final/>", header("401")),
         format!("{}{get}<Final/>", header("407")),
+        format!("{}<Final/>", header("401").replace("auth-md5", "auth-MAC")),
         format!("{}<Final/>", header("513")),
         format!("{}{}<Final/>", header("200"), alert(1223)),
         get.to_string(),
@@ -222,7 +261,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             }
             Some(client::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
             Some(client::Question::Sign(question)) => {
-                question.answer(Signature { user: "c".into(), data: "eDp5".into() })
+                question.answer(Signature { user: "c".into(), data: SIGNED[choice.index(2)].into() })
             }
             Some(client::Question::Authenticate(question)) => {
                 let verdicts = [

@@ -6,7 +6,9 @@ use crate::harness::WALKED;
 
 /// Runs tests of the other modules by name.
 macro_rules! run {
-    ($($module:ident: $($test:ident)+;)+) => { $($(crate::$module::$test();)+)+ };
+    ($($($module:ident)::+: $($test:ident)+;)+) => { $(run! { @ crate $(:: $module)+; $($test)+ })+ };
+    (@ $path:path; $test:ident $($rest:ident)*) => { { use $path as tests; tests::$test(); } run! { @ $path; $($rest)* } };
+    (@ $path:path;) => {};
 }
 
 #[test]
@@ -23,6 +25,9 @@ fn every_row_is_walked_and_no_other_step_is() {
             credentials_that_count_for_one_message_are_shown_in_every_one
             a_server_without_work_ends_the_session_with_package_two
             orders_that_do_not_fit_wait_for_the_next_package;
+        auth:
+            macs_in_both_directions_sign_every_message_with_a_new_nonce
+            a_value_in_parts_goes_out_under_seals_to_a_device_that_seals;
         client:
             each_item_gets_its_status_and_a_get_its_results_after_them
             what_a_client_does_not_do_is_refused_command_by_command
@@ -41,6 +46,14 @@ fn every_row_is_walked_and_no_other_step_is() {
             an_open_first_package_is_continued_by_a_server_that_signs
             silence_ends_a_session_when_its_time_has_come_and_not_before
             misuse_is_named_and_changes_nothing;
+        server::block:
+            orders_that_cannot_be_sent_do_not_block_the_rest
+            a_server_that_signs_asks_for_other_orders_where_none_can_be_sent;
+        server::object:
+            a_value_that_was_left_out_is_asked_for_as_it_goes
+            a_value_that_is_not_to_be_had_lets_others_be_asked_for
+            a_server_that_signs_asks_for_parts_after_that
+            a_session_that_may_have_no_more_orders_ends_with_the_value;
     }
     let walked = WALKED.with_borrow(Clone::clone);
     let missed: Vec<_> = TABLE.iter().filter(|row| !walked.contains(row)).collect();

@@ -9,11 +9,18 @@ use dm_core::{
 
 mod acl;
 mod add;
+mod atomic;
 mod change;
 mod draw;
+mod lists;
+mod mounts;
+mod objects;
+mod parts;
+mod properties;
 mod props;
 mod read;
 mod stored;
+mod tnds;
 
 /// Who may do everything in trees of [`open`].
 const OWNER: &str = "owner";

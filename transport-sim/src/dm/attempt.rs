@@ -99,6 +99,8 @@ fn answer(device: Option<&StoredDevice>, question: Question) -> (Input, Claimed)
             Some(orders) => (ask.answer(orders.clone()), Claimed::Orders(orders.clone())),
             None => (ask.answer(Vec::new()), Claimed::Nothing),
         },
+        // The orders of this world have their values.
+        (Question::Fetch(ask), _) => (ask.decline(), Claimed::Nothing),
         (Question::Sign(ask), None) => (ask.decline(), Claimed::Nothing),
         (Question::Sign(ask), Some(device)) => {
             let signature = device.own.sign(&ask.request);

@@ -249,7 +249,7 @@ impl Device {
         {
             return results.clone();
         }
-        let results = self.tree.apply(ops.server.as_ref(), &ops.ops);
+        let results = self.tree.answer(ops);
         if ops.server.is_some() {
             for (op, result) in ops.ops.iter().zip(&results) {
                 let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };

@@ -128,6 +128,7 @@ fn answer(capture: &Capture, question: Question) -> Input {
             let signature = Account::new("funambol", "srvpwd", Scheme::Md5).sign(&question.request);
             question.answer(signature)
         }
+        Question::Fetch(question) => question.decline(),
     }
 }
 

@@ -5,17 +5,33 @@ use super::{
     octets::{Octets, before_nul},
 };
 
-/// The first octet of WBXML 1.1, 1.2 and 1.3. Version 1.0 says nothing of its character set.
-const VERSIONS: core::ops::RangeInclusive<u8> = 0x01..=0x03;
+/// The first octet of WBXML 1.0 to 1.3, all of which a receiver must take [DM REPPRO 1.2, 5.2].
+const VERSIONS: core::ops::RangeInclusive<u8> = 0x00..=0x03;
+/// WBXML 1.0, whose header has no character set.
+const WITHOUT_CHARSET: u8 = 0x00;
 /// Numbers of character sets that UTF-8 includes: one that is not said, and US-ASCII.
 const UNSAID: u32 = 0;
 const US_ASCII: u32 = 3;
 /// The public identifier that is not said. The root decides.
 const UNKNOWN_PUBLIC_ID: u32 = 1;
 
+/// What a document may call itself.
+pub(crate) struct DocumentType {
+    /// The numbers of its public identifiers.
+    pub(crate) numbers: &'static [u32],
+    /// Whether a name in the string table is a public identifier of it.
+    pub(crate) is_named: fn(&[u8]) -> bool,
+    /// What is wrong with a document that calls itself otherwise.
+    pub(crate) otherwise: Kind,
+}
+
+/// SyncML 1.0, 1.1 and 1.2.
+pub(crate) const SYNCML: DocumentType =
+    DocumentType { numbers: &[SYNCML_1_0, SYNCML_1_1, SYNCML_1_2], is_named: is_syncml, otherwise: Kind::NotSyncMl };
+
 /// The strings that tokens refer to.
 #[derive(Clone, Copy, Default)]
-pub(super) struct StringTable<'a> {
+pub(crate) struct StringTable<'a> {
     octets: &'a [u8],
     /// Where the table begins in the document.
     base: usize,
@@ -23,7 +39,7 @@ pub(super) struct StringTable<'a> {
 
 impl<'a> StringTable<'a> {
     /// The string at an index, and where it begins in the document.
-    pub(super) fn string(self, index: u32) -> Result<(&'a [u8], usize), Kind> {
+    pub(crate) fn string(self, index: u32) -> Result<(&'a [u8], usize), Kind> {
         let (rest, at) = self.from(index)?;
         before_nul(rest).map(|string| (string, at)).ok_or(Kind::UnterminatedString)
     }
@@ -40,26 +56,37 @@ impl<'a> StringTable<'a> {
     }
 }
 
-/// Reads the header of a document that may be SyncML. An error comes with its place.
-pub(super) fn read<'a>(octets: &mut Octets<'a>, table_bytes_max: usize) -> Result<StringTable<'a>, (Kind, usize)> {
+/// Reads the header of a document of this type, or of one that does not say its type. An error comes with its place.
+pub(crate) fn read<'a>(
+    octets: &mut Octets<'a>,
+    expected: &DocumentType,
+    table_bytes_max: usize,
+) -> Result<StringTable<'a>, (Kind, usize)> {
     let mut at = octets.position();
-    let table = table(octets, table_bytes_max, &mut at);
+    let table = table(octets, expected, table_bytes_max, &mut at);
     table.map_err(|kind| (kind, if kind == Kind::Truncated { octets.len() } else { at }))
 }
 
-fn table<'a>(octets: &mut Octets<'a>, table_bytes_max: usize, at: &mut usize) -> Result<StringTable<'a>, Kind> {
-    if !VERSIONS.contains(&octets.octet()?) {
+fn table<'a>(
+    octets: &mut Octets<'a>,
+    expected: &DocumentType,
+    table_bytes_max: usize,
+    at: &mut usize,
+) -> Result<StringTable<'a>, Kind> {
+    let version = octets.octet()?;
+    if !VERSIONS.contains(&version) {
         return Err(Kind::UnknownVersion);
     }
     *at = octets.position();
     let public_id_at = *at;
     let named = match octets.number()? {
         0 => Some(octets.number()?),
-        SYNCML_1_0 | SYNCML_1_1 | SYNCML_1_2 | UNKNOWN_PUBLIC_ID => None,
-        _ => return Err(Kind::NotSyncMl),
+        UNKNOWN_PUBLIC_ID => None,
+        number if expected.numbers.contains(&number) => None,
+        _ => return Err(expected.otherwise),
     };
     *at = octets.position();
-    if !matches!(octets.number()?, UNSAID | US_ASCII | UTF_8) {
+    if version != WITHOUT_CHARSET && !matches!(octets.number()?, UNSAID | US_ASCII | UTF_8) {
         return Err(Kind::NotUtf8);
     }
     *at = octets.position();
@@ -73,8 +100,8 @@ fn table<'a>(octets: &mut Octets<'a>, table_bytes_max: usize, at: &mut usize) ->
         *at = public_id_at;
         let (name, name_at) = table.string_or_rest(index)?;
         *at = name_at;
-        if !is_syncml(name) {
-            return Err(Kind::NotSyncMl);
+        if !(expected.is_named)(name) {
+            return Err(expected.otherwise);
         }
     }
     Ok(table)
@@ -99,7 +126,7 @@ mod tests {
 
     fn header(bytes: &[u8]) -> Result<usize, (Kind, usize)> {
         let mut octets = Octets::new(bytes);
-        read(&mut octets, 64).map(|_| octets.position())
+        read(&mut octets, &SYNCML, 64).map(|_| octets.position())
     }
 
     fn named(index: u8, table: &[u8]) -> Vec<u8> {
@@ -116,6 +143,10 @@ mod tests {
                     assert_eq!(header(&bytes), Ok(bytes.len()), "{bytes:x?}");
                 }
             }
+        }
+        for public_id in [&[0xA4, 0x01][..], &[0x01]] {
+            let bytes = [&[0x00], public_id, &[0x00]].concat();
+            assert_eq!(header(&bytes), Ok(bytes.len()), "version 1.0 has no character set");
         }
     }
 
@@ -138,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_no_header_of_syncml_is_named() {
         let cases: [(&[u8], Kind, usize); 12] = [
-            (&[0x00, 0x01, 0x6A, 0x00], Kind::UnknownVersion, 0),
+            (&[0x10, 0x01, 0x6A, 0x00], Kind::UnknownVersion, 0),
             (&[0x04, 0x01, 0x6A, 0x00], Kind::UnknownVersion, 0),
             (b"<?xml version='1.0'?>", Kind::UnknownVersion, 0),
             (&[0x02, 0x02, 0x6A, 0x00], Kind::NotSyncMl, 1),

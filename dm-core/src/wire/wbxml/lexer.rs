@@ -8,7 +8,7 @@ use crate::{
 
 /// What a document is made of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     /// An element begins. One that is empty has no [`Token::End`].
     Open {
         /// Which.
@@ -28,9 +28,24 @@ pub(super) enum Token<'a> {
     Opaque(&'a [u8]),
 }
 
-/// How a document names an element.
+/// What the attributes of an element are made of: each begins with a start, and goes on with the pieces of its value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Name<'a> {
+pub(crate) enum AttributePiece<'a> {
+    /// An attribute begins. A token stands for its name and perhaps for the beginning of its value.
+    Start(Name<'a>),
+    /// A token for a piece of the value.
+    Value { page: u8, token: u8 },
+    /// A piece of the value in characters of XML.
+    Text(&'a str),
+    /// One character of the value, written by its number.
+    Char(char),
+    /// A piece of the value in octets that only the document type understands.
+    Opaque(&'a [u8]),
+}
+
+/// How a document names an element or an attribute.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Name<'a> {
     /// By a token, without the bits for content and attributes, on a code page.
     Known { page: u8, token: u8 },
     /// In letters.
@@ -38,10 +53,12 @@ pub(super) enum Name<'a> {
 }
 
 /// Reads tokens.
-pub(super) struct Lexer<'a> {
+pub(crate) struct Lexer<'a> {
     octets: Octets<'a>,
     table: StringTable<'a>,
     page: u8,
+    /// Attributes have code pages of their own.
+    attribute_page: u8,
     /// Where the last token begins; after an error, where that is.
     at: usize,
     attributes_max: usize,
@@ -52,19 +69,32 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     /// A lexer of what follows the header.
-    pub(super) fn new(octets: Octets<'a>, table: StringTable<'a>, limits: &WireLimits) -> Self {
+    pub(crate) fn new(octets: Octets<'a>, table: StringTable<'a>, limits: &WireLimits) -> Self {
         let at = octets.position();
-        Self { octets, table, page: 0, at, attributes_max: limits.attributes_max, referable: limits.message_bytes_max }
+        Self {
+            octets,
+            table,
+            page: 0,
+            attribute_page: 0,
+            at,
+            attributes_max: limits.attributes_max,
+            referable: limits.message_bytes_max,
+        }
     }
 
     /// Where the last token begins; after an error, where that is.
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     /// The next token. At the end of the document there is none: it is [`Kind::Truncated`].
-    pub(super) fn next(&mut self) -> Result<Token<'a>, Kind> {
-        let token = self.token();
+    pub(crate) fn next(&mut self) -> Result<Token<'a>, Kind> {
+        self.next_with(|_| {})
+    }
+
+    /// The same, and whatever attributes it has.
+    pub(crate) fn next_with(&mut self, seen: impl FnMut(AttributePiece<'a>)) -> Result<Token<'a>, Kind> {
+        let token = self.token(seen);
         if token == Err(Kind::Truncated) {
             self.at = self.octets.len();
         }
@@ -72,13 +102,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// Checks that there is nothing left.
-    pub(super) fn finish(&mut self) -> Result<(), Kind> {
+    pub(crate) fn finish(&mut self) -> Result<(), Kind> {
         self.at = self.octets.position();
         if self.at == self.octets.len() { Ok(()) } else { Err(Kind::TrailingContent) }
     }
 
     /// What octets of the last token are as text. They must be text in characters of XML.
-    pub(super) fn text(&mut self, octets: &'a [u8]) -> Result<&'a str, Kind> {
+    pub(crate) fn text(&mut self, octets: &'a [u8]) -> Result<&'a str, Kind> {
         self.text_at(octets, self.octets.position() - octets.len())
     }
 
@@ -94,7 +124,7 @@ impl<'a> Lexer<'a> {
         Err(kind)
     }
 
-    fn token(&mut self) -> Result<Token<'a>, Kind> {
+    fn token(&mut self, seen: impl FnMut(AttributePiece<'a>)) -> Result<Token<'a>, Kind> {
         loop {
             self.at = self.octets.position();
             return match self.octets.octet()? {
@@ -115,48 +145,56 @@ impl<'a> Lexer<'a> {
                 global::EXT_I_0..=global::EXT_I_2
                 | global::EXT_T_0..=global::EXT_T_2
                 | global::EXT_0..=global::EXT_2 => Err(Kind::Extension),
-                tag => self.open(tag),
+                tag => self.open(tag, seen),
             };
         }
     }
 
-    fn open(&mut self, tag: u8) -> Result<Token<'a>, Kind> {
+    fn open(&mut self, tag: u8, seen: impl FnMut(AttributePiece<'a>)) -> Result<Token<'a>, Kind> {
         let begin = self.at;
         let token = tag & !(global::HAS_CONTENT | global::HAS_ATTRIBUTES);
         let name = match token {
             global::LITERAL => Name::Literal(self.referred()?),
             token => Name::Known { page: self.page, token },
         };
-        let attributes = if tag & global::HAS_ATTRIBUTES == 0 { 0 } else { self.attributes()? };
+        let attributes = if tag & global::HAS_ATTRIBUTES == 0 { 0 } else { self.attributes(seen)? };
         self.at = begin;
         Ok(Token::Open { name, attributes, is_empty: tag & global::HAS_CONTENT == 0 })
     }
 
-    /// Passes over the attributes of an element, up to their end, and counts them.
-    fn attributes(&mut self) -> Result<u32, Kind> {
+    /// Reads the attributes of an element, up to their end, and counts them.
+    fn attributes(&mut self, mut seen: impl FnMut(AttributePiece<'a>)) -> Result<u32, Kind> {
         let (mut count, mut allowed) = (0, self.attributes_max);
         loop {
             self.at = self.octets.position();
-            let begins_one = match self.octets.octet()? {
+            let piece = match self.octets.octet()? {
                 global::END => return Ok(count),
-                // Attributes have code pages of their own.
-                global::SWITCH_PAGE => self.octets.octet().map(|_| false),
-                global::ENTITY => self.character().map(|_| false),
-                global::STR_I => self.octets.until_nul().map(|_| false),
-                global::STR_T => self.referred().map(|_| false),
-                global::OPAQUE => self.opaque().map(|_| false),
-                global::LITERAL => self.referred().map(|_| true),
-                global::PI => Err(Kind::ProcessingInstruction),
+                global::SWITCH_PAGE => {
+                    self.attribute_page = self.octets.octet()?;
+                    continue;
+                }
+                global::ENTITY => AttributePiece::Char(self.character()?),
+                global::STR_I => {
+                    let begin = self.octets.position();
+                    let string = self.octets.until_nul()?;
+                    AttributePiece::Text(self.text_at(string, begin)?)
+                }
+                global::STR_T => AttributePiece::Text(self.referred()?),
+                global::OPAQUE => AttributePiece::Opaque(self.opaque()?),
+                global::LITERAL => AttributePiece::Start(Name::Literal(self.referred()?)),
+                global::PI => return Err(Kind::ProcessingInstruction),
                 global::EXT_I_0..=global::EXT_I_2
                 | global::EXT_T_0..=global::EXT_T_2
-                | global::EXT_0..=global::EXT_2 => Err(Kind::Extension),
-                0x44 | 0x84 | 0xC4 => Err(Kind::UnknownToken),
-                token => Ok(token < 0x80),
-            }?;
-            if begins_one {
+                | global::EXT_0..=global::EXT_2 => return Err(Kind::Extension),
+                0x44 | 0x84 | 0xC4 => return Err(Kind::UnknownToken),
+                token @ 0x80.. => AttributePiece::Value { page: self.attribute_page, token },
+                token => AttributePiece::Start(Name::Known { page: self.attribute_page, token }),
+            };
+            if matches!(piece, AttributePiece::Start(_)) {
                 allowed = allowed.checked_sub(1).ok_or(Kind::TooManyAttributes)?;
                 count += 1;
             }
+            seen(piece);
         }
     }
 
@@ -220,7 +258,7 @@ mod tests {
     fn strings_of_the_table_are_text_and_names() {
         let document = b"\x02\x01\x6A\x08ab\0Item\0\x44\x03\x83\x01\x04\x00\x84\x03\x04\x00\x85\x83\x00\x01\x01";
         let mut octets = Octets::new(document);
-        let table = header::read(&mut octets, 64).unwrap();
+        let table = header::read(&mut octets, &header::SYNCML, 64).unwrap();
         let mut lexer = Lexer::new(octets, table, &WireLimits { message_bytes_max: 15, ..WireLimits::CLIENT });
         let literal = |name, attributes, is_empty| Ok(Token::Open { name: Name::Literal(name), attributes, is_empty });
         assert_eq!(lexer.next(), literal("Item", 0, false));
@@ -235,7 +273,7 @@ mod tests {
     fn the_string_table_gives_no_more_text_than_a_message_may_have() {
         let document = [&b"\x02\x01\x6A\x65"[..], &[b'x'; 100], &[0], &[0x83, 0x00].repeat(10)].concat();
         let mut octets = Octets::new(&document);
-        let table = header::read(&mut octets, 128).unwrap();
+        let table = header::read(&mut octets, &header::SYNCML, 128).unwrap();
         let mut lexer = Lexer::new(octets, table, &WireLimits { message_bytes_max: 250, ..WireLimits::CLIENT });
         assert!(lexer.next().is_ok() && lexer.next().is_ok());
         assert_eq!((lexer.next(), lexer.at()), (Err(Kind::TooLarge), 109));
@@ -253,6 +291,24 @@ mod tests {
         }
         let many = [&[0x85][..], &[0x05; 9], &[0x01]].concat();
         assert_eq!(tokens(&many), (vec![], Kind::TooManyAttributes, 9));
+    }
+
+    #[test]
+    fn attributes_come_in_pieces_and_have_pages_of_their_own() {
+        let body = b"\xC6\x00\x01\x05\x03a\0\x85\x02\x62\xC3\x01\x63\x06\x01\x86\x00\x00\x07\x01\x05";
+        let mut lexer = Lexer::new(Octets::new(body), StringTable::default(), &WireLimits::CLIENT);
+        let mut pieces = Vec::new();
+        let open = |page, token| Token::Open { name: Name::Known { page, token }, attributes: 2, is_empty: false };
+        assert_eq!(lexer.next_with(|piece| pieces.push(piece)), Ok(open(0, 6)));
+        let start = |page, token| AttributePiece::Start(Name::Known { page, token });
+        let (text, value) = (AttributePiece::Text("a"), AttributePiece::Value { page: 1, token: 0x85 });
+        let (character, opaque) = (AttributePiece::Char('b'), AttributePiece::Opaque(b"c"));
+        assert_eq!(pieces, [start(1, 5), text, value, character, opaque, start(1, 6)]);
+        pieces = Vec::new();
+        let last = Token::Open { name: Name::Known { page: 0, token: 6 }, attributes: 1, is_empty: true };
+        assert_eq!(lexer.next_with(|piece| pieces.push(piece)), Ok(last), "the page of elements is still 0");
+        assert_eq!(pieces, [start(0, 7)], "the page of attributes had stayed");
+        assert_eq!(lexer.next(), Ok(known(0, 5, true)));
     }
 
     #[test]

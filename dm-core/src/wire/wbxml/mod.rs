@@ -1,8 +1,8 @@
 //! The WBXML codec [WBXML 1.3; digest 7].
 //!
 //! `lexer` knows the tokens that every WBXML document is made of, and no document type. `source` makes a SyncML message
-//! of them, as `sink` writes one. A further document type (DDF and TNDS on code page 2, client provisioning) needs its
-//! own tokens and its own public identifiers, and nothing else of this.
+//! of them, as `sink` writes one. A further document type needs its own tokens and its own public identifiers, and
+//! nothing else of this: see `crate::bootstrap`.
 //!
 //! Octets and text: the mapping knows text, and [`Data`](super::Data) that may be octets. WBXML has both too, but real
 //! encoders write text in `OPAQUE` as they like: libwbxml does so for every CDATA section. So the token does not decide
@@ -15,9 +15,9 @@ use alloc::vec::Vec;
 use super::{DecodeError, DecodeErrorKind as Kind, Decoded, EncodeError, Header, Message, Page, read, write};
 use crate::limits::WireLimits;
 
-mod header;
-mod lexer;
-mod octets;
+pub(crate) mod header;
+pub(crate) mod lexer;
+pub(crate) mod octets;
 mod sink;
 mod source;
 
@@ -40,7 +40,7 @@ const SYNCML_1_0: u32 = 0x0FD1;
 const SYNCML_1_1: u32 = 0x0FD3;
 const SYNCML_1_2: u32 = 0x1201;
 /// The number of UTF-8 in the registry of character sets.
-const UTF_8: u32 = 106;
+pub(crate) const UTF_8: u32 = 106;
 
 /// The vocabularies of a message by the number of their code page. Others have documents of their own, which a message
 /// carries as octets.
@@ -60,23 +60,23 @@ const fn number_of(page: Page) -> u8 {
 }
 
 /// Tokens that mean the same on every code page [WBXML 1.3, 7.1].
-mod global {
-    pub(super) const SWITCH_PAGE: u8 = 0x00;
-    pub(super) const END: u8 = 0x01;
-    pub(super) const ENTITY: u8 = 0x02;
-    pub(super) const STR_I: u8 = 0x03;
-    pub(super) const LITERAL: u8 = 0x04;
-    pub(super) const EXT_I_0: u8 = 0x40;
-    pub(super) const EXT_I_2: u8 = 0x42;
-    pub(super) const PI: u8 = 0x43;
-    pub(super) const EXT_T_0: u8 = 0x80;
-    pub(super) const EXT_T_2: u8 = 0x82;
-    pub(super) const STR_T: u8 = 0x83;
-    pub(super) const EXT_0: u8 = 0xC0;
-    pub(super) const EXT_2: u8 = 0xC2;
-    pub(super) const OPAQUE: u8 = 0xC3;
+pub(crate) mod global {
+    pub(crate) const SWITCH_PAGE: u8 = 0x00;
+    pub(crate) const END: u8 = 0x01;
+    pub(crate) const ENTITY: u8 = 0x02;
+    pub(crate) const STR_I: u8 = 0x03;
+    pub(crate) const LITERAL: u8 = 0x04;
+    pub(crate) const EXT_I_0: u8 = 0x40;
+    pub(crate) const EXT_I_2: u8 = 0x42;
+    pub(crate) const PI: u8 = 0x43;
+    pub(crate) const EXT_T_0: u8 = 0x80;
+    pub(crate) const EXT_T_2: u8 = 0x82;
+    pub(crate) const STR_T: u8 = 0x83;
+    pub(crate) const EXT_0: u8 = 0xC0;
+    pub(crate) const EXT_2: u8 = 0xC2;
+    pub(crate) const OPAQUE: u8 = 0xC3;
 
     /// Added to the token of an element that has content, and to that of one that has attributes.
-    pub(super) const HAS_CONTENT: u8 = 0x40;
-    pub(super) const HAS_ATTRIBUTES: u8 = 0x80;
+    pub(crate) const HAS_CONTENT: u8 = 0x40;
+    pub(crate) const HAS_ATTRIBUTES: u8 = 0x80;
 }

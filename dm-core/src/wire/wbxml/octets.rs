@@ -5,23 +5,23 @@ use alloc::vec::Vec;
 use super::Kind;
 
 /// What was not read yet. Whoever asks for more than there is gets [`Kind::Truncated`].
-pub(super) struct Octets<'a> {
+pub(crate) struct Octets<'a> {
     all: &'a [u8],
     at: usize,
 }
 
 impl<'a> Octets<'a> {
-    pub(super) fn new(all: &'a [u8]) -> Self {
+    pub(crate) fn new(all: &'a [u8]) -> Self {
         Self { all, at: 0 }
     }
 
     /// How many were read.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     /// How many there are, read or not.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 
@@ -29,7 +29,7 @@ impl<'a> Octets<'a> {
         self.all.get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn octet(&mut self) -> Result<u8, Kind> {
+    pub(crate) fn octet(&mut self) -> Result<u8, Kind> {
         let octet = self.rest().first().copied().ok_or(Kind::Truncated)?;
         self.at += 1;
         Ok(octet)
@@ -37,7 +37,7 @@ impl<'a> Octets<'a> {
 
     /// `mb_u_int32`: seven bits an octet, the highest first; the eighth bit says that another octet follows
     /// [WBXML 1.3, 5.1].
-    pub(super) fn number(&mut self) -> Result<u32, Kind> {
+    pub(crate) fn number(&mut self) -> Result<u32, Kind> {
         let mut number: u32 = 0;
         for _ in 0..5 {
             let octet = self.octet()?;
@@ -53,7 +53,7 @@ impl<'a> Octets<'a> {
     }
 
     /// As many octets as a number said. It is compared with what is there before anything else happens.
-    pub(super) fn take(&mut self, count: u32) -> Result<&'a [u8], Kind> {
+    pub(crate) fn take(&mut self, count: u32) -> Result<&'a [u8], Kind> {
         let count = usize::try_from(count).map_err(|_| Kind::Truncated)?;
         let taken = self.rest().get(..count).ok_or(Kind::Truncated)?;
         self.at += count;
@@ -61,7 +61,7 @@ impl<'a> Octets<'a> {
     }
 
     /// The octets up to the next NUL, which is read too.
-    pub(super) fn until_nul(&mut self) -> Result<&'a [u8], Kind> {
+    pub(crate) fn until_nul(&mut self) -> Result<&'a [u8], Kind> {
         let taken = before_nul(self.rest()).ok_or(Kind::Truncated)?;
         self.at += taken.len() + 1;
         Ok(taken)
@@ -69,12 +69,12 @@ impl<'a> Octets<'a> {
 }
 
 /// What stands before the first NUL, where there is one.
-pub(super) fn before_nul(octets: &[u8]) -> Option<&[u8]> {
+pub(crate) fn before_nul(octets: &[u8]) -> Option<&[u8]> {
     octets.iter().position(|octet| *octet == 0).and_then(|end| octets.get(..end))
 }
 
 /// Writes a `mb_u_int32` in as few octets as it takes.
-pub(super) fn push_number(out: &mut Vec<u8>, number: u32) {
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u32) {
     for shift in [28, 21, 14, 7] {
         if number >> shift != 0 {
             out.push(0x80 | low_seven(number >> shift));

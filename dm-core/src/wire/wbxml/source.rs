@@ -41,7 +41,7 @@ impl<'a> WbxmlSource<'a> {
     /// Reads everything before the root.
     pub(super) fn new(bytes: &'a [u8], limits: &WireLimits) -> Result<Self, DecodeError> {
         let mut octets = Octets::new(bytes);
-        let table = header::read(&mut octets, limits.string_table_bytes_max)
+        let table = header::read(&mut octets, &header::SYNCML, limits.string_table_bytes_max)
             .map_err(|(kind, offset)| DecodeError { offset, ..DecodeError::at_start(kind) })?;
         Ok(Self {
             lexer: Lexer::new(octets, table, limits),

@@ -6,7 +6,7 @@ use super::Kind;
 use crate::wire::chars::is_char;
 
 /// Line ends as XML 1.0 wants them: `\n` and nothing else.
-pub(super) fn with_unix_line_ends(text: &str) -> Cow<'_, str> {
+pub(crate) fn with_unix_line_ends(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Cow::Borrowed(text) }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn referenced(name: &str) -> Result<char, Kind> {
 }
 
 /// `text` with its references replaced.
-pub(super) fn expanded(text: &str) -> Result<Cow<'_, str>, Kind> {
+pub(crate) fn expanded(text: &str) -> Result<Cow<'_, str>, Kind> {
     let Some((head, mut rest)) = text.split_once('&') else { return Ok(Cow::Borrowed(text)) };
     let mut all = alloc::string::String::from(head);
     loop {

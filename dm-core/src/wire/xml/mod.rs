@@ -1,18 +1,20 @@
 //! The XML codec.
 //!
 //! quick-xml finds the tags and the text of the root element. What it leaves open is decided here: limits, names,
-//! namespaces, characters, references, and what may stand before and after the root.
+//! namespaces, characters, references, and what may stand before and after the root. `lexer` knows no document type;
+//! `source` makes a SyncML message of its tokens.
 
 use alloc::vec::Vec;
 
 use super::{DecodeError, DecodeErrorKind as Kind, Decoded, EncodeError, Header, Message, read, write};
 use crate::limits::WireLimits;
 
-mod chars;
+pub(crate) mod chars;
+pub(crate) mod lexer;
 mod prologue;
 mod sink;
 mod source;
-mod start_tag;
+pub(crate) mod start_tag;
 
 pub(super) fn decode(bytes: &[u8], limits: &WireLimits) -> Result<Decoded, DecodeError> {
     read::message(source::XmlSource::new(bytes, limits)?, limits)

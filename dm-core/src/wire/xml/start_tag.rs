@@ -9,7 +9,7 @@ use super::{
 use crate::wire::{Page, source::is_space};
 
 /// `prefix:local`, or `local` with an empty prefix; nothing for what is no such name.
-pub(super) fn qualified(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn qualified(name: &str) -> Option<(&str, &str)> {
     if !is_name(name) {
         return None;
     }
@@ -22,7 +22,7 @@ pub(super) fn qualified(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The attributes of a tag as they are written, strictly: each after white space, each with a quoted value.
-pub(super) struct Attributes<'a>(pub(super) &'a str);
+pub(crate) struct Attributes<'a>(pub(crate) &'a str);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = Result<(&'a str, &'a str), Kind>;

@@ -97,13 +97,13 @@ fn what_has_no_room_is_413_or_420_and_less_always_has() {
 }
 
 #[test]
-fn properties_other_than_the_list_and_the_name_cannot_be_replaced() {
+fn properties_that_the_tree_keeps_itself_cannot_be_replaced() {
     let mut tree = open().leaf("./A", "").finish().unwrap();
-    for property in ["Format", "Type", "Size"] {
+    for property in ["Format", "Type", "Size", "TStamp", "VerNo"] {
         refused(&mut tree, OWNER, &replace(&format!("./A?prop={property}"), text("x")), 405);
         refused(&mut tree, OWNER, &replace(&format!("./B?prop={property}"), text("x")), 404);
     }
-    for suffix in ["?prop=Title", "?list=Struct"] {
+    for suffix in ["?prop=Colour", "?list=Struct"] {
         refused(&mut tree, OWNER, &replace(&format!("./A{suffix}"), text("x")), 406);
     }
 }

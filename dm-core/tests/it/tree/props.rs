@@ -18,6 +18,9 @@ const LIMITS: TreeLimits = TreeLimits {
     acl_bytes_max: 48,
     type_bytes_max: 24,
     runs_max: 3,
+    undo_max: 16,
+    list_nodes_max: 8,
+    changes_max: 4,
 };
 
 /// Small enough that operations meet, with something of everything in it.

@@ -110,9 +110,18 @@ fn what_is_no_address_is_404_and_what_is_too_long_414() {
 }
 
 #[test]
-fn properties_that_are_not_kept_and_lists_are_406_before_the_node_is_looked_for() {
+fn unknown_properties_and_lists_are_406_before_the_node_is_looked_for() {
     let mut tree = open().leaf("./A", "").finish().unwrap();
-    for suffix in ["?prop=Title", "?prop=TStamp", "?prop=VerNo", "?prop=acl", "?list=Struct", "?list=TNDS+ACL"] {
+    for suffix in [
+        "?prop=acl",
+        "?prop=Value",
+        "?list=struct",
+        "?list=TNDSACL",
+        "?list=TNDS+Colour",
+        "?list=TNDS+",
+        "?list=TNDS-ACL+Type",
+        "?list=TNDS+ACL-Type",
+    ] {
         refused(&mut tree, OWNER, &get(&format!("./A{suffix}")), 406);
         refused(&mut tree, OWNER, &get(&format!("./Nowhere{suffix}")), 406);
     }

@@ -12,18 +12,18 @@ use dm_core::{
 use super::{accepted, decode, encode};
 
 /// Version, public identifier, character set, an empty string table.
-pub(super) const BEGIN: &[u8] = &[0x02, 0xA4, 0x01, 0x6A, 0x00];
+pub(crate) const BEGIN: &[u8] = &[0x02, 0xA4, 0x01, 0x6A, 0x00];
 /// `SyncML`, and the `SyncHdr` that every message must have.
-pub(super) const HEADER: &[u8] = b"\x6D\x6C\x71\x031.2\0\x01\x72\x03DM/1.2\0\x01\x65\x032F\0\x01\x5B\x031\0\x01\
+pub(crate) const HEADER: &[u8] = b"\x6D\x6C\x71\x031.2\0\x01\x72\x03DM/1.2\0\x01\x65\x032F\0\x01\x5B\x031\0\x01\
     \x6E\x57\x03s\0\x01\x01\x67\x57\x03d\0\x01\x01\x01";
 
 /// A message with a good header and this in its body.
-pub(super) fn with_body(body: &[u8]) -> Vec<u8> {
+pub(crate) fn with_body(body: &[u8]) -> Vec<u8> {
     [BEGIN, HEADER, b"\x6B", body, b"\x01\x01"].concat()
 }
 
 /// The same, with a string table.
-pub(super) fn with_table(table: &[u8], body: &[u8]) -> Vec<u8> {
+pub(crate) fn with_table(table: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u8::try_from(table.len()).expect("short");
     assert!(length < 0x80);
     [&BEGIN[..4], &[length], table, HEADER, b"\x6B", body, b"\x01\x01"].concat()

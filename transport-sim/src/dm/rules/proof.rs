@@ -104,6 +104,7 @@ impl Known {
         self.nonces.iter().any(|nonce| {
             let claim = Claim {
                 peer: source.uri.clone(),
+                session: message.header.session_id.clone(),
                 presented: presented.clone(),
                 nonce: Some(nonce.clone()),
                 transport: None,

@@ -39,7 +39,7 @@ impl Secrets {
 }
 
 fn basic(account: &Account) -> Secret {
-    let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None };
+    let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None, body: None };
     account.sign(&request).data.into()
 }
 
