@@ -106,7 +106,18 @@ fn same_lints() -> Result<Vec<String>> {
 
 /// A new dependency of a core is a decision, not an accident.
 fn core_dependencies() -> Result<Vec<String>> {
-    let tree = ["tree", "-p", "dm-core", "-p", "dpe-core", "--no-default-features", "-e", "normal,no-proc-macro", "--prefix", "none"];
+    let tree = [
+        "tree",
+        "-p",
+        "dm-core",
+        "-p",
+        "dpe-core",
+        "--no-default-features",
+        "-e",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+    ];
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root())
         .args(tree)
