@@ -115,7 +115,8 @@ pub enum Output {
     Done(Done),
     /// A policy reports.
     Reported(Reported),
-    /// A policy is no more, for this reason: 28 at its end, 26 if a device change took it.
+    /// A policy is no more, for this reason: 28 at its end, 26 if a device change took it or its group was
+    /// released.
     PolicyEnded(dpe3::PolicyId, Code),
     /// The Client-ID of a user is another one.
     ClientChanged(ClientChanged),
@@ -205,6 +206,9 @@ struct Open {
 #[serde(deny_unknown_fields)]
 struct Active {
     client: ClientId,
+    /// The group that it is on: it ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<dpe3::GroupId>,
     /// The Message-ID that all its reports carry.
     message: dpe3::MessageId,
 }
@@ -403,14 +407,14 @@ impl Sp {
             }
             _ => {}
         }
-        self.settle(&open.request, &id, status);
+        self.settle(&open.request, &id, status, out);
         let readings = message.results.iter().filter_map(|result| read_result(result).ok()).collect();
         let clients = ids(&message.clients);
         out.push(Output::Done(Done { tag: open.request.tag, status: Some(status), readings, clients }));
         Some(())
     }
 
-    fn settle(&mut self, request: &Request, id: &dpe3::MessageId, status: Code) {
+    fn settle(&mut self, request: &Request, id: &dpe3::MessageId, status: Code, out: &mut Vec<Output>) {
         let Some(client) = &request.client else { return };
         match &request.what {
             What::GroupSet(group, _) if status.is_ok() => {
@@ -418,9 +422,18 @@ impl Sp {
             }
             What::GroupRelease(group) if status.is_ok() || status == Code::GROUP_ID_NOT_REGISTERED => {
                 self.state.groups.remove(group);
+                // The policies on a group end with it, and nobody else says so.
+                let is_on = |known: &Active| known.group.as_ref() == Some(group) && known.client == *client;
+                let on = self.state.policies.iter().filter(|(_, known)| is_on(known)).map(|(policy, _)| policy.clone());
+                for policy in on.collect::<Vec<_>>() {
+                    self.state.policies.remove(&policy);
+                    out.push(Output::PolicyEnded(policy, Code::POLICY_ID_NOT_REGISTERED));
+                }
             }
-            What::PolicySet(policy, ..) if status.is_ok() => {
-                self.state.policies.insert(policy.clone(), Active { client: client.clone(), message: id.clone() });
+            What::PolicySet(policy, watched, ..) if status.is_ok() => {
+                let group = if let Watched::Group(group) = watched { Some(group.clone()) } else { None };
+                let active = Active { client: client.clone(), group, message: id.clone() };
+                self.state.policies.insert(policy.clone(), active);
             }
             What::PolicyRelease(policy)
                 if matches!(status, Code::OK | Code::POLICY_ID_NOT_REGISTERED | Code::POLICY_EXPIRED) =>

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod generate;
 mod groups;
+mod lossy;
 mod policies;
 mod providers;
 mod query;

@@ -236,3 +236,21 @@ fn client_ids_are_looked_up() {
     let found = Done { tag: "a".into(), status: Some(Code::OK), readings: vec![], clients: vec![client("c7")] };
     assert_eq!(desk.out.remove(0), Output::Done(found), "an absent status is success here");
 }
+
+#[test]
+fn the_policies_on_a_group_end_when_it_is_released() {
+    let mut desk = Desk::new();
+    let group = || "screen".try_into().unwrap();
+    let terms = Terms::new("Periodic", &[("interval", "60")]);
+    let set = What::PolicySet("all".try_into().unwrap(), Watched::Group(group()), terms, Some(60));
+    for what in [What::GroupSet(group(), vec![name("muted")]), set, policy("low")] {
+        let asked = desk.asks("a", what);
+        desk.gets(&answer(&asked, Code::OK));
+        desk.out.clear();
+    }
+    let asked = desk.asks("a", What::GroupRelease(group()));
+    desk.gets(&answer(&asked, Code::OK));
+    let ended = Output::PolicyEnded("all".try_into().unwrap(), Code::POLICY_ID_NOT_REGISTERED);
+    assert_eq!(desk.out, [ended, done("a", Some(Code::OK))]);
+    assert_eq!(desk.sp.policies().count(), 1);
+}
