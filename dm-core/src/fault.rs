@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Scheme,
-    codes::StatusCode,
+    codes::{AlertCode, StatusCode},
     ids::{CmdId, MsgId},
+    prompt::PromptFault,
     wire::{DecodeError, DecodeErrorKind, ElementPath},
 };
 
@@ -92,6 +93,29 @@ pub enum PeerFault {
     /// A sealed message was accepted without status 200 and a nonce for the next one.
     #[error("no nonce for the next sealed message")]
     NoNextNonce,
+    /// An alert for the user that is broken.
+    #[error("alert {code} for the user: {fault}")]
+    BadPrompt {
+        /// Which one.
+        code: AlertCode,
+        /// What is wrong with it.
+        fault: PromptFault,
+    },
+    /// A chunk where none can be: in a block, in the middle of a message, of a command that takes none.
+    #[error("a chunk of an object where none can be")]
+    BadChunk,
+    /// Something else came before the last chunk of an object [DM 1.2, 7].
+    #[error("an object was broken off")]
+    ObjectBrokenOff,
+    /// `Final` before the end: with a chunk that is not the last, or while the other side's package is open (F2, F3).
+    #[error("Final came too early")]
+    FinalTooEarly,
+    /// Alert 1222 though there is nothing more to be had.
+    #[error("the next message of a closed package was asked for")]
+    NothingOpen,
+    /// New commands before the statuses of the last ones (F4, F5).
+    #[error("commands came while this side's package is open")]
+    OutOfTurn,
     /// More messages in one package than allowed, or more in one session.
     #[error("the session does not come to an end")]
     Endless,
@@ -130,6 +154,43 @@ pub enum PeerFault {
 }
 
 impl PeerFault {
+    /// One word for each, for counters and for texts that must hold nothing of what the peer wrote.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::NotPackageOne => "not-package-one",
+            Self::NoDevInfo => "no-dev-info",
+            Self::DtdVersion(_) => "dtd-version",
+            Self::ProtocolVersion(_) => "protocol-version",
+            Self::ForeignSession => "foreign-session",
+            Self::StaleMessage(_) => "stale-message",
+            Self::MessageReused(_) => "message-reused",
+            Self::WrongReference => "wrong-reference",
+            Self::SessionOver => "session-over",
+            Self::CmdIdReused(_) => "cmd-id-reused",
+            Self::CmdIdUnusable(_) => "cmd-id-unusable",
+            Self::CredInCommand(_) => "cred-in-command",
+            Self::UnexpectedStatus { .. } => "unexpected-status",
+            Self::UnexpectedResults { .. } => "unexpected-results",
+            Self::NoHeaderStatus => "no-header-status",
+            Self::NoChallenge => "no-challenge",
+            Self::WeakChallenge(_) => "weak-challenge",
+            Self::WrongScheme(_) => "wrong-scheme",
+            Self::NoNextNonce => "no-next-nonce",
+            Self::Endless => "endless",
+            Self::SizeMissing => "size-missing",
+            Self::ObjectTooLarge(_) => "object-too-large",
+            Self::SizeMismatch { .. } => "size-mismatch",
+            Self::ObjectInterrupted => "object-interrupted",
+            Self::NoStatusForPart => "no-status-for-part",
+            Self::EarlyFinal => "early-final",
+            Self::NothingToContinue => "nothing-to-continue",
+            Self::Unanswerable => "unanswerable",
+            Self::PeerTooSmall => "peer-too-small",
+        }
+    }
+
     /// The status that tells the peer.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -139,6 +200,8 @@ impl PeerFault {
             Self::Malformed { kind: DecodeErrorKind::TooLarge | DecodeErrorKind::TooManyCommands, .. }
             | Self::PeerTooSmall => StatusCode::TOO_LARGE,
             Self::WrongScheme(_) => StatusCode::UNAUTHORIZED,
+            Self::BadPrompt { fault, .. } => fault.status(),
+            Self::NothingOpen => StatusCode::NOT_ALLOWED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use core_kit::{Env, Machine, Tick, UnixMillis};
-//! use dm_core::{Packet, auth::{Account, Scheme}, client, server, session::Outcome, tree::Memory};
+//! use dm_core::{Packet, auth::{Account, Scheme}, client, prompt::Reply, server, session::Outcome, tree::Memory};
 //!
 //! let env = Env { now: Tick(0), wall: UnixMillis(0), entropy: [7; 32] };
 //! let device_account = Account::new("device-001", "a secret of the device", Scheme::Md5);
@@ -58,6 +58,7 @@
 //!         let results = tree.answer(&ops);
 //!         Some(ops.answer(results))
 //!     }
+//!     client::Output::Ask(client::Question::User(question)) => Some(question.answer(Reply::NotSupported)),
 //!     client::Output::Ask(client::Question::Sign(question)) => {
 //!         let signature = device_account.sign(&question.request);
 //!         Some(question.answer(signature))
@@ -80,6 +81,7 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
+//! - [`bootstrap`]: how a device gets its first account.
 //! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
 //! - [`tree`]: what is asked of a management tree, and an in-memory one that answers. [`tnds`]: sub-trees as documents;
 //!   [`ddf`]: descriptions of sub-trees.
@@ -99,6 +101,7 @@ extern crate std;
 
 pub mod alert;
 pub mod auth;
+pub mod bootstrap;
 pub mod client;
 pub mod codes;
 pub mod ddf;

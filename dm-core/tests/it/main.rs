@@ -9,6 +9,7 @@
 
 mod auth;
 mod bad_input;
+mod bootstrap;
 mod captured_sessions;
 mod captures;
 mod client;

@@ -72,7 +72,8 @@ impl World {
     fn asks(&mut self, client: &ClientId, what: What) -> Done {
         self.sp_input(Input::Request(Request { tag: "t".into(), client: Some(client.clone()), what }));
         self.settle();
-        match self.told.remove(0) {
+        let at = self.told.iter().position(|told| matches!(told, Output::Done(_))).unwrap();
+        match self.told.remove(at) {
             Output::Done(done) => done,
             other => panic!("{other:?}"),
         }
@@ -127,6 +128,8 @@ fn a_client_a_server_and_an_sp_go_through_a_whole_story() {
     assert_eq!(world.sp.groups().next().unwrap().1, &new);
     assert_eq!(world.asks(&new, What::GroupRelease(group)).status, Some(Code::OK));
     assert_eq!(world.phone.client.settings(), (0, 0));
+    let ended = Output::PolicyEnded("all".try_into().unwrap(), Code::POLICY_ID_NOT_REGISTERED);
+    assert_eq!(world.told, [ended], "the policy on the group ends with it");
     assert_eq!(world.asks(&client, What::Query(vec![name("muted")])).status, Some(Code::CLIENT_ID_NOT_REGISTERED));
 }
 
