@@ -109,6 +109,11 @@ fn no_std() -> Result<()> {
     let manifest = manifest.to_string_lossy();
     let bare = "thumbv7em-none-eabi";
     let has_bare = is_installed(bare)?;
+    let dpe = ["build", "-p", "dpe-core", "--no-default-features"];
+    cargo(&dpe)?;
+    if has_bare {
+        cargo(&[&dpe[..], &["--target", bare]].concat())?;
+    }
     for features in WITHOUT_STD {
         let core = ["build", "-p", "dm-core", "--no-default-features", "--features", features];
         cargo(&core)?;
