@@ -154,6 +154,7 @@ scripts! {
     client_atomic
     client_atomic_forbidden
     client_atomic_not_undone
+    client_atomic_too_large
     client_atomic_undone
     client_atomic_unsupported
     client_auth_basic
