@@ -62,6 +62,7 @@ impl Session {
                 Command::Status(status) if is_challenged && status.msg_ref == answered => {}
                 Command::Status(status) => {
                     if !self.take_object_status(status, work)
+                        && !self.take_alert_status(status)
                         && let Err(fault) = self.common.outstanding.take_status(status)
                     {
                         work.fault(fault);
@@ -71,6 +72,13 @@ impl Session {
                 _ => self.take_command(command, is_repeated(command, &message.commands, at), work),
             }
         }
+    }
+
+    /// Takes the status of one of this server's own alerts; `false` if it is for something else.
+    fn take_alert_status(&mut self, status: &Status) -> bool {
+        let (sent, alerts) = (self.common.sent, &mut self.common.alerts);
+        let at = alerts.iter().position(|id| status.msg_ref == sent && status.cmd_ref.as_ref() == Some(id));
+        at.map(|at| alerts.remove(at)).is_some()
     }
 
     /// Results get a status only where it is not 200 (rule 7).
