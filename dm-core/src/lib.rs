@@ -81,7 +81,9 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
-//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers.
+//! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
+//! - [`tree`]: what is asked of a management tree, and an in-memory one that answers. [`tnds`]: sub-trees as documents;
+//!   [`ddf`]: descriptions of sub-trees.
 //! - [`prompt`]: what a server asks of the person at the device.
 //! - [`limits`] and [`fault`]: every bound, and everything that a peer can do wrong.
 //!
@@ -100,6 +102,7 @@ pub mod alert;
 pub mod auth;
 pub mod client;
 pub mod codes;
+pub mod ddf;
 pub mod fault;
 pub mod ids;
 pub mod limits;
@@ -111,6 +114,7 @@ pub mod session;
 pub mod tnds;
 pub mod tree;
 pub mod uri;
+pub mod version;
 pub mod wire;
 
 pub use packet::Packet;

@@ -12,7 +12,7 @@ use crate::{
     ids::{JobTag, QuestionId, ServerId, SessionId},
     prompt::{Prompt, Reply},
     session::Reason,
-    tree::{Manner, Memory, Op, OpResult},
+    tree::{Manner, Memory, MountedTree, Op, OpResult},
 };
 
 /// What happens to a client session.
@@ -159,6 +159,14 @@ impl Memory {
     /// rights of its server.
     pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
         self.tell_time(question.at);
+        self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
+    }
+}
+
+impl MountedTree {
+    /// Answers a whole question; see [`Memory::answer`].
+    pub fn answer(&mut self, question: &Ops) -> Vec<OpResult> {
+        self.memory_mut().tell_time(question.at);
         self.apply_in(question.manner(), question.server.as_ref(), &question.ops)
     }
 }

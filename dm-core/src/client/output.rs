@@ -12,6 +12,7 @@ use crate::{
     fault::PeerFault,
     ids::{JobTag, MsgId},
     session::Outcome,
+    version::VersionHint,
     wire::Deviations,
 };
 
@@ -61,6 +62,9 @@ pub enum Report {
     ClientNonce(Nonce),
     /// The nonce that the server will use in the next session: store it with the server's account.
     ServerNonce(Nonce),
+    /// The server recommends a version for sessions to come: put it into the account's
+    /// [`Memory`](crate::version::Memory).
+    VersionRecommended(VersionHint),
     /// The server alerted something that this client does not do.
     Alerted(Option<AlertCode>),
     /// The server answered an alert of this device. An alert that took several commands, or whose items were answered one

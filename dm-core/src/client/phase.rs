@@ -13,6 +13,7 @@ use crate::{
     ids::{JobTag, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Verdicts, table::PhaseKind},
     tree::Found,
+    version::VersionHint,
     wire::{Command, Message},
 };
 
@@ -300,6 +301,9 @@ pub(super) struct Own {
     /// The nonce to store, given by a server that is not believed yet [DM SEC 1.2, 5.3.4].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unstored: Option<Nonce>,
+    /// The version that the server recommends for other sessions, as long as it is not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) recommended: Option<VersionHint>,
     /// The client's name, once a signature has told it; from then on messages are sealed where that is the scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<String>,
@@ -316,6 +320,7 @@ impl Own {
             wrong: 0,
             challenges: 0,
             unstored: None,
+            recommended: None,
             user: None,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     codes::AlertCode,
     ids::{DeviceId, ServerId},
     limits::{SessionLimits, TreeLimits, WireLimits},
+    version::Version,
     wire::Encoding,
 };
 
@@ -25,6 +26,9 @@ pub struct Profile {
     pub server_id: ServerId,
     /// How messages are written.
     pub encoding: Encoding,
+    /// The version of DM that sessions are opened with: [`Choice`](crate::version::Choice) tells which.
+    #[serde(default)]
+    pub version: Version,
     /// Credentials to show from the first message on; nothing to wait for a challenge.
     pub first: Option<Scheme>,
     /// The weakest scheme that a challenge may ask for.
@@ -92,6 +96,7 @@ impl Profile {
             server: server.into(),
             server_id: server_id.into(),
             encoding: Encoding::Xml,
+            version: Version::V1_2,
             first: Some(Scheme::Md5),
             weakest: Scheme::Md5,
             server_scheme: Some(Scheme::Md5),

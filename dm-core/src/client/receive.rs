@@ -13,6 +13,7 @@ use crate::{
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     session::{Answering, Outcome, Verdicts, refuse_all, table::EventKind},
+    version,
     wire::{Chal, Command, Message, Status},
 };
 
@@ -46,14 +47,14 @@ impl Session {
         if message.commands.iter().any(is_abort) {
             return Next::over(Outcome::PeerAborted);
         }
-        let challenged = match self.read_own_standing(status, out) {
+        let challenged = match self.read_own_standing(status, sender.identity.is_some(), out) {
             Ok(challenged) => challenged,
             Err(outcome) => return Next::over(outcome),
         };
         self.landed(!challenged);
         let issued = match &self.common.server {
             Standing::Proven => {
-                self.store_nonce(out);
+                self.hand_out(out);
                 return self.proceed(env, &Held { message, challenged }, Verdicts::plain(StatusCode::OK), None, out);
             }
             Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce, .. } => nonce.clone(),
@@ -77,8 +78,9 @@ impl Session {
         Next::Ask(Asking::Authenticating(question, Held { message, challenged }.into()).into())
     }
 
-    /// What the server says of this client: whether it wants other credentials.
-    fn read_own_standing(&mut self, status: &Status, out: &mut Vec<Output>) -> Result<bool, Outcome> {
+    /// What the server says of this client: whether it wants other credentials. `is_known` says whether the transport
+    /// has authenticated it.
+    fn read_own_standing(&mut self, status: &Status, is_known: bool, out: &mut Vec<Output>) -> Result<bool, Outcome> {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
         let nonce = chal.and_then(Nonce::given);
@@ -100,12 +102,20 @@ impl Session {
                 // Without a new nonce the one just used stays the last that was issued.
                 (own.nonce, own.unstored) = (Some(nonce.clone()), Some(nonce));
             }
+            own.recommended = version::recommended(&status.items).or(own.recommended);
             // 212 is for the session. So is 200 if nothing was shown: then nothing was needed.
             own.believed |= status.code == StatusCode::AUTHENTICATED || own.scheme.is_none();
             return Ok(false);
         }
         if !status.code.is_challenge() {
-            return Err(Outcome::PeerRefused(status.code));
+            let recommended = version::recommended(&status.items);
+            return Err(match status.code {
+                code @ (StatusCode::DTD_NOT_SUPPORTED | StatusCode::PROTOCOL_NOT_SUPPORTED) => {
+                    let trusted = is_known || self.common.server == Standing::Proven;
+                    Outcome::VersionRefused { code, recommended, trusted }
+                }
+                code => Outcome::PeerRefused(code),
+            });
         }
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
@@ -140,7 +150,7 @@ impl Session {
         match verdict {
             Verdict::Accepted(scope) => {
                 out.push(Output::Report(Report::ServerAuthenticated));
-                self.store_nonce(out);
+                self.hand_out(out);
                 let scheme = claim.presented.scheme();
                 // No message is believed for another one's seal.
                 let scope = if scheme == Some(Scheme::Mac) { Scope::Message } else { scope };
@@ -156,7 +166,7 @@ impl Session {
                 };
                 self.common.server = standing;
                 let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()));
-                (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal }, next, out))
+                (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal, version: None }, next, out))
             }
             Verdict::Challenge { scheme, nonce } => {
                 out.push(Output::Report(Report::ServerNotAuthenticated));
@@ -193,7 +203,7 @@ impl Session {
         }
         let nonce = scheme.needs_nonce().then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
         let code = claim.presented.refusal();
-        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
+        let verdict = Verdicts::challenge(code, Chal::new(scheme, nonce.as_ref()));
         self.common.server = Standing::Unproven { nonce, scheme: Some(scheme), refused };
         let statuses = refuse_all(&held.message, code);
         let draft = Draft {
@@ -231,9 +241,11 @@ impl Session {
         self.sign_and_send(env, draft, out)
     }
 
-    /// Hands out the nonce for this client's next session, now that its giver is believed.
-    fn store_nonce(&mut self, out: &mut Vec<Output>) {
-        out.extend(self.common.own.unstored.take().map(|nonce| Output::Report(Report::ClientNonce(nonce))));
+    /// Hands out what is meant for this client's next session, now that its giver is believed.
+    fn hand_out(&mut self, out: &mut Vec<Output>) {
+        let own = &mut self.common.own;
+        out.extend(own.unstored.take().map(|nonce| Output::Report(Report::ClientNonce(nonce))));
+        out.extend(own.recommended.take().map(|version| Output::Report(Report::VersionRecommended(version))));
     }
 
     fn draw_nonce(&self, env: &Env) -> Nonce {

@@ -211,8 +211,8 @@ impl Session {
             ..Meta::default()
         };
         Header {
-            ver_dtd: "1.2".into(),
-            ver_proto: "DM/1.2".into(),
+            ver_dtd: self.profile.version.ver_dtd().into(),
+            ver_proto: self.profile.version.ver_proto().into(),
             session_id: self.common.session.clone(),
             msg_id: self.common.sent.next(),
             target: Location::new(self.common.url.clone()),

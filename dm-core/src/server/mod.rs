@@ -43,6 +43,7 @@ mod sent;
 mod snapshot;
 mod standing;
 mod turn;
+mod version;
 mod work;
 
 pub use input::{Answer, Authenticate, Fetch, Input, NextCommands, Question, Sign};
@@ -221,7 +222,7 @@ impl Session {
             // Real clients call every session of theirs `1` [digest 12]. A digest is good once: the same opening with
             // the same digest is no new session but an old message.
             let replayed = self.common.opened == Some(hash) && presented.scheme().is_some_and(Scheme::needs_nonce);
-            let opens = header.msg_id == MsgId::FIRST && work::opening_fault(&message).is_none();
+            let opens = header.msg_id == MsgId::FIRST && work::opens(&message);
             return if opens && !replayed {
                 Accepted::Anew { taken: Taken { message, hash, identity, presented }, deviations }
             } else {

@@ -17,6 +17,7 @@ use crate::{
     codes::AlertCode,
     ids::{DeviceId, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Reason, Verdicts, table::PhaseKind},
+    version::Version,
     wire::{Encoding, Message, Status},
 };
 
@@ -225,8 +226,8 @@ pub(super) struct Peer {
     pub(super) device: DeviceId,
     pub(super) session: SessionId,
     pub(super) encoding: Encoding,
-    pub(super) ver_dtd: String,
-    pub(super) ver_proto: String,
+    /// The version of the whole session; that of the refusal, where it is not spoken.
+    pub(super) version: Version,
     /// `MaxMsgSize`, as the device said last.
     pub(super) max_msg_size: Option<u64>,
     /// `MaxObjSize`, likewise.

@@ -5,7 +5,10 @@ use alloc::{string::String, vec::Vec};
 use core_kit::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{SessionLimits, WireLimits};
+use crate::{
+    limits::{SessionLimits, WireLimits},
+    version::{Version, Versions},
+};
 
 /// How a server behaves. It is not in a snapshot: whoever restores a session brings the profile along.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,13 @@ pub struct Profile {
     pub resp_uri: Option<String>,
     /// `MaxMsgSize` that the server announces, in octets; nothing to announce none.
     pub max_msg_size: Option<u64>,
+    /// The versions of DM that are spoken; other ones get 505 or 513.
+    #[serde(default = "Profile::all_versions")]
+    pub versions: Versions,
+    /// The version that clients are told to use from now on, where they come with another one; nothing to tell none.
+    /// Whoever is refused is told the highest that is spoken, if this is nothing.
+    #[serde(default)]
+    pub recommended: Option<Version>,
     /// `MaxObjSize` that the server announces and holds devices to, in octets; nothing for any size. A value that comes in
     /// parts is reported part by part, so the size costs the session nothing.
     pub max_obj_size: Option<u64>,
@@ -35,6 +45,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// For profiles that were stored before there was a choice.
+    const fn all_versions() -> Versions {
+        Versions::ALL
+    }
+
     /// A server at `address` with the digest's limits.
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
@@ -42,6 +57,8 @@ impl Profile {
             address: address.into(),
             resp_uri: None,
             max_msg_size: Some(WireLimits::SERVER.message_bytes_max as u64),
+            versions: Versions::ALL,
+            recommended: None,
             max_obj_size: Some(SessionLimits::OBJECT_BYTES_MAX),
             alert_types: Vec::new(),
             wire: WireLimits::SERVER,

@@ -130,13 +130,12 @@ impl Session {
     /// The reply without orders.
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let peer = self.common.peer.clone();
-        let (ver_dtd, ver_proto, session_id) =
-            peer.map(|peer| (peer.ver_dtd, peer.ver_proto, peer.session)).unwrap_or_default();
+        let (version, session_id) = peer.map(|peer| (peer.version, peer.session)).unwrap_or_default();
         let is_first = self.common.sent == MsgId(0);
         let announced = is_first && (self.profile.max_msg_size.is_some() || self.profile.max_obj_size.is_some());
         let header = Header {
-            ver_dtd,
-            ver_proto,
+            ver_dtd: version.ver_dtd().into(),
+            ver_proto: version.ver_proto().into(),
             session_id,
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),

@@ -115,11 +115,12 @@ impl Session {
         prove: Option<Scheme>,
         out: &mut Vec<Output>,
     ) -> Verdicts {
-        let scheme = claim.presented.scheme();
+        let (scheme, mut version) = (claim.presented.scheme(), None);
         if matches!(self.common.client, Standing::Unproven { .. }) {
             let user = claim.presented.user().map(Into::into);
             out.push(Output::Report(Report::Authenticated { user, scheme }));
             self.common.own.prove = prove;
+            version = self.version_to_recommend();
         }
         // No message is believed for another one's seal.
         let scope = if scheme == Some(Scheme::Mac) { Scope::Message } else { scope };
@@ -138,7 +139,7 @@ impl Session {
         self.common.client = standing;
         // Whoever shows this is in the new session.
         self.common.previous = None;
-        Verdicts { code, chal }
+        Verdicts { code, chal, version }
     }
 
     fn challenge(&mut self, env: &Env, claim: &Claim, taken: &Taken, demand: Demand, out: &mut Vec<Output>) -> Next {
@@ -154,7 +155,7 @@ impl Session {
         }
         let nonce = scheme.needs_nonce().then(|| nonce.unwrap_or_else(|| self.draw_nonce(env)));
         let code = claim.presented.refusal();
-        let verdict = Verdicts { code, chal: Some(Chal::new(scheme, nonce.as_ref())) };
+        let verdict = Verdicts::challenge(code, Chal::new(scheme, nonce.as_ref()));
         // One challenge more than wrong credentials: a device that showed none has not been wrong.
         let wrong_max = self.profile.session.wrong_credentials_max;
         let last = ends || wrong >= wrong_max || challenges > wrong_max;

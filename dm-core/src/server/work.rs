@@ -32,7 +32,15 @@ impl Session {
             self.common.opened = Some(taken.hash);
         }
         self.meet(env.now, &taken.message.header, encoding);
-        let fault = if fresh { opening_fault(&taken.message) } else { None };
+        let strange = self.version_fault(&taken.message.header, fresh);
+        let fault = if fresh {
+            strange.or((!opens(&taken.message)).then_some(PeerFault::NotPackageOne))
+        } else {
+            // The session keeps its version, whatever the device says in the middle of it.
+            let msg_id = taken.message.header.msg_id;
+            out.extend(strange.map(|fault| Output::Report(Report::Fault { msg_id, fault })));
+            None
+        };
         let endless = self.common.messages > self.profile.session.messages_max;
         if let Some(fault) = fault.or(endless.then_some(PeerFault::Endless)) {
             return (EventKind::Ended, self.give_up(env, &taken, fault, out));
@@ -51,8 +59,7 @@ impl Session {
             device: header.source.uri.as_str().into(),
             session: header.session_id.clone(),
             encoding,
-            ver_dtd: header.ver_dtd.clone(),
-            ver_proto: header.ver_proto.clone(),
+            version: before.as_ref().map_or_else(|| self.version_to_answer_in(header), |peer| peer.version),
             max_msg_size: announced.or(before.as_ref().and_then(|peer| peer.max_msg_size)),
             max_obj_size: object_max.or(before.and_then(|peer| peer.max_obj_size)),
         });
@@ -74,7 +81,7 @@ impl Session {
     }
 
     fn give_up(&mut self, env: &Env, taken: &Taken, fault: PeerFault, out: &mut Vec<Output>) -> Next {
-        let verdict = Verdicts::plain(fault.status());
+        let verdict = Verdicts { version: self.version_instead(&fault), ..Verdicts::plain(fault.status()) };
         let statuses = refuse_all(&taken.message, fault.status());
         let alert = (fault == PeerFault::Endless).then_some(AlertCode::SESSION_ABORT);
         let end = Some(Outcome::Failed(fault));
@@ -187,21 +194,12 @@ impl Session {
     }
 }
 
-/// What is wrong with the message that opens a session [DM 1.2, 8.3; digest 10.4].
-pub(super) fn opening_fault(message: &Message) -> Option<PeerFault> {
-    let header = &message.header;
-    let known = [("1.1", "DM/1.1"), ("1.2", "DM/1.2"), ("1.2", "DM/1.3")];
-    if known.iter().all(|(dtd, _)| header.ver_dtd != *dtd) {
-        return Some(PeerFault::DtdVersion(header.ver_dtd.clone()));
-    }
-    if !known.contains(&(header.ver_dtd.as_str(), header.ver_proto.as_str())) {
-        return Some(PeerFault::ProtocolVersion(header.ver_proto.clone()));
-    }
-    let opens = |command: &Command| match command {
+/// Whether the message may open a session [DM 1.2, 8.3].
+pub(super) fn opens(message: &Message) -> bool {
+    message.commands.iter().any(|command| match command {
         Command::Alert(alert) => alert.code.is_some_and(AlertCode::is_session_start),
         _ => false,
-    };
-    (!message.commands.iter().any(opens)).then_some(PeerFault::NotPackageOne)
+    })
 }
 
 impl Rest {

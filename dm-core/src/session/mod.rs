@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{codes::StatusCode, fault::PeerFault};
+use crate::{codes::StatusCode, fault::PeerFault, version::VersionHint};
 
 mod item;
 mod misuse;
@@ -30,6 +30,16 @@ pub enum Outcome {
     PeerAborted,
     /// The peer refused the session with this status.
     PeerRefused(StatusCode),
+    /// The server does not speak the version of the session. [`fall_back`](crate::version::fall_back) tells which one to
+    /// try in another session.
+    VersionRefused {
+        /// 505 or 513.
+        code: StatusCode,
+        /// The version that it recommends.
+        recommended: Option<VersionHint>,
+        /// Whether the server had proved itself, in this session or by its transport.
+        trusted: bool,
+    },
     /// This side refused the session with this status: its embedder does not serve the peer.
     Refused(StatusCode),
     /// The client's account is closed for a while, after too many wrong credentials.
@@ -54,6 +64,7 @@ impl Outcome {
             Self::ServerNotAuthenticated => "server-not-authenticated",
             Self::PeerAborted => "peer-aborted",
             Self::PeerRefused(_) => "peer-refused",
+            Self::VersionRefused { .. } => "version-refused",
             Self::Refused(_) => "refused",
             Self::LockedOut => "locked-out",
             Self::Aborted(_) => "aborted",

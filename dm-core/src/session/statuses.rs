@@ -5,6 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     codes::StatusCode,
     ids::{CmdId, MsgId},
+    version::Version,
     wire::{Chal, Command, Header, Message, Status},
 };
 
@@ -32,11 +33,17 @@ pub(crate) struct Verdicts {
     pub(crate) code: StatusCode,
     /// The challenge, or the nonce for the next time.
     pub(crate) chal: Option<Chal>,
+    /// The version that is recommended.
+    pub(crate) version: Option<Version>,
 }
 
 impl Verdicts {
     pub(crate) const fn plain(code: StatusCode) -> Self {
-        Self { code, chal: None }
+        Self { code, chal: None, version: None }
+    }
+
+    pub(crate) const fn challenge(code: StatusCode, chal: Chal) -> Self {
+        Self { code, chal: Some(chal), version: None }
     }
 }
 
@@ -52,7 +59,7 @@ pub(crate) fn header_status(answering: &Answering, verdict: Verdicts) -> Status 
         cred: None,
         chal: verdict.chal,
         code: verdict.code,
-        items: Vec::new(),
+        items: verdict.version.into_iter().map(Version::as_item).collect(),
     }
 }
 

@@ -118,7 +118,7 @@ impl Memory {
     }
 
     /// The operation with its value, where that was staged.
-    fn whole<'a>(&mut self, actor: Actor<'_>, op: &'a Op) -> Result<Cow<'a, Op>, StatusCode> {
+    pub(super) fn whole<'a>(&mut self, actor: Actor<'_>, op: &'a Op) -> Result<Cow<'a, Op>, StatusCode> {
         let Some((uri, size)) = op.in_parts() else { return Ok(Cow::Borrowed(op)) };
         let staged = self.staged.take();
         self.note(|| Undo::Staged(staged.clone()));

@@ -8,7 +8,7 @@ use super::{
     error::{TreeError, TreeFault},
     memory::{Memory, check_title},
     node::{Kind, Node, PLAIN},
-    object::{DevDetail, DevInfo},
+    object::{DevDetail, DevInfo, ObjectVersion},
 };
 use crate::{codes::StatusCode, limits::TreeLimits, uri::LocUri, wire::Format};
 
@@ -35,6 +35,7 @@ use crate::{codes::StatusCode, limits::TreeLimits, uri::LocUri, wire::Format};
 pub struct Builder {
     tree: Memory,
     at: LocUri,
+    version: ObjectVersion,
     error: Option<TreeError>,
 }
 
@@ -53,7 +54,7 @@ impl Memory {
     /// clone. A tree in the middle of an `Atomic` is not built on: that would not be undone with it.
     pub fn edit(self) -> Builder {
         let error = self.check_closed().err().map(|fault| fault.at("."));
-        Builder { tree: self, at: LocUri::root(), error }
+        Builder { tree: self, at: LocUri::root(), version: ObjectVersion::V1_2, error }
     }
 }
 
@@ -163,15 +164,27 @@ impl Builder {
         })
     }
 
+    /// Which issue the standard objects are of that are built from here on; DM 1.2 if nothing is said.
+    pub const fn object_version(mut self, version: ObjectVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// `./DevInfo` with its five leaves, permanent and to be read only.
     pub fn dev_info(self, values: &DevInfo) -> Self {
-        values.build(self)
+        let version = self.version;
+        values.build(self, version)
     }
 
     /// `./DevDetail` with all that it must have, permanent and to be read only.
     pub fn dev_detail(self, values: &DevDetail) -> Self {
-        let limits = self.tree.limits;
-        values.build(self, limits.uri)
+        let (version, limits) = (self.version, self.tree.limits);
+        values.build(self, version, limits.uri)
+    }
+
+    /// What has been built so far.
+    pub(crate) const fn tree(&self) -> &Memory {
+        &self.tree
     }
 
     /// The tree.

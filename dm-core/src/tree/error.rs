@@ -64,6 +64,9 @@ pub enum TreeFault {
     /// A permanent node below one that is not: it would be deleted along with it.
     #[error("a permanent node below a dynamic one")]
     PermanentBelowDynamic,
+    /// Nothing can be mounted here: a mount point is interior, permanent, without children, and free.
+    #[error("not a mount point")]
+    NotAMountPoint,
     /// The tree is in the middle of an `Atomic`.
     #[error("the tree is in the middle of an Atomic")]
     Open,
@@ -94,7 +97,7 @@ impl TreeFault {
             }
             Self::NotOfFormat(_) | Self::Type | Self::Acl(_) => StatusCode::UNSUPPORTED_TYPE,
             Self::ValueTooLarge => StatusCode::TOO_LARGE,
-            Self::Open | Self::CannotUndo => StatusCode::COMMAND_FAILED,
+            Self::Open | Self::CannotUndo | Self::NotAMountPoint => StatusCode::COMMAND_FAILED,
             Self::TooManyNodes | Self::Full | Self::AclTooLong | Self::TooManyChanges => StatusCode::DEVICE_FULL,
         }
     }

@@ -80,7 +80,8 @@ pub enum Op {
     /// From here on operations are done all or not at all [DM RepPro 1.2, 6.6.3]; 406 if the tree cannot do that. What
     /// an earlier one left open is undone first.
     Begin,
-    /// The operations since [`Begin`](Self::Begin) stay; 500 where there was none.
+    /// The operations since [`Begin`](Self::Begin) stay; 500 where there was none. Where that fails, they are undone as
+    /// if by [`RollBack`](Self::RollBack).
     Commit,
     /// The operations since [`Begin`](Self::Begin) are undone; 500 where there was none, 516 if that did not work for [some](OpResult::not_undone).
     RollBack,
@@ -193,6 +194,27 @@ impl OpResult {
     #[must_use]
     pub const fn found(found: Vec<Found>) -> Self {
         Self { status: StatusCode::OK, found, failed_at: None, not_undone: Vec::new() }
+    }
+}
+
+impl OpResult {
+    /// The part of the one value that was found: less than is asked for where the value ends before. What has several
+    /// values has none that could be read in parts.
+    pub(super) fn part(mut self, offset: u64, bytes: u64) -> Self {
+        // No number that is too large for this machine is within a value on it.
+        let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        match &mut *self.found {
+            [Found { content: Content { data, .. }, .. }] => {
+                if let Some(data) = data {
+                    let start = index(offset).min(data.len());
+                    let end = start.saturating_add(index(bytes)).min(data.len());
+                    *data = Body::from(data.to_bytes().slice(start..end));
+                }
+                self
+            }
+            _ if self.status.is_success() => Self::status(StatusCode::COMMAND_FAILED),
+            _ => self,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use dm_core::{
     fault::PeerFault,
     server::{Entry, Input, Order, Output, Profile, Question, Report, Request, Session},
     session::Outcome,
+    tree::Content,
     wire::{Chal, Command, Status},
 };
 
@@ -559,4 +560,37 @@ fn a_header_that_is_in_progress_is_neither_accepted_nor_refused() {
     let refused = format!("{in_progress}{}<Final/>", ok(1, "").replace("<Data>200", "<Data>500"));
     server.reply(from_device(2, "", &refused));
     assert_eq!(server.finished, Some(Outcome::PeerRefused(StatusCode::COMMAND_FAILED)));
+}
+
+#[test]
+pub(crate) fn a_value_in_parts_goes_out_under_seals_to_a_device_that_seals() {
+    let value = b"0123456789".repeat(300);
+    let content = Content { in_parts: Some(value.len() as u64), ..Content::default() };
+    let put = Order::new("put", Request::Replace(vec![Entry { uri: "./A".into(), content }]));
+    let (_, mut server) = pair(Some(Scheme::Mac), Some(Scheme::Mac));
+    (server.orders, server.value) = (vec![vec![put]], Some(value.clone()));
+    let account = server.device.clone().unwrap();
+    let meta = "<Meta><MaxMsgSize xmlns='syncml:metinf'>1600</MaxMsgSize></Meta>";
+    let mut reply = server.reply(sealed(from_device(1, meta, PACKAGE_ONE), &account, None));
+    let mut came = Vec::new();
+    for number in 2.. {
+        assert!(reply.mac.is_some() && reply.body.len() <= 1600);
+        let said = message(&reply);
+        let Some(Command::Replace(edit)) = said.commands.last() else { break };
+        came.extend_from_slice(edit.items[0].data.as_ref().unwrap().as_bytes());
+        let more = "<Alert><CmdID>92</CmdID><Data>1222</Data></Alert>";
+        let (code, end) = if edit.items[0].more_data { (213, more) } else { (200, "<Final/>") };
+        let id = said.commands.last().unwrap().cmd_id().unwrap().as_str();
+        let header = ok(number - 1, &chal_text("syncml:auth-MAC", &number.to_be_bytes()));
+        let body = format!(
+            "{header}<Status><CmdID>91</CmdID><MsgRef>{}</MsgRef><CmdRef>{id}</CmdRef><Cmd>Replace</Cmd>\
+             <Data>{code}</Data></Status>{end}",
+            number - 1
+        );
+        let nonce = next_nonce(&reply);
+        reply = server.reply(sealed(from_device(number, "", &body), &account, nonce.as_ref()));
+    }
+    assert_eq!(came, value);
+    assert_eq!(server.outcomes(), ["put: 200"]);
+    assert_eq!(server.finished, Some(Outcome::Completed));
 }

@@ -225,7 +225,7 @@ pub(crate) fn a_refusal_without_a_challenge_or_for_another_reason_ends_the_sessi
         device.finished.unwrap()
     };
     assert_eq!(refused(401), Outcome::ClientNotAuthenticated);
-    for code in [403, 503, 505, 513] {
+    for code in [402, 403, 503, 511] {
         assert_eq!(refused(code), Outcome::PeerRefused(dm_core::codes::StatusCode(code)));
     }
 }

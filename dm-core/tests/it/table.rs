@@ -26,7 +26,8 @@ fn every_row_is_walked_and_no_other_step_is() {
             a_server_without_work_ends_the_session_with_package_two
             orders_that_do_not_fit_wait_for_the_next_package;
         auth:
-            macs_in_both_directions_sign_every_message_with_a_new_nonce;
+            macs_in_both_directions_sign_every_message_with_a_new_nonce
+            a_value_in_parts_goes_out_under_seals_to_a_device_that_seals;
         client:
             each_item_gets_its_status_and_a_get_its_results_after_them
             what_a_client_does_not_do_is_refused_command_by_command

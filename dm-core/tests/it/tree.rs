@@ -13,6 +13,8 @@ mod atomic;
 mod change;
 mod draw;
 mod lists;
+mod mounts;
+mod objects;
 mod parts;
 mod properties;
 mod props;

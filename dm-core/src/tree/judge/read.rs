@@ -2,9 +2,7 @@
 
 use alloc::{string::String, vec, vec::Vec};
 
-use core_kit::Body;
-
-use super::{Asked, Judge, Judged, admits, octets};
+use super::{Asked, Judge, Judged, admits};
 use crate::{
     codes::StatusCode,
     tree::{
@@ -24,15 +22,8 @@ impl Judge<'_> {
 
     /// A part of what a `Get` of the same address would find: less than was asked for where the value ends before.
     pub(super) fn read_part(self, text: &str, offset: u64, bytes: u64) -> Judged<Step> {
-        let mut found = self.found(text)?;
-        // What has several values has none that could be read in parts.
-        let [Found { content, .. }] = &mut *found else { return Err(StatusCode::COMMAND_FAILED.into()) };
-        if let Some(data) = &mut content.data {
-            let start = octets(offset).min(data.len());
-            let end = start.saturating_add(octets(bytes)).min(data.len());
-            *data = Body::from(data.to_bytes().slice(start..end));
-        }
-        Ok(Step::Answer(OpResult::found(found)))
+        let part = OpResult::found(self.found(text)?).part(offset, bytes);
+        if part.status.is_success() { Ok(Step::Answer(part)) } else { Err(part.status.into()) }
     }
 
     fn found(self, text: &str) -> Judged<Vec<Found>> {

@@ -1,12 +1,16 @@
-//! The standard objects that describe the device [digest 6.10].
+//! The objects that describe the device.
 
 use alloc::{
     format,
     string::{String, ToString},
 };
 
-use super::{access::Verb, build::Builder};
-use crate::{limits::UriLimits, wire::Format};
+use super::{ObjectVersion, fixed, object};
+use crate::{
+    limits::UriLimits,
+    tree::{access::Verb, build::Builder, memory::Memory},
+    wire::Format,
+};
 
 /// The values of `./DevInfo`: what every session tells the server first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +45,20 @@ pub struct DevDetail {
 }
 
 impl DevInfo {
-    pub(super) fn build(&self, builder: Builder) -> Builder {
+    /// What `./DevInfo` says; nothing where there is none.
+    #[must_use]
+    pub fn read(tree: &Memory) -> Option<Self> {
+        tree.node("./DevInfo")?;
+        Some(Self {
+            dev_id: text(tree, "./DevInfo/DevId"),
+            manufacturer: text(tree, "./DevInfo/Man"),
+            model: text(tree, "./DevInfo/Mod"),
+            dm_version: text(tree, "./DevInfo/DmV"),
+            language: text(tree, "./DevInfo/Lang"),
+        })
+    }
+
+    pub(crate) fn build(&self, builder: Builder, version: ObjectVersion) -> Builder {
         let leaves = [
             ("DevId", &self.dev_id),
             ("Man", &self.manufacturer),
@@ -49,13 +66,27 @@ impl DevInfo {
             ("DmV", &self.dm_version),
             ("Lang", &self.language),
         ];
-        let root = object(builder, "./DevInfo", "urn:oma:mo:oma-dm-devinfo:1.0");
+        let root = object(builder, "./DevInfo", version.dev_info());
         leaves.into_iter().fold(root, |builder, (name, value)| fixed(builder, &format!("./DevInfo/{name}"), value))
     }
 }
 
 impl DevDetail {
-    pub(super) fn build(&self, builder: Builder, limits: UriLimits) -> Builder {
+    /// What `./DevDetail` says; nothing where there is none.
+    #[must_use]
+    pub fn read(tree: &Memory) -> Option<Self> {
+        tree.node("./DevDetail")?;
+        Some(Self {
+            device_type: text(tree, "./DevDetail/DevTyp"),
+            oem: text(tree, "./DevDetail/OEM"),
+            firmware: text(tree, "./DevDetail/FwV"),
+            software: text(tree, "./DevDetail/SwV"),
+            hardware: text(tree, "./DevDetail/HwV"),
+            large_objects: tree.text("./DevDetail/LrgObj") == Some("true"),
+        })
+    }
+
+    pub(crate) fn build(&self, builder: Builder, version: ObjectVersion, limits: UriLimits) -> Builder {
         // Where the device has no bound of its own the hard one counts, and 0 would hide it.
         let or_hard = |own: u16, hard: usize| if own == 0 { hard } else { hard.min(own.into()) }.to_string();
         let leaves = [
@@ -69,7 +100,7 @@ impl DevDetail {
             ("HwV", &self.hardware),
             ("LrgObj", &self.large_objects.to_string()),
         ];
-        let root = object(builder, "./DevDetail", "urn:oma:mo:oma-dm-devdetail:1.0");
+        let root = object(builder, "./DevDetail", version.dev_detail());
         let root = root.interior("./DevDetail/URI").access(&[Verb::Get]).permanent();
         let all = leaves
             .into_iter()
@@ -79,12 +110,8 @@ impl DevDetail {
     }
 }
 
-fn object(builder: Builder, uri: &str, identifier: &str) -> Builder {
-    builder.interior(uri).media_type(identifier).access(&[Verb::Get]).permanent()
-}
-
-fn fixed(builder: Builder, uri: &str, value: &str) -> Builder {
-    builder.leaf(uri, value).access(&[Verb::Get]).permanent()
+fn text(tree: &Memory, uri: &str) -> String {
+    tree.text(uri).unwrap_or_default().into()
 }
 
 #[cfg(test)]
@@ -92,10 +119,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::{
-        limits::TreeLimits,
-        tree::{AccessType, Memory},
-    };
+    use crate::{limits::TreeLimits, tree::AccessType};
 
     #[test]
     fn the_objects_have_all_that_they_must_permanent_and_to_be_read_only() {
@@ -106,6 +130,7 @@ mod tests {
         assert_eq!(names("./DevInfo"), ["DevId", "DmV", "Lang", "Man", "Mod"]);
         assert_eq!(names("./DevDetail"), ["DevTyp", "FwV", "HwV", "LrgObj", "OEM", "SwV", "URI"]);
         assert_eq!(names("./DevDetail/URI"), ["MaxDepth", "MaxSegLen", "MaxTotLen"]);
+        assert_eq!((DevInfo::read(&tree), DevDetail::read(&tree)), (Some(info), Some(detail)));
         assert_eq!((tree.text("./DevInfo/DevId"), tree.text("./DevInfo/Mod")), (Some("urn:uuid:1"), Some("M1")));
         assert_eq!((tree.text("./DevDetail/FwV"), tree.text("./DevDetail/LrgObj")), (Some("1.0"), Some("true")));
         assert_eq!(tree.node("./DevDetail/LrgObj").unwrap().format(), &Format::Bool);
