@@ -70,7 +70,7 @@ fn a_value_of_64_kib_each_way_arrives_as_it_was() {
         let put = Order::new("put", Request::Replace(vec![Entry { uri: "./Settings/Volume".into(), content }]));
         let get = Order::new("get", Request::Get(vec!["./Settings/Volume".into()]));
         let mut server = small_server(vec![vec![put], vec![get]]);
-        server.value = Some(value.clone().into_bytes().into());
+        server.value = Some(value.clone().into_bytes());
         let mut device = small_device();
         device.profile.encoding = encoding;
         device.session = dm_core::client::Session::new(&device.profile);
