@@ -289,6 +289,10 @@ impl Session {
         if work.done > 0 {
             out.push(Output::Report(Report::Executed { msg_id: work.msg_id, commands: work.done }));
         }
+        if self.common.package.closed && !work.is_open && work.answers.is_empty() {
+            // Statuses and nothing else: the server's session is over, whatever this client would like to tell.
+            return Next::over(Outcome::Completed);
+        }
         self.common.incoming = work.object.take();
         self.common.server_open = work.is_open;
         self.note(&mut work);

@@ -209,6 +209,9 @@ pub(super) struct Common {
     pub(super) queue: VecDeque<Order>,
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
+    /// Octets of what the device's open package has told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) found_bytes: u64,
     /// The alerts of the last reply that are nobody's order: each may have one status (F7).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) alerts: Vec<CmdId>,
@@ -313,4 +316,8 @@ impl Own {
     pub(super) fn seals(&self) -> bool {
         self.prove == Some(Scheme::Mac) && self.user.is_some()
     }
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

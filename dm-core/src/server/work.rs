@@ -126,6 +126,7 @@ impl Session {
             return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
         }
         if message.is_final && standing != OwnStanding::Challenged {
+            self.common.found_bytes = 0;
             out.extend(self.common.outstanding.close().map(Output::Report));
         }
         if self.common.sending.is_some() {

@@ -21,6 +21,7 @@ mod nonces;
 mod notified;
 mod notify;
 mod pair;
+mod pair_long;
 mod props;
 mod scripts;
 mod server;

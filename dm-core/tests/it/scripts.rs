@@ -261,6 +261,7 @@ scripts! {
     server_late
     server_malformed
     server_next_message
+    server_next_message_answered
     server_next_message_unasked
     server_next_session
     server_no_device_info

@@ -88,11 +88,15 @@ pub(crate) fn a_run_that_goes_on_is_202_and_its_end_is_an_alert_with_the_correla
     assert_eq!(sent(&mut device, ops.answer(results)), "Status 200 SyncHdr; Status 202 Exec ./Ops/Reboot; Final");
     let end = DeviceAlert { correlator: Some("job-7".into()), ..event(AlertKind::Generic, "200") };
     assert_eq!(sent(&mut device, tell("end", end)), "nothing", "it waits for the reply");
-    let packet = device.send(reply(2, 2, "<Final/>")).unwrap();
-    assert_eq!(lines(&packet), "Status 200 SyncHdr; Alert 1226 (Generic alert) - = \"200\"; Final");
-    let Command::Alert(alert) = &message(&packet).commands[1] else { panic!() };
+    let get = format!("<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./DevInfo/Man"));
+    let packet = device.send(reply(2, 2, &get)).unwrap();
+    assert_eq!(
+        lines(&packet),
+        "Status 200 SyncHdr; Status 200 Get ./DevInfo/Man; Results ./DevInfo/Man = \"Acme\"; Alert 1226 (Generic alert) - = \"200\"; Final"
+    );
+    let Command::Alert(alert) = &message(&packet).commands[3] else { panic!() };
     assert_eq!(alert.correlator.as_deref(), Some("job-7"));
-    assert_eq!(sent(&mut device, reply(3, 3, &format!("{}<Final/>", status(3, 2, 200, "")))), "nothing");
+    assert_eq!(sent(&mut device, reply(3, 3, &format!("{}<Final/>", status(3, 4, 200, "")))), "nothing");
     assert_eq!(answered(&device), [("end".into(), 200)]);
 }
 
@@ -136,8 +140,9 @@ pub(crate) fn items_that_do_not_fit_together_go_one_by_one_and_those_that_never_
     device.take(tell("many", many)).unwrap();
     device.take(tell("huge", event(AlertKind::Generic, &"h".repeat(3000)))).unwrap();
     device.take(tell("last", event(AlertKind::Generic, "l"))).unwrap();
+    let get = format!("<Get><CmdID>2</CmdID>{}</Get><Final/>", item("./DevInfo/Man"));
     let mut msg_id = 1;
-    let mut said = vec![sent(&mut device, reply_with(1, 1, &max_msg_size(1900), "<Final/>"))];
+    let mut said = vec![sent(&mut device, reply_with(1, 1, &max_msg_size(1900), &get))];
     while !said.last().unwrap().ends_with("Final") {
         msg_id += 1;
         said.push(sent(&mut device, reply(msg_id, msg_id, NEXT)));
@@ -184,4 +189,12 @@ pub(crate) fn an_alert_that_says_nothing_is_misuse() {
     assert_eq!(device.take(tell("much", much)), Err(Misuse::TooMuch));
     device.take(Input::Abort(Reason::Requested)).unwrap();
     assert_eq!(device.take(tell("late", event(AlertKind::Generic, "x"))), Err(Misuse::Over));
+}
+
+#[test]
+pub(crate) fn a_server_that_has_nothing_more_to_say_is_told_nothing_more() {
+    let mut device = waiting();
+    device.take(tell("late", event(AlertKind::Generic, "x"))).unwrap();
+    assert_eq!(sent(&mut device, reply(1, 1, "<Final/>")), "nothing");
+    assert_eq!((device.finished.as_ref(), answered(&device)), (Some(&Outcome::Completed), Vec::new()));
 }
