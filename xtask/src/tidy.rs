@@ -78,6 +78,7 @@ pub(crate) fn run() -> Result<()> {
     }
     found.extend(same_lints()?);
     found.extend(core_dependencies()?);
+    found.extend(crate::conformance::drift()?);
     if found.is_empty() {
         println!("tidy: ok");
         return Ok(());
