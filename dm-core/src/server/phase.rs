@@ -210,7 +210,7 @@ pub(super) struct Common {
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
     /// Octets of what the device's open package has told.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub(super) found_bytes: u64,
     /// The alerts of the last reply that are nobody's order: each may have one status (F7).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -316,8 +316,4 @@ impl Own {
     pub(super) fn seals(&self) -> bool {
         self.prove == Some(Scheme::Mac) && self.user.is_some()
     }
-}
-
-const fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
