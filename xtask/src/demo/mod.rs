@@ -17,16 +17,19 @@ use serde::Serialize;
 
 mod captured;
 mod chart;
+mod ends;
 mod over_http;
 mod simulated;
+mod versions;
 
 const HELP: &str = "\
 The main job, in one run and without arguments:
 
-  1. feeds the bytes of recorded libdmclient sessions to our server
-  2. runs our client against our server over a simulated network that loses and doubles messages
-  3. runs the same over real HTTP on loopback
-  4. writes a journal of each session to target/demo/, replays them all, and compares
+  1. feeds the bytes of recorded libdmclient sessions, in XML and WBXML, to our server
+  2. has a device of DM 1.3 come down to the version of a server of DM 1.2
+  3. runs our client against our server over a simulated network that loses and doubles messages
+  4. runs the same over real HTTP on loopback
+  5. writes a journal of each session to target/demo/, replays them all, and compares
 
 usage: cargo xtask demo
 ";
@@ -38,6 +41,8 @@ struct Demo {
     sessions: usize,
     messages: usize,
     journals: Vec<PathBuf>,
+    /// The time of the sessions in memory.
+    clock: ends::Clock,
 }
 
 pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
@@ -50,6 +55,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
     let mut demo = Demo { folder: crate::ci::root().join("target/demo"), ..Demo::default() };
     fs::create_dir_all(&demo.folder)?;
     captured::run(&mut demo).context("captured sessions")?;
+    versions::run(&mut demo).context("versions")?;
     simulated::run(&mut demo).context("simulated network")?;
     over_http::run(&mut demo).context("HTTP")?;
     demo.replay().context("replay")?;
@@ -72,7 +78,8 @@ impl Demo {
     }
 
     fn replay(&self) -> Result<()> {
-        chart::title("4. Journals, written, read and done again");
+        chart::title(5, "Journals, written, read and done again");
+        println!();
         for path in &self.journals {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let (machine, steps) = crate::replay::replay(path).with_context(|| format!("target/demo/{name}"))?;
