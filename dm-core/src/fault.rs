@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Scheme,
-    codes::StatusCode,
+    codes::{AlertCode, StatusCode},
     ids::{CmdId, MsgId},
+    prompt::PromptFault,
     wire::{DecodeError, DecodeErrorKind, ElementPath},
 };
 
@@ -92,6 +93,29 @@ pub enum PeerFault {
     /// A sealed message was accepted without status 200 and a nonce for the next one.
     #[error("no nonce for the next sealed message")]
     NoNextNonce,
+    /// An alert for the user that is broken.
+    #[error("alert {code} for the user: {fault}")]
+    BadPrompt {
+        /// Which one.
+        code: AlertCode,
+        /// What is wrong with it.
+        fault: PromptFault,
+    },
+    /// A chunk where none can be: in a block, in the middle of a message, of a command that takes none.
+    #[error("a chunk of an object where none can be")]
+    BadChunk,
+    /// Something else came before the last chunk of an object [DM 1.2, 7].
+    #[error("an object was broken off")]
+    ObjectBrokenOff,
+    /// `Final` before the end: with a chunk that is not the last, or while the other side's package is open (F2, F3).
+    #[error("Final came too early")]
+    FinalTooEarly,
+    /// Alert 1222 though there is nothing more to be had.
+    #[error("the next message of a closed package was asked for")]
+    NothingOpen,
+    /// New commands before the statuses of the last ones (F4, F5).
+    #[error("commands came while this side's package is open")]
+    OutOfTurn,
     /// More messages in one package than allowed, or more in one session.
     #[error("the session does not come to an end")]
     Endless,
@@ -139,6 +163,8 @@ impl PeerFault {
             Self::Malformed { kind: DecodeErrorKind::TooLarge | DecodeErrorKind::TooManyCommands, .. }
             | Self::PeerTooSmall => StatusCode::TOO_LARGE,
             Self::WrongScheme(_) => StatusCode::UNAUTHORIZED,
+            Self::BadPrompt { fault, .. } => fault.status(),
+            Self::NothingOpen => StatusCode::NOT_ALLOWED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

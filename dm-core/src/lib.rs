@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use core_kit::{Env, Machine, Tick, UnixMillis};
-//! use dm_core::{Packet, auth::{Account, Scheme}, client, server, session::Outcome, tree::Memory};
+//! use dm_core::{Packet, auth::{Account, Scheme}, client, prompt::Reply, server, session::Outcome, tree::Memory};
 //!
 //! let env = Env { now: Tick(0), wall: UnixMillis(0), entropy: [7; 32] };
 //! let device_account = Account::new("device-001", "a secret of the device", Scheme::Md5);
@@ -58,6 +58,7 @@
 //!         let results = tree.answer(&ops);
 //!         Some(ops.answer(results))
 //!     }
+//!     client::Output::Ask(client::Question::User(question)) => Some(question.answer(Reply::NotSupported)),
 //!     client::Output::Ask(client::Question::Sign(question)) => {
 //!         let signature = device_account.sign(&question.request);
 //!         Some(question.answer(signature))

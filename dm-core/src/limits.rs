@@ -53,7 +53,7 @@ pub struct SessionLimits {
     pub orders_max: u32,
     /// Messages that a session takes from its peer before it gives up; bounds a peer that never ends.
     pub messages_max: u32,
-    /// Messages of one package that do not end it.
+    /// Messages of one package in a row that neither end it nor bring anything.
     pub open_messages_max: u32,
     /// Wrong credentials before the session ends [DM SEC 1.2, 5.3.3]: the first may be stale, the second is wrong.
     pub wrong_credentials_max: u32,

@@ -11,6 +11,7 @@ use dm_core::{
     Packet,
     auth::{Claim, SignRequest, Signature, Verdict},
     client::{Input, Misuse, Ops, Output, Question, Report, Request, Retry, Session, Trigger},
+    prompt::{Prompt, Reply},
     session::Outcome,
     tree::OpResult,
 };
@@ -24,6 +25,12 @@ use crate::transport::{Transport, Undelivered};
 pub trait Agent: Send {
     /// Does the operations in order; one result for each.
     async fn tree(&mut self, ops: &Ops) -> Vec<OpResult>;
+
+    /// What the user says to a prompt of the server, of the kinds that the profile lists. The device waits for the user
+    /// as long as the prompt says. Without a user interface it is not supported.
+    async fn user(&mut self, _: &Prompt) -> Reply {
+        Reply::NotSupported
+    }
 
     /// The device's own credentials; nothing if it has none.
     async fn sign(&mut self, request: &SignRequest) -> Option<Signature>;
@@ -199,6 +206,10 @@ impl<'a> Drive<'a> {
             Question::Tree(ops) => {
                 let results = self.agent.tree(&ops).await;
                 ops.answer(results)
+            }
+            Question::User(question) => {
+                let reply = self.agent.user(&question.prompt).await;
+                question.answer(reply)
             }
             Question::Sign(sign) => match self.agent.sign(&sign.request).await {
                 Some(signature) => sign.answer(signature),

@@ -1,292 +1,432 @@
-//! From the server's commands to operations on the tree, and from their results to statuses.
+//! Carries out what a server wants: operations go to the tree, prompts to the user, and their results become statuses.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
 
 use super::{
-    Ops, Output, Report, Session,
-    phase::{Asking, Draft, Next},
+    Ops, Output, Report, Session, User,
+    phase::{Asking, Doing, Draft, Next},
+    plan::{Asked, Place, Planner, Spot, Task, Transaction, Turn, Work},
+    say::{Say, Telling, Told, octets},
 };
 use crate::{
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
-    ids::{CmdId, MsgId},
-    session::{Outcome, content_of, fill, refuse_all, status_for},
+    prompt::Reply,
+    session::Outcome,
     tree::{Found, Op, OpResult},
-    wire::{Command, Encoding, Exec, Header, Item, Location, Message, Results, Status},
+    wire::{Command, Message, Status},
 };
-
-/// A package of the server, and the reply to it as far as the tree does not decide.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    draft: Draft,
-    msg_id: MsgId,
-    is_final: bool,
-    slots: Vec<Slot>,
-}
-
-/// The place of one command's answer in the reply.
-#[derive(Clone, Debug)]
-enum Slot {
-    /// Decided.
-    Status(Box<Status>),
-    /// For the tree to decide, item by item.
-    Items { name: &'static str, cmd_id: CmdId, items: Vec<Place> },
-}
-
-/// What one item of a command is about.
-#[derive(Clone, Debug)]
-struct Place {
-    target: Option<String>,
-    source: Option<String>,
-    /// The number of the operation, or the status of an item that makes none.
-    op: Result<usize, StatusCode>,
-}
 
 impl Session {
     /// Carries out what a believed server wants, in document order.
     pub(super) fn execute(&mut self, env: &Env, message: &Message, draft: Draft, out: &mut Vec<Output>) -> Next {
-        let mut planner = Planner { msg_id: message.header.msg_id, ..Planner::default() };
-        let mut seen = Vec::new();
         for command in &message.commands {
-            match command {
-                Command::Status(status) => {
-                    if !self.is_expected(status) {
-                        let (msg_ref, cmd_ref) = (status.msg_ref, status.cmd_ref.clone());
-                        planner.fault(PeerFault::UnexpectedStatus { msg_ref, cmd_ref });
-                    }
-                }
-                _ => planner.command(command, &mut seen),
+            if let Command::Status(status) = command {
+                self.hear_status(message, status, out);
             }
         }
-        out.extend(planner.reports.into_iter().map(Output::Report));
-        let plan = Plan { draft, msg_id: planner.msg_id, is_final: message.is_final, slots: planner.slots };
-        if planner.ops.is_empty() {
-            return self.conclude(env, plan, &[], out);
+        let turn = Turn {
+            closed: self.common.package.closed,
+            is_ours: !self.common.package.closed && !self.common.server_open,
+            is_telling: self.telling().is_some(),
+            bytes_max: self.bytes_max(),
+            header_bytes: self.header_bytes(&draft),
+        };
+        let object = self.common.incoming.take();
+        let profile = self.profile.clone();
+        let mut planner = Planner::new(&profile, message.header.msg_id, turn, object);
+        let work = planner.plan(message, draft);
+        out.extend(planner.reports.drain(..).map(Output::Report));
+        if planner.stops_telling {
+            self.stop_telling(out);
         }
-        let server = Some(self.profile.server_id.clone());
-        let ops = Ops::new(self.next_question(), env.wall, server, planner.ops);
-        Next::Ask(Asking::Applying(ops, plan).into())
+        self.advance(env, work, out)
     }
 
-    /// Whether a status of the server is for something in the last message out.
-    fn is_expected(&self, status: &Status) -> bool {
+    /// What the server says of something that this client sent.
+    fn hear_status(&mut self, message: &Message, status: &Status, out: &mut Vec<Output>) {
+        if status.is_for_header() {
+            return;
+        }
         let number = status.cmd_ref.as_ref().and_then(|id| id.as_str().parse::<u32>().ok());
-        status.is_for_header()
-            || (status.msg_ref == self.common.sent && number.is_some_and(|n| n <= self.common.sent_commands))
+        let of_last = status.msg_ref == self.common.sent;
+        // Statuses may come messages later, but not for what was never sent.
+        let of_package = self.common.package.first <= status.msg_ref && status.msg_ref < self.common.sent;
+        let known = of_last && number.is_some_and(|number| (1..=self.common.sent_commands).contains(&number));
+        let alert =
+            self.common.unanswered.iter().position(|one| one.msg_id == status.msg_ref && Some(one.cmd) == number);
+        if let Some(at) = alert {
+            if status.code.is_final() {
+                self.alert_answered(at, status, out);
+            }
+        } else if !known && !of_package {
+            let (msg_ref, cmd_ref) = (status.msg_ref, status.cmd_ref.clone());
+            let fault = PeerFault::UnexpectedStatus { msg_ref, cmd_ref };
+            out.push(Output::Report(Report::Fault { msg_id: Some(message.header.msg_id), fault }));
+        }
+        let refused = !status.code.is_success() && status.code.is_final();
+        if of_last && number.is_some() && number == self.common.part_out && refused {
+            self.stop_telling(out);
+        }
+    }
+
+    fn alert_answered(&mut self, at: usize, status: &Status, out: &mut Vec<Output>) {
+        let Some(one) = self.common.unanswered.get_mut(at) else { return };
+        let report = Report::AlertAnswered { tag: one.tag.clone(), status: status.code };
+        out.push(Output::Report(report));
+        let names_item = !status.source_refs.is_empty() || !status.target_refs.is_empty();
+        one.items = if names_item { one.items.saturating_sub(1) } else { 0 };
+        if one.items == 0 {
+            self.common.unanswered.remove(at);
+        }
+    }
+
+    /// The object of this client that the server has a part of, by its place in the queue.
+    fn telling(&self) -> Option<usize> {
+        self.common.queue.iter().position(|say| say.value().is_some_and(|value| value.sent > 0))
+    }
+
+    /// The server does not want the rest of the object that is on its way.
+    fn stop_telling(&mut self, out: &mut Vec<Output>) {
+        if let Some(at) = self.telling() {
+            let dropped = self.common.queue.remove(at);
+            Self::abandon(&dropped, out);
+        }
+    }
+
+    /// Tells that something does not reach the server, or not whole.
+    pub(super) fn abandon(say: &Say, out: &mut Vec<Output>) {
+        let report = match say {
+            Say::Result(telling) => Report::ValueAbandoned { uri: telling.found.uri.clone() },
+            Say::Alert(alerting) => Report::AlertAbandoned { tag: alerting.tag.clone() },
+            Say::Next(_) | Say::Statuses(_) | Say::NoEnd(_) => return,
+        };
+        out.push(Output::Report(report));
+    }
+
+    /// Does what can be done until somebody has to be asked, or nothing is left.
+    fn advance(&mut self, env: &Env, mut work: Work, out: &mut Vec<Output>) -> Next {
+        loop {
+            match work.tasks.front() {
+                None => return self.conclude(env, work, out),
+                Some(Task::Prompt { .. }) => {
+                    if let Some(Task::Prompt { prompt, .. }) = work.tasks.front() {
+                        let question = User { id: self.next_question(), prompt: prompt.clone() };
+                        return Next::Ask(Asking::Prompting(question, work.into()).into());
+                    }
+                }
+                Some(_) => {
+                    if let Some(ops) = self.batch(env, &mut work) {
+                        return Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes as many tasks as one question can hold; nothing if they are nothing to ask.
+    fn batch(&mut self, env: &Env, work: &mut Work) -> Option<Ops> {
+        let (mut ops, mut asked) = (Vec::new(), Vec::new());
+        let is_atomic = |work: &Work, block: usize| work.blocks.get(block).is_some_and(|block| block.is_atomic);
+        let mut stops = work.transaction.is_some();
+        while let Some(task) = work.tasks.pop_front() {
+            match task {
+                Task::Op { spot, op, .. } => {
+                    if let Some(transaction) = &mut work.transaction {
+                        transaction.ops.push(spot);
+                    }
+                    ops.push(op);
+                    asked.push(Asked::Item(spot));
+                }
+                Task::Enter(block) if !is_atomic(work, block) => {
+                    // From now on the sequence counts as begun, whatever comes of its members.
+                    let own = work.own_spot(block);
+                    work.set(own, StatusCode::OK);
+                }
+                Task::Enter(block) if ops.is_empty() => {
+                    work.transaction = Some(Transaction { block, ops: Vec::new() });
+                    ops.push(Op::Begin);
+                    asked.push(Asked::Begin(block));
+                    stops = true;
+                }
+                Task::Leave(block) => {
+                    ops.push(Op::Commit);
+                    asked.push(Asked::Commit(block));
+                    break;
+                }
+                Task::Chunk { spot, ops: all, more } if ops.is_empty() => {
+                    asked.extend(all.iter().map(|_| Asked::Chunk { spot, more }));
+                    ops = all;
+                    stops = true;
+                    break;
+                }
+                Task::Discard => {
+                    ops.push(Op::Discard);
+                    asked.push(Asked::Nothing);
+                }
+                task @ (Task::Prompt { .. } | Task::Enter(_) | Task::Chunk { .. }) => {
+                    work.tasks.push_front(task);
+                    break;
+                }
+            }
+        }
+        if ops.is_empty() {
+            return None;
+        }
+        work.asked = asked;
+        let gets = ops.iter().filter(|op| matches!(op, Op::Get { .. })).count();
+        let server = Some(self.profile.server_id.clone());
+        let mut question = Ops::new(self.next_question(), env.wall, server, ops);
+        question.stops_at_failure = stops;
+        if self.profile.large_objects && gets > 0 {
+            // Together they stay within what is kept until the server has it.
+            let each = self.profile.queue_bytes_max.checked_div(octets(gets)).unwrap_or(u64::MAX);
+            question.whole_bytes_max = Some(each.min(octets(self.bytes_max())).max(1));
+        }
+        Some(question)
     }
 
     /// Goes on with what the tree did.
-    pub(super) fn applied(
-        &mut self,
-        env: &Env,
-        ops: &Ops,
-        plan: Plan,
-        results: &[OpResult],
-        out: &mut Vec<Output>,
-    ) -> Next {
-        let commands = u32::try_from(ops.ops.len()).unwrap_or(u32::MAX);
-        out.push(Output::Report(Report::Executed { msg_id: plan.msg_id, commands }));
-        self.conclude(env, plan, results, out)
+    pub(super) fn applied(&mut self, env: &Env, mut work: Work, results: Vec<OpResult>, out: &mut Vec<Output>) -> Next {
+        let mut failed = None;
+        let mut chunk: Option<(Spot, bool, StatusCode)> = None;
+        for (asked, result) in core::mem::take(&mut work.asked).into_iter().zip(results) {
+            let code = result.status;
+            match asked {
+                Asked::Item(spot) => {
+                    work.done = work.done.saturating_add(1);
+                    if let Some(transaction) = &work.transaction
+                        && !code.is_success()
+                    {
+                        failed.get_or_insert((transaction.block, StatusCode::ATOMIC_FAILED));
+                    }
+                    if let Some(place) = work.place(spot) {
+                        place.code = Some(code);
+                        place.failed_at = result.failed_at;
+                        place.found = if code.is_success() { result.found } else { Vec::new() };
+                    }
+                }
+                Asked::Begin(block) if !code.is_success() => {
+                    // Without a transaction there is nothing to roll back.
+                    work.transaction = None;
+                    let unable = code == StatusCode::NOT_SUPPORTED;
+                    let (own, members) =
+                        if unable { (code, code) } else { (StatusCode::ATOMIC_FAILED, StatusCode::NOT_EXECUTED) };
+                    skip(&mut work, Some(block), members);
+                    settle(&mut work, block, own, members);
+                    work.transaction = None;
+                    return self.advance(env, work, out);
+                }
+                Asked::Commit(block) => match failed {
+                    None if code.is_success() => {
+                        let own = work.own_spot(block);
+                        work.set(own, StatusCode::OK);
+                        work.transaction = None;
+                    }
+                    None => failed = Some((block, StatusCode::ATOMIC_FAILED)),
+                    Some(_) => {}
+                },
+                Asked::RollBack(block) => rolled_back(&mut work, block, code, &result.not_undone),
+                Asked::Chunk { spot, more } => {
+                    work.done = work.done.saturating_add(u32::from(chunk.is_none()));
+                    let before = chunk.map_or(StatusCode::OK, |(_, _, code)| code);
+                    chunk = Some((spot, more, if before.is_success() { code } else { before }));
+                }
+                Asked::Begin(_) | Asked::Nothing => {}
+            }
+        }
+        if let Some((spot, more, code)) = chunk {
+            let kept = code.is_success();
+            work.set(spot, if kept && more { StatusCode::CHUNK_ACCEPTED } else { code });
+            if more && !kept {
+                work.object = work.object.take().map(|object| object.refused(code));
+            }
+        }
+        if let Some((block, code)) = failed {
+            return self.roll_back(env, work, block, code);
+        }
+        self.advance(env, work, out)
+    }
+
+    /// An `Atomic` has failed: what was not reached is not done, what was done is undone [DM RepPro 1.2, 6.6.3].
+    fn roll_back(&mut self, env: &Env, mut work: Work, block: usize, code: StatusCode) -> Next {
+        skip(&mut work, Some(block), StatusCode::NOT_EXECUTED);
+        let own = work.own_spot(block);
+        work.set(own, code);
+        work.asked = [Asked::RollBack(block)].into();
+        let server = Some(self.profile.server_id.clone());
+        let ops = Ops::new(self.next_question(), env.wall, server, [Op::RollBack].into());
+        Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into())
+    }
+
+    /// Goes on with what the user said [DM 1.2, 10].
+    pub(super) fn replied(&mut self, env: &Env, mut work: Work, reply: &Reply, out: &mut Vec<Output>) -> Next {
+        let Some(Task::Prompt { spot, block, .. }) = work.tasks.pop_front() else {
+            return self.advance(env, work, out);
+        };
+        if let Some(place) = work.place(spot) {
+            place.code = Some(reply.status());
+            place.texts = reply.texts();
+        }
+        if *reply == Reply::Cancelled {
+            // The processing of the message stops here.
+            skip(&mut work, None, StatusCode::NOT_EXECUTED);
+        }
+        let atomic = work.transaction.as_ref().map(|transaction| transaction.block);
+        if let Some(block) = atomic.filter(|_| !reply.status().is_success()) {
+            return self.roll_back(env, work, block, StatusCode::ATOMIC_FAILED);
+        }
+        if reply.stops() && block.is_some() {
+            skip(&mut work, block, StatusCode::NOT_EXECUTED);
+        }
+        self.advance(env, work, out)
     }
 
     /// Makes the reply, or ends the session if there is nothing to say [DM 1.2, 8].
-    fn conclude(&mut self, env: &Env, plan: Plan, results: &[OpResult], out: &mut Vec<Output>) -> Next {
-        let Plan { mut draft, msg_id, is_final, slots } = plan;
-        for slot in slots {
-            slot.answer(msg_id, results, self.profile.encoding, &mut draft.commands);
+    fn conclude(&mut self, env: &Env, mut work: Work, out: &mut Vec<Output>) -> Next {
+        if work.done > 0 {
+            out.push(Output::Report(Report::Executed { msg_id: work.msg_id, commands: work.done }));
         }
-        if !is_final {
+        if self.common.package.closed && !work.is_open && work.answers.is_empty() {
+            // Statuses and nothing else: the server's session is over, whatever this client would like to tell.
+            return Next::over(Outcome::Completed);
+        }
+        self.common.incoming = work.object.take();
+        self.common.server_open = work.is_open;
+        self.note(&mut work);
+        let Work { mut draft, progress, .. } = work;
+        if progress || self.common.moved {
+            self.common.open_messages = 0;
+        } else {
             self.common.open_messages += 1;
-            if self.common.open_messages > self.profile.session.open_messages_max {
-                draft.alert = Some(AlertCode::SESSION_ABORT);
-                draft.end = Some(Outcome::Failed(PeerFault::Endless));
-            } else {
-                // The server's package is open, so this client's must stay open too (F2, F6).
-                draft.alert = Some(AlertCode::NEXT_MESSAGE);
-            }
-            return self.sign_and_send(env, draft, out);
         }
-        self.common.open_messages = 0;
-        if draft.commands.is_empty() {
+        if self.common.open_messages > self.profile.session.open_messages_max {
+            draft.alert = Some(AlertCode::SESSION_ABORT);
+            draft.end = Some(Outcome::Failed(PeerFault::Endless));
+        } else if !self.common.server_open && self.common.queue.is_empty() {
             return Next::over(Outcome::Completed);
         }
         self.sign_and_send(env, draft, out)
     }
-}
 
-impl Slot {
-    fn status(status: Status) -> Self {
-        Self::Status(status.into())
+    /// Takes the answers into what is to be said.
+    fn note(&mut self, work: &mut Work) {
+        let mut said = Vec::new();
+        let mut next = Vec::new();
+        let mut weight: u64 = self.common.queue.iter().map(Say::weight).sum();
+        let atomics: Vec<_> =
+            work.blocks.iter().filter(|block| block.is_atomic).map(|block| block.answers.clone()).collect();
+        let mut together: Vec<Told> = Vec::new();
+        for (at, answer) in work.answers.iter_mut().enumerate() {
+            for place in &mut answer.places {
+                weight = self.weigh(place, weight);
+            }
+            let told: Vec<Told> = answer.told(work.msg_id).collect();
+            if answer.is_next {
+                next.extend(told.into_iter().map(Say::Next));
+                continue;
+            }
+            if let Some(atomic) = atomics.iter().find(|atomic| atomic.contains(&at)) {
+                together.extend(told);
+                if at + 1 == atomic.end {
+                    said.push(Say::Statuses(core::mem::take(&mut together)));
+                }
+                continue;
+            }
+            said.extend(told.into_iter().map(|told| Say::Statuses([told].into())));
+            let found = answer.places.iter_mut().flat_map(|place| core::mem::take(&mut place.found));
+            let (msg_id, cmd_id) = (work.msg_id, &answer.cmd_id);
+            said.extend(found.map(|found| Say::Result(Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 })));
+        }
+        said.extend(work.broken_off.drain(..).map(Say::NoEnd));
+        // An alert that is not begun has time.
+        let not_begun = |say: &Say| matches!(say, Say::Alert(alerting) if alerting.sent == 0);
+        let at = self.common.queue.iter().position(not_begun).unwrap_or(self.common.queue.len());
+        self.common.queue.splice(at..at, said);
+        self.common.queue.splice(0..0, next);
     }
 
-    fn answer(self, msg_ref: MsgId, results: &[OpResult], encoding: Encoding, to: &mut Vec<Command>) {
-        let (name, cmd_id, items) = match self {
-            Self::Status(status) => return to.push(Command::Status(*status)),
-            Self::Items { name, cmd_id, items } => (name, cmd_id, items),
+    /// What was found goes to the server if it takes objects so large, and if they can be kept until it has them; the
+    /// weight of all that is kept.
+    fn weigh(&self, place: &mut Place, before: u64) -> u64 {
+        let more: u64 =
+            place.found.iter().filter_map(|found| found.content.data.as_ref()).map(|data| octets(data.len())).sum();
+        let weight = before.saturating_add(more);
+        let fits = |found: &Found| self.can_tell(found);
+        if weight > self.profile.queue_bytes_max.max(before) || !place.found.iter().all(fits) {
+            place.found.clear();
+            place.code = Some(StatusCode::TOO_LARGE);
+            return before;
+        }
+        weight
+    }
+}
+
+/// Everything that is left of a block, or of the message, is not done. What was kept of an object that was broken off
+/// is dropped all the same.
+fn skip(work: &mut Work, block: Option<usize>, code: StatusCode) {
+    for task in core::mem::take(&mut work.tasks) {
+        let skipped = match &task {
+            Task::Op { block: of, .. } | Task::Prompt { block: of, .. } => block.is_none() || *of == block,
+            Task::Enter(of) | Task::Leave(of) => block.is_none() || Some(*of) == block,
+            Task::Chunk { .. } => block.is_none(),
+            Task::Discard => false,
         };
-        let mut found = Vec::new();
-        for Place { target, source, op } in items {
-            let result = op.map(|at| results.get(at));
-            let code = match result {
-                Ok(Some(result)) => {
-                    found.extend(result.found.iter().filter(|_| result.status.is_success()));
-                    result.status
-                }
-                Ok(None) => StatusCode::COMMAND_FAILED,
-                Err(code) => code,
-            };
-            to.push(Command::Status(Status {
-                cmd_id: None,
-                msg_ref,
-                cmd_ref: Some(cmd_id.clone()),
-                cmd: name.into(),
-                target_refs: target.into_iter().collect(),
-                source_refs: source.into_iter().collect(),
-                cred: None,
-                chal: None,
-                code,
-                items: Vec::new(),
-            }));
+        if !skipped {
+            work.tasks.push_back(task);
+            continue;
         }
-        if !found.is_empty() {
-            to.push(Command::Results(Results {
-                msg_ref: Some(msg_ref),
-                cmd_ref: cmd_id,
-                items: found.into_iter().map(|node| told(node, encoding)).collect(),
-                ..Results::default()
-            }));
-        }
-    }
-}
-
-/// An item that tells what a node holds, with the node as its source.
-pub(super) fn told(node: &Found, encoding: Encoding) -> Item {
-    let mut item = Item { source: Some(Location::new(node.uri.clone())), ..Item::default() };
-    fill(&mut item, &node.content, encoding);
-    item
-}
-
-#[derive(Default)]
-struct Planner {
-    msg_id: MsgId,
-    slots: Vec<Slot>,
-    ops: Vec<Op>,
-    reports: Vec<Report>,
-}
-
-impl Planner {
-    fn fault(&mut self, fault: PeerFault) {
-        self.reports.push(Report::Fault { msg_id: Some(self.msg_id), fault });
-    }
-
-    /// One command directly in the body or directly in a Sequence. `seen` are the identifiers so far.
-    fn command(&mut self, command: &Command, seen: &mut Vec<CmdId>) {
-        let id = command.cmd_id().cloned().unwrap_or_default();
-        if let Command::Results(_) = command {
-            // Only a client has results.
-            return self.fault(PeerFault::UnexpectedResults { cmd_ref: id });
-        }
-        if seen.contains(&id) {
-            self.fault(PeerFault::CmdIdReused(id));
-            return self.refuse(command, StatusCode::BAD_REQUEST);
-        }
-        if id.as_str().is_empty() || id.is_header() {
-            self.fault(PeerFault::CmdIdUnusable(id));
-            return self.refuse(command, StatusCode::BAD_REQUEST);
-        }
-        seen.push(id.clone());
-        match command {
-            Command::Get(get) => {
-                self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));
+        match task {
+            Task::Op { spot, .. } | Task::Prompt { spot, .. } => work.set(spot, code),
+            Task::Enter(of) => {
+                let own = work.own_spot(of);
+                work.set(own, code);
             }
-            Command::Add(add) => self.items(command, add.cred.is_some(), &add.items, |item| {
-                Some(Op::Add { uri: target(item)?, content: content_of(item, add.meta.as_ref()) })
-            }),
-            Command::Replace(replace) => self.items(command, replace.cred.is_some(), &replace.items, |item| {
-                Some(Op::Replace { uri: target(item)?, content: content_of(item, replace.meta.as_ref()) })
-            }),
-            Command::Delete(delete) => self
-                .items(command, delete.cred.is_some(), &delete.items, |item| Some(Op::Delete { uri: target(item)? })),
-            Command::Copy(copy) => self.items(command, copy.cred.is_some(), &copy.items, |item| {
-                Some(Op::Copy { from: item.source_uri()?.into(), to: target(item)? })
-            }),
-            Command::Exec(exec) => self.exec(command, exec),
-            Command::Sequence(block) => {
-                self.slots.push(Slot::status(status_for(self.msg_id, command, StatusCode::OK)));
-                for inner in &block.commands {
-                    match inner {
-                        // Neither is in DM's set for a Sequence [DM RepPro 1.2, 6.6.14].
-                        Command::Atomic(_) | Command::Sequence(_) => self.refuse(inner, StatusCode::COMMAND_FAILED),
-                        Command::Status(_) => {}
-                        inner => self.command(inner, seen),
-                    }
+            Task::Chunk { spot, more, .. } => {
+                work.set(spot, code);
+                if more {
+                    work.object = work.object.take().map(|object| object.refused(code));
                 }
             }
-            Command::Alert(alert) => {
-                let code = match alert.code {
-                    Some(AlertCode::NEXT_MESSAGE) => StatusCode::OK,
-                    code => {
-                        self.reports.push(Report::Alerted(code));
-                        if code.is_some() { StatusCode::NOT_SUPPORTED } else { StatusCode::INCOMPLETE }
-                    }
-                };
-                self.slots.push(Slot::status(status_for(self.msg_id, command, code)));
-            }
-            Command::Atomic(_)
-            | Command::Map(_)
-            | Command::Move(_)
-            | Command::Put(_)
-            | Command::Search(_)
-            | Command::Sync(_)
-            | Command::Results(_)
-            | Command::Status(_) => self.refuse(command, StatusCode::NOT_SUPPORTED),
+            Task::Leave(_) | Task::Discard => {}
         }
-    }
-
-    /// A command and everything inside it gets the same status, and nothing is done.
-    fn refuse(&mut self, command: &Command, code: StatusCode) {
-        let header = Header { msg_id: self.msg_id, ..Header::default() };
-        let message = Message { header, commands: [command.clone()].into(), is_final: true };
-        self.slots.extend(refuse_all(&message, code).into_iter().map(Slot::status));
-    }
-
-    fn exec(&mut self, command: &Command, exec: &Exec) {
-        // The schema allows one item, and which of several to run is not for this client to guess.
-        if exec.items.len() > 1 {
-            return self.refuse(command, StatusCode::BAD_REQUEST);
-        }
-        self.items(command, exec.cred.is_some(), &exec.items, |item| {
-            let argument = content_of(item, exec.meta.as_ref());
-            Some(Op::Exec { uri: target(item)?, argument, correlator: exec.correlator.clone() })
-        });
-    }
-
-    /// One operation for each item; an item without an address gets 404 [digest 6.1].
-    fn items(&mut self, command: &Command, cred: bool, items: &[Item], op: impl Fn(&Item) -> Option<Op>) {
-        let cmd_id = command.cmd_id().cloned().unwrap_or_default();
-        if cred {
-            self.fault(PeerFault::CredInCommand(cmd_id.clone()));
-        }
-        if items.is_empty() {
-            return self.refuse(command, StatusCode::BAD_REQUEST);
-        }
-        let targets = items.iter().map(|item| {
-            let op = match op(item) {
-                Some(op) => {
-                    self.ops.push(op);
-                    Ok(self.ops.len() - 1)
-                }
-                None => Err(StatusCode::NOT_FOUND),
-            };
-            Place { target: target(item), source: item.source_uri().map(String::from), op }
-        });
-        let items = targets.collect();
-        self.slots.push(Slot::Items { name: command.name(), cmd_id, items });
     }
 }
 
-fn target(item: &Item) -> Option<String> {
-    item.target_uri().map(String::from)
+/// All members of a block that was not begun get one status, and the block its own.
+fn settle(work: &mut Work, block: usize, own: StatusCode, members: StatusCode) {
+    let Some(answers) = work.blocks.get(block).map(|block| block.answers.clone()) else { return };
+    for answer in work.answers.iter_mut().take(answers.end).skip(answers.start + 1) {
+        for place in &mut answer.places {
+            place.code = Some(members);
+        }
+    }
+    let spot = work.own_spot(block);
+    work.set(spot, own);
+}
+
+/// What was done in the `Atomic` was undone, apart from the operations of these numbers.
+fn rolled_back(work: &mut Work, block: usize, code: StatusCode, not_undone: &[u32]) {
+    let Some(transaction) = work.transaction.take() else { return };
+    for (number, spot) in transaction.ops.into_iter().enumerate() {
+        let failed = !code.is_success() && not_undone.is_empty();
+        let stays = failed || u32::try_from(number).is_ok_and(|number| not_undone.contains(&number));
+        if let Some(place) = work.place(spot)
+            && place.code.is_some_and(StatusCode::is_success)
+        {
+            place.code = Some(if stays { StatusCode::ROLL_BACK_FAILED } else { StatusCode::ROLLED_BACK });
+        }
+    }
+    // Prompts have no operation to undo.
+    let Some(answers) = work.blocks.get(block).map(|block| block.answers.clone()) else { return };
+    for answer in work.answers.iter_mut().take(answers.end).skip(answers.start + 1) {
+        for place in &mut answer.places {
+            if place.code.is_some_and(StatusCode::is_success) {
+                place.code = Some(StatusCode::ROLLED_BACK);
+                place.texts.clear();
+            }
+        }
+    }
 }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Packet,
+    alert::DeviceAlert,
     auth::{Claim, SignRequest, Signature, Verdict},
-    ids::{QuestionId, ServerId, SessionId},
+    ids::{JobTag, QuestionId, ServerId, SessionId},
+    prompt::{Prompt, Reply},
     session::Reason,
     tree::{Manner, Memory, MountedTree, Op, OpResult},
 };
@@ -19,6 +21,9 @@ use crate::{
 pub enum Input {
     /// Open the session. Once, and first.
     Start(Trigger),
+    /// Tell the server: before the start with package 1, later with the message after the next reply. Refused while a
+    /// question is open.
+    Alert(NewAlert),
     /// A reply came in. Refused while a question is open or before anything was sent.
     Received(Packet),
     /// The last message could not be delivered, or its reply could not be fetched.
@@ -41,6 +46,19 @@ pub enum Trigger {
     Server(SessionId),
 }
 
+/// An alert of the device for the server [DM 1.2, 8.7]. The end of an `Exec` that was answered with 202 is one, with the
+/// `Correlator` of the `Exec`.
+///
+/// A value in parts is read from the tree when it is sent: it is the value of the item's source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAlert {
+    /// Comes back with the server's status; need not be unique.
+    pub tag: JobTag,
+    /// What to tell.
+    pub alert: DeviceAlert,
+}
+
 /// How badly sending failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,6 +75,8 @@ pub enum Failure {
 pub enum Question {
     /// What does the tree say?
     Tree(Ops),
+    /// What does the user say?
+    User(User),
     /// What proves this client to the server?
     Sign(Sign),
     /// Is the server what it claims to be?
@@ -69,6 +89,7 @@ impl Question {
     pub const fn id(&self) -> QuestionId {
         match self {
             Self::Tree(question) => question.id,
+            Self::User(question) => question.id,
             Self::Sign(question) => question.id,
             Self::Authenticate(question) => question.id,
         }
@@ -112,6 +133,24 @@ impl Ops {
     #[must_use]
     pub fn answer(self, results: Vec<OpResult>) -> Input {
         Input::Answered(Answer::Tree { id: self.id, results })
+    }
+}
+
+/// Asks the user. Comes only for alerts that the profile lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// This question.
+    pub id: QuestionId,
+    /// What to show, what is wanted, and for how long to wait for it.
+    pub prompt: Prompt,
+}
+
+impl User {
+    /// The answer: one that the prompt [admits](Prompt::admits).
+    #[must_use]
+    pub fn answer(self, reply: Reply) -> Input {
+        Input::Answered(Answer::User { id: self.id, reply })
     }
 }
 
@@ -185,6 +224,13 @@ pub enum Answer {
         /// One for each operation.
         results: Vec<OpResult>,
     },
+    /// To [`User`].
+    User {
+        /// The question.
+        id: QuestionId,
+        /// What the user did.
+        reply: Reply,
+    },
     /// To [`Sign`].
     Sign {
         /// The question.
@@ -206,7 +252,9 @@ impl Answer {
     #[must_use]
     pub const fn id(&self) -> QuestionId {
         match self {
-            Self::Tree { id, .. } | Self::Sign { id, .. } | Self::Authenticate { id, .. } => *id,
+            Self::Tree { id, .. } | Self::User { id, .. } | Self::Sign { id, .. } | Self::Authenticate { id, .. } => {
+                *id
+            }
         }
     }
 }

@@ -29,21 +29,25 @@ use crate::{
 
 mod apply;
 mod input;
+mod object;
 mod output;
+mod pack;
 mod phase;
+mod plan;
 mod profile;
 mod receive;
+mod say;
 mod seal;
 mod send;
 mod snapshot;
 
-pub use input::{Answer, Authenticate, Failure, Input, Ops, Question, Sign, Trigger};
+pub use input::{Answer, Authenticate, Failure, Input, NewAlert, Ops, Question, Sign, Trigger, User};
 pub use output::{Output, Report, Request};
 pub use profile::{Profile, Retry};
 pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Draft, Next, Own, Phase, Rest, Sender, Standing, Wait, Waiting};
+use phase::{Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Rest, Sender, Standing, Wait, Waiting};
 
 /// One session with one server.
 #[derive(Clone, Debug)]
@@ -87,6 +91,15 @@ impl Session {
             messages: 0,
             open_messages: 0,
             max_msg_size: None,
+            max_obj_size: None,
+            server_open: false,
+            package: Package::default(),
+            queue: Vec::new(),
+            flight: Flight::default(),
+            part_out: None,
+            moved: false,
+            unanswered: Vec::new(),
+            incoming: None,
             own,
             server,
         };
@@ -184,7 +197,8 @@ impl Session {
             (Input::Answered(answer), _) => Err(Misuse::NotAsked { given: answer.id(), open: None }),
             (Input::Start(trigger), Rest::Fresh) => Ok(Accepted::Start(trigger.clone())),
             (Input::Start(_), _) => Err(Misuse::Started),
-            (Input::Abort(_), _) if over => Err(Misuse::Over),
+            (Input::Abort(_) | Input::Alert(_), _) if over => Err(Misuse::Over),
+            (Input::Alert(new), _) => self.accept_alert(new).map(|()| Accepted::Alert(new.clone())),
             (Input::Abort(reason), _) => Ok(Accepted::Abort(*reason)),
             // What comes after the end is late, and nobody's mistake.
             (Input::Received(_) | Input::SendFailed(_) | Input::Wake, _) if over => Ok(Accepted::Nothing),
@@ -207,13 +221,17 @@ impl Session {
                     }
                     Ok(Accepted::Answer(answer.clone()))
                 }
-                (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
+                (Asking::Prompting(user, _), Answer::User { reply, .. }) if !user.prompt.admits(reply) => {
+                    Err(Misuse::WrongReply(open))
+                }
+                (Asking::Prompting(..), Answer::User { .. })
+                | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
                 | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
                 _ => Err(Misuse::WrongKind(open)),
             },
             Input::Answered(answer) => Err(Misuse::NotAsked { given: answer.id(), open: Some(open) }),
             Input::Start(_) => Err(Misuse::Started),
-            Input::Received(_) | Input::SendFailed(_) | Input::Abort(_) => Err(Misuse::Asking(open)),
+            Input::Received(_) | Input::SendFailed(_) | Input::Abort(_) | Input::Alert(_) => Err(Misuse::Asking(open)),
         }
     }
 
@@ -254,6 +272,11 @@ impl Session {
             }
             Accepted::SendFailed(Failure::Temporary) => self.lost(env.now, None, out),
             Accepted::SendFailed(Failure::Permanent) => self.end(Outcome::Unreachable, out),
+            Accepted::Alert(new) => {
+                self.common.now = env.now;
+                self.common.revision += 1;
+                self.take_alert(new);
+            }
             Accepted::Start(trigger) => {
                 let Some(since) = self.phase.begin(&self.common, env, input) else { return };
                 let next = self.start(env, trigger);
@@ -293,11 +316,17 @@ impl Session {
                         let draft = Draft { opening: true, ..Draft::default() };
                         (EventKind::Answered, self.sign_and_send(env, draft, out))
                     }
-                    (Asking::Applying(ops, plan), Answer::Tree { results, .. }) => {
-                        (EventKind::Answered, self.applied(env, &ops, plan, &results, out))
+                    (Asking::Applying(_, Doing::Plan(work)), Answer::Tree { results, .. }) => {
+                        (EventKind::Answered, self.applied(env, *work, results, out))
+                    }
+                    (Asking::Applying(ops, Doing::Part(draft)), Answer::Tree { results, .. }) => {
+                        (EventKind::Answered, self.read(env, &ops, *draft, results, out))
+                    }
+                    (Asking::Prompting(_, work), Answer::User { reply, .. }) => {
+                        (EventKind::Answered, self.replied(env, *work, &reply, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
-                        (EventKind::Signed, self.signed(env, draft, question.request.scheme, signature, out))
+                        (EventKind::Signed, self.signed(env, *draft, question.request.scheme, signature, out))
                     }
                     (Asking::Sealing(_, written), Answer::Sign { signature, .. }) => {
                         (EventKind::Signed, self.release(env, written, signature.as_ref(), out))
@@ -359,6 +388,7 @@ impl Session {
         self.walk(from, event, next.kind());
         if let Next::Rest(Rest::Over(outcome)) = &next {
             out.push(Output::Finished(outcome.clone()));
+            self.forget();
         }
         self.phase = match next {
             Next::Rest(rest) => Phase::Rest(rest),
@@ -382,6 +412,14 @@ impl Session {
         self.walk(self.phase(), EventKind::Ended, PhaseKind::Over);
         self.phase = Phase::Rest(Rest::Over(outcome));
         self.common.revision += 1;
+        self.forget();
+    }
+
+    /// Nothing is said any more: a session that is over is small.
+    fn forget(&mut self) {
+        (self.common.queue, self.common.device_info) = (Vec::new(), Vec::new());
+        self.common.unanswered = Vec::new();
+        (self.common.flight, self.common.incoming) = (Flight::default(), None);
     }
 
     /// Every change of phase is one of the table's.
@@ -425,6 +463,8 @@ enum Accepted {
     Answer(Answer),
     /// The embedder gives up.
     Abort(Reason),
+    /// Something to tell the server.
+    Alert(NewAlert),
 }
 
 impl Machine for Session {

@@ -10,7 +10,7 @@ use crate::{
     auth::{Nonce, Scheme},
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
-    ids::MsgId,
+    ids::{JobTag, MsgId},
     session::Outcome,
     version::VersionHint,
     wire::Deviations,
@@ -26,7 +26,7 @@ pub enum Output {
     Ask(Question),
     /// Send this and bring back the reply, or say that it failed.
     Send(Request),
-    /// The session is over; nothing is waited for any more.
+    /// The session is over; nothing is waited for any more. Parts of a value that the tree still keeps can be dropped.
     Finished(Outcome),
 }
 
@@ -67,6 +67,26 @@ pub enum Report {
     VersionRecommended(VersionHint),
     /// The server alerted something that this client does not do.
     Alerted(Option<AlertCode>),
+    /// The server answered an alert of this device. An alert that took several commands, or whose items were answered one
+    /// by one, is answered so often. Until then it may not have reached the server: alert it again in the next session.
+    AlertAnswered {
+        /// The embedder's name for the alert.
+        tag: JobTag,
+        /// The server's status.
+        status: StatusCode,
+    },
+    /// An alert cannot reach this server, or not whole: it is larger than the server takes, the tree did not give all of
+    /// its value, or the server refused a part.
+    AlertAbandoned {
+        /// The embedder's name for the alert.
+        tag: JobTag,
+    },
+    /// A value that the server asked for did not reach it whole: the tree did not give all of it, or the server refused
+    /// a part.
+    ValueAbandoned {
+        /// The node.
+        uri: String,
+    },
     /// A package of the server was carried out, with so many commands.
     Executed {
         /// The server's message.

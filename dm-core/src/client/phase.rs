@@ -5,12 +5,12 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core_kit::{Tick, asking};
 use serde::{Deserialize, Serialize};
 
-use super::{Authenticate, Input, Ops, Question, Request, Sign, apply::Plan};
+use super::{Authenticate, Input, Ops, Question, Request, Sign, User, object::Incoming, plan::Work, say::Say};
 use crate::{
     auth::{Nonce, Presented, Scheme},
     codes::AlertCode,
     fault::PeerFault,
-    ids::{MsgId, QuestionId, SessionId},
+    ids::{JobTag, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Verdicts, table::PhaseKind},
     tree::Found,
     version::VersionHint,
@@ -62,13 +62,24 @@ pub(super) enum Asking {
     /// The tree tells about the device.
     Gathering(Ops),
     /// A message waits for the client's credentials.
-    Signing(Sign, Draft),
+    Signing(Sign, Box<Draft>),
     /// A message is written and waits for what signs it as a whole.
     Sealing(Sign, Written),
     /// A reply is held until it is known who sent it.
     Authenticating(Authenticate, Box<Held>),
-    /// The tree does what the server wants.
-    Applying(Ops, Plan),
+    /// The tree does what the server wants, or gives a part of a value.
+    Applying(Ops, Doing),
+    /// The user is asked what the server wants to know.
+    Prompting(User, Box<Work>),
+}
+
+/// What an answer of the tree is for.
+#[derive(Clone, Debug)]
+pub(super) enum Doing {
+    /// A message of the server is worked on.
+    Plan(Box<Work>),
+    /// A part of a value is to go out with the message.
+    Part(Box<Draft>),
 }
 
 impl Rest {
@@ -88,6 +99,7 @@ impl Asking {
             Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Applying(..) => PhaseKind::Applying,
+            Self::Prompting(..) => PhaseKind::Prompting,
         }
     }
 
@@ -96,6 +108,7 @@ impl Asking {
             Self::Gathering(ops) | Self::Applying(ops, _) => Question::Tree(ops.clone()),
             Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
+            Self::Prompting(question, _) => Question::User(question.clone()),
         }
     }
 
@@ -104,6 +117,7 @@ impl Asking {
             Self::Gathering(ops) | Self::Applying(ops, _) => ops.id,
             Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
             Self::Authenticating(question, _) => question.id,
+            Self::Prompting(question, _) => question.id,
         }
     }
 }
@@ -159,16 +173,60 @@ pub(super) struct Written {
 pub(super) struct Draft {
     /// The server's message that it answers, and what its header gets; nothing in the first message.
     pub(super) answering: Option<(Answering, Verdicts)>,
-    /// The statuses and results, in order.
+    /// Statuses for what the server's message has and what is not carried out.
     pub(super) commands: Vec<Command>,
     /// Whether package 1 goes along: the alert that opens the session, and the device information.
     pub(super) opening: bool,
-    /// Next Message or Session Abort.
+    /// Session Abort.
     pub(super) alert: Option<AlertCode>,
+    /// The part of a value that goes along.
+    pub(super) part: Option<Part>,
     /// The nonce that the server is given for its next session.
     pub(super) issued: Option<Nonce>,
     /// How the session ends with this message.
     pub(super) end: Option<Outcome>,
+}
+
+/// A part of a value, as the tree gave it.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Octets of the value before it.
+    pub(super) offset: u64,
+    pub(super) octets: core_kit::Body,
+}
+
+/// The package that this client is sending, or has sent last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Package {
+    /// Its first message.
+    pub(super) first: MsgId,
+    /// Whether it is package 1, and not taken yet.
+    pub(super) opening: bool,
+    /// Whether the last message out ended it.
+    pub(super) closed: bool,
+}
+
+/// What of the package is in the message that is out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flight {
+    /// How many of the first things to say.
+    pub(super) said: u32,
+    /// How many octets of the next one's value the server has then.
+    pub(super) part: Option<u64>,
+    /// Whether it brings the session any further.
+    pub(super) moves: bool,
+}
+
+/// An alert that waits for its status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unanswered {
+    pub(super) msg_id: MsgId,
+    pub(super) cmd: u32,
+    pub(super) items: u32,
+    pub(super) tag: JobTag,
 }
 
 /// What a session knows in every phase.
@@ -196,10 +254,28 @@ pub(super) struct Common {
     pub(super) heard: MsgId,
     /// Messages taken.
     pub(super) messages: u32,
-    /// Messages of the server's open package.
+    /// Messages of the server in a row that brought nothing.
     pub(super) open_messages: u32,
     /// `MaxMsgSize`, as the server said last.
     pub(super) max_msg_size: Option<u64>,
+    /// `MaxObjSize`, as the server said last.
+    pub(super) max_obj_size: Option<u64>,
+    /// Whether the server's package goes on.
+    pub(super) server_open: bool,
+    /// This client's package.
+    pub(super) package: Package,
+    /// What is to be said, in order, until the server has it.
+    pub(super) queue: Vec<Say>,
+    /// What of it is out.
+    pub(super) flight: Flight,
+    /// The number of the command out with a part of a value.
+    pub(super) part_out: Option<u32>,
+    /// Whether the last message that the server took brought the session any further.
+    pub(super) moved: bool,
+    /// Alerts that wait for their status.
+    pub(super) unanswered: Vec<Unanswered>,
+    /// The object that the server is in the middle of.
+    pub(super) incoming: Option<Incoming>,
     /// What the server knows of this client.
     pub(super) own: Own,
     /// What is known of the server.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Scheme,
+    codes::AlertCode,
     ids::{DeviceId, ServerId},
-    limits::{SessionLimits, WireLimits},
+    limits::{SessionLimits, TreeLimits, WireLimits},
     version::Version,
     wire::Encoding,
 };
@@ -38,6 +39,14 @@ pub struct Profile {
     pub device_info: Vec<String>,
     /// `MaxMsgSize` that the client announces, in octets; nothing to announce none.
     pub max_msg_size: Option<u64>,
+    /// Whether values may come and go in chunks, as `./DevDetail/LrgObj` says too.
+    pub large_objects: bool,
+    /// `MaxObjSize` that the client announces, in octets; 413 beyond. Nothing to announce none.
+    pub max_obj_size: Option<u64>,
+    /// The alerts for the user that the device can show, of 1100 to 1104; 406 for the others.
+    pub prompts: Vec<AlertCode>,
+    /// Octets of values that a session keeps until the server has them; 413 beyond.
+    pub queue_bytes_max: u64,
     /// What is refused while reading.
     pub wire: WireLimits,
     /// How long and how much.
@@ -93,6 +102,10 @@ impl Profile {
             server_scheme: Some(Scheme::Md5),
             device_info: leaves.iter().map(|leaf| alloc::format!("./DevInfo/{leaf}")).collect(),
             max_msg_size: Some(WireLimits::CLIENT.message_bytes_max as u64),
+            large_objects: true,
+            max_obj_size: Some(TreeLimits::DEFAULT.value_bytes_max as u64),
+            prompts: Vec::new(),
+            queue_bytes_max: 256 * 1024,
             wire: WireLimits::CLIENT,
             session: SessionLimits::DEFAULT,
             retry: Retry::DEFAULT,

@@ -40,6 +40,9 @@ impl Session {
         if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_msg_size) {
             self.common.max_msg_size = Some(size);
         }
+        if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_obj_size) {
+            self.common.max_obj_size = Some(size);
+        }
         // An abort needs no proof: it makes nobody do anything.
         if message.commands.iter().any(is_abort) {
             return Next::over(Outcome::PeerAborted);
@@ -48,6 +51,7 @@ impl Session {
             Ok(challenged) => challenged,
             Err(outcome) => return Next::over(outcome),
         };
+        self.landed(!challenged);
         let issued = match &self.common.server {
             Standing::Proven => {
                 self.hand_out(out);
@@ -80,6 +84,10 @@ impl Session {
         let chal = status.chal.as_ref().map(|chal| &chal.meta);
         let scheme = chal.and_then(|meta| meta.media_type.as_deref()).and_then(Scheme::from_type);
         let nonce = chal.and_then(Nonce::given);
+        if !status.code.is_final() {
+            // It says nothing yet (101): what was known still holds.
+            return Ok(false);
+        }
         let own = &mut self.common.own;
         if status.code.is_success() {
             if !core::mem::replace(&mut own.reported, true) {

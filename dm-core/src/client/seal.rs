@@ -12,12 +12,12 @@ use crate::auth::{BodyHash, Mac, Scheme, SignRequest, Signature};
 
 impl Session {
     /// Sends the message, with credentials where the server has not believed this client for the session yet.
-    pub(super) fn sign_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
+    pub(super) fn prove_and_send(&mut self, env: &Env, draft: Draft, out: &mut Vec<Output>) -> Next {
         match self.common.own.scheme {
             // The name is in the message, so it is asked for before that is written; once.
             Some(scheme) if !self.common.own.believed && !self.common.own.seals() => {
                 let question = self.sign_question(scheme, None);
-                Next::Ask(Asking::Signing(question, draft).into())
+                Next::Ask(Asking::Signing(question, draft.into()).into())
             }
             _ => self.send(env, draft, None, out),
         }

@@ -27,6 +27,16 @@ pub enum Misuse {
         /// Results in the answer.
         given: usize,
     },
+    /// The reply is none to the prompt: of another kind, or none of its choices.
+    #[error("the reply to {0} is none to its prompt")]
+    WrongReply(QuestionId),
+    /// An alert that no server could make anything of: without an item, a type or data, or with text that cannot be
+    /// encoded.
+    #[error("the alert cannot be sent")]
+    BadAlert,
+    /// The session keeps as much as it may until the server has it.
+    #[error("the session has too much to say already")]
+    TooMuch,
     /// The answer has not the octets that were asked for.
     #[error("{asked} octets were asked for and {given} came")]
     WrongLength {

@@ -53,8 +53,10 @@ impl Form {
     pub(crate) fn cut(self, data: &[u8], is_end: bool, room: usize) -> Option<usize> {
         let most = self.may_fit(room).min(data.len());
         match self {
-            Self::Plain if is_text_so_far(data) => Some(whole_chars(data, most)),
-            Self::Plain => Some(most),
+            Self::Plain => Some(match text_so_far(data, is_end) {
+                Some(text) => whole_chars(text.as_bytes(), most.min(text.len())),
+                None => most,
+            }),
             Self::Base64 if is_end && most == data.len() => Some(most),
             Self::Base64 => Some(most / 3 * 3),
             Self::XmlText => {
@@ -81,10 +83,6 @@ fn text_so_far(data: &[u8], is_end: bool) -> Option<&str> {
         }
         Err(_) => None,
     }
-}
-
-fn is_text_so_far(data: &[u8]) -> bool {
-    text_so_far(data, false).is_some()
 }
 
 fn whole_chars(data: &[u8], most: usize) -> usize {
@@ -160,6 +158,7 @@ mod tests {
         assert_eq!(Form::XmlText.cut(&cut[..3], true, 100), None);
         assert_eq!(Form::XmlText.cut(b"a\xff", false, 100), None);
         assert_eq!(Form::Plain.cut(cut, false, 2 + FRAME), Some(1));
+        assert_eq!(Form::Plain.cut(&cut[..3], false, 100), Some(1));
         assert_eq!(Form::Plain.cut(b"\xff\xff\xff", false, 2 + FRAME), Some(2));
         assert_eq!(Form::Base64.cut(b"abcd", false, 100), Some(3));
         assert_eq!(Form::Base64.cut(b"abcd", true, 100), Some(4));

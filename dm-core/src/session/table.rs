@@ -29,6 +29,8 @@ pub enum PhaseKind {
     Authenticating,
     /// The client asks its tree to do what the server wants.
     Applying,
+    /// The client asks its user what the server wants to know.
+    Prompting,
     /// The server asks its embedder for commands.
     Choosing,
     /// The server asks its embedder for a part of a value.
@@ -42,7 +44,7 @@ pub enum PhaseKind {
 pub enum EventKind {
     /// The client was told to open the session.
     Started,
-    /// The tree answered.
+    /// The tree or the user answered.
     Answered,
     /// This side's credentials came, or it was said that there are none.
     Signed,
@@ -86,30 +88,44 @@ const fn server(from: PhaseKind, event: EventKind, to: PhaseKind) -> Row {
 /// Every step there is.
 pub const TABLE: &[Row] = {
     use EventKind::{Answered, Believed, Challenged, Ended, Fetched, Ordered, Received, Retried, Signed, Started};
-    use PhaseKind::{Applying, Authenticating, Choosing, Fetching, Fresh, Gathering, Over, Signing, Waiting};
+    use PhaseKind::{
+        Applying, Authenticating, Choosing, Fetching, Fresh, Gathering, Over, Prompting, Signing, Waiting,
+    };
     &[
         client(Fresh, Started, Gathering),
         client(Fresh, Ended, Over),
         client(Gathering, Answered, Signing),
+        client(Gathering, Answered, Applying),
         client(Gathering, Answered, Waiting),
+        client(Gathering, Ended, Over),
         client(Signing, Signed, Signing),
         client(Signing, Signed, Waiting),
         client(Signing, Ended, Over),
         client(Waiting, Retried, Waiting),
         client(Waiting, Received, Authenticating),
         client(Waiting, Received, Applying),
+        client(Waiting, Received, Prompting),
         client(Waiting, Received, Signing),
         client(Waiting, Received, Waiting),
         client(Waiting, Ended, Over),
         client(Authenticating, Believed, Applying),
+        client(Authenticating, Believed, Prompting),
         client(Authenticating, Believed, Signing),
         client(Authenticating, Believed, Waiting),
+        client(Authenticating, Challenged, Applying),
         client(Authenticating, Challenged, Signing),
         client(Authenticating, Challenged, Waiting),
         client(Authenticating, Ended, Over),
+        client(Applying, Answered, Applying),
+        client(Applying, Answered, Prompting),
         client(Applying, Answered, Signing),
         client(Applying, Answered, Waiting),
         client(Applying, Ended, Over),
+        client(Prompting, Answered, Applying),
+        client(Prompting, Answered, Prompting),
+        client(Prompting, Answered, Signing),
+        client(Prompting, Answered, Waiting),
+        client(Prompting, Ended, Over),
         server(Fresh, Received, Authenticating),
         server(Fresh, Ended, Over),
         server(Authenticating, Believed, Choosing),

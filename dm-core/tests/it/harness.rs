@@ -9,9 +9,10 @@ use dm_core::{
     client::{self, Profile as ClientProfile, Trigger},
     codes::StatusCode,
     limits::WireLimits,
+    prompt::{Prompt, Reply},
     server::{self, Order, Profile as ServerProfile},
     session::{Misuse, Outcome, table::Row},
-    tree::Memory,
+    tree::{Memory, Op},
     wire::{Encoding, Message, Values, decode, outline},
 };
 
@@ -256,6 +257,12 @@ pub(crate) struct Device {
     pub(crate) reports: Vec<client::Report>,
     pub(crate) finished: Option<Outcome>,
     pub(crate) now: u64,
+    /// What the tree was asked, question by question.
+    pub(crate) asked: Vec<Vec<Op>>,
+    /// What the user was asked.
+    pub(crate) prompts: Vec<Prompt>,
+    /// What the user says, in this order.
+    pub(crate) replies: Vec<Reply>,
 }
 
 impl Device {
@@ -279,6 +286,9 @@ impl Device {
             reports: Vec::new(),
             finished: None,
             now: 0,
+            asked: Vec::new(),
+            prompts: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -328,8 +338,14 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
+                self.asked.push(ops.ops.clone());
                 let results = self.tree.answer(&ops);
                 ops.answer(results)
+            }
+            client::Question::User(question) => {
+                self.prompts.push(question.prompt.clone());
+                let reply = if self.replies.is_empty() { Reply::NotShown } else { self.replies.remove(0) };
+                question.answer(reply)
             }
             client::Question::Sign(question) => {
                 let signature = self.own.sign(&question.request);

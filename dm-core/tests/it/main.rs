@@ -19,6 +19,7 @@ mod hostile;
 mod nonces;
 mod notify;
 mod pair;
+mod pair_long;
 mod props;
 mod server;
 mod session_props;

@@ -204,7 +204,8 @@ pub(crate) fn an_order_that_never_fits_or_cannot_be_written_does_not_stop_the_ot
 
 #[test]
 pub(crate) fn results_larger_than_the_server_takes_become_413() {
-    let mut device = Device::trusting();
+    let profile = dm_core::client::Profile { large_objects: false, ..Device::trusting().profile };
+    let mut device = Device::new(profile);
     device.tree.set_value("./Settings/Volume", "v".repeat(3_000)).unwrap();
     let mut profile = Profile::new(SERVER);
     profile.max_msg_size = Some(2_000);

@@ -6,14 +6,15 @@
 use core_kit::{Durable, Machine};
 use dm_core::{
     Packet,
+    alert::{AlertItem, AlertKind, DeviceAlert},
     auth::{Account, Nonce, Scheme, Scope, Signature, Verdict},
     client::{self, Failure, Trigger},
-    codes::StatusCode,
+    codes::{AlertCode, StatusCode},
     ids::QuestionId,
-    prompt::{Prompt, Wanted},
+    prompt::{Prompt, Reply, Response, Wanted},
     server::{self, Entry, Order, Request},
     session::{Misuse, Reason},
-    tree::{Content, OpResult},
+    tree::{Content, Found, Op, OpResult},
 };
 use proptest::{prelude::*, sample::Index};
 use serde::{Serialize, de::DeserializeOwned};
@@ -81,6 +82,8 @@ enum Act {
     Lost { permanent: bool },
     /// Once more from the start, for a client.
     Start,
+    /// Something to tell the server, for a client.
+    Alert { octets: usize },
 }
 
 fn act() -> impl Strategy<Value = (u64, Act)> {
@@ -96,6 +99,7 @@ fn act() -> impl Strategy<Value = (u64, Act)> {
         1 => Just(Act::Abort),
         1 => any::<bool>().prop_map(|permanent| Act::Lost { permanent }),
         1 => Just(Act::Start),
+        1 => prop_oneof![0..40usize, 900..3000usize].prop_map(|octets| Act::Alert { octets }),
     ];
     let later = prop_oneof![8 => 1..100u64, 1 => 10_000..70_000u64, 1 => 290_000..310_000u64];
     (later, act)
@@ -217,12 +221,13 @@ fn server_input(session: &server::Session, (later, act): &(u64, Act)) -> (u64, s
             orders: Vec::new(),
         }),
         Act::Abort => server::Input::Abort(Reason::Requested),
-        Act::Wake | Act::Lost { .. } | Act::Start => server::Input::Wake,
+        Act::Wake | Act::Lost { .. } | Act::Start | Act::Alert { .. } => server::Input::Wake,
     };
     (*later, input)
 }
 
-fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, client::Input) {
+/// What a server may say.
+fn server_bodies(session: &client::Session) -> Vec<String> {
     let reference = session.in_flight().map_or(1, |request| crate::harness::message(&request.packet).header.msg_id.0);
     let header = |code: &str| {
         let chal = "<Chal><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type>\
@@ -233,7 +238,18 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
     };
     let get = "<Get><CmdID>2</CmdID><Item><Target><LocURI>./A</LocURI></Target></Item><Item/></Get>";
     let alert = |code: u16| format!("<Alert><CmdID>3</CmdID><Data>{code}</Data></Alert>");
-    let bodies = [
+    let confirm =
+        |id: u32| format!("<Alert><CmdID>{id}</CmdID><Data>1101</Data><Item/><Item><Data>Now?</Data></Item></Alert>");
+    let chunk = |id: u32, size: Option<u32>, data: &str, more: bool| {
+        let size =
+            size.map(|size| format!("<Meta><Size xmlns='syncml:metinf'>{size}</Size></Meta>")).unwrap_or_default();
+        let more = if more { "<MoreData/>" } else { "" };
+        format!(
+            "<Add><CmdID>{id}</CmdID><Item><Target><LocURI>./B</LocURI></Target>{size}<Data>{data}</Data>{more}</Item></Add>"
+        )
+    };
+    let add = |id: u32, data: &str, more: bool| chunk(id, None, data, more);
+    vec![
         format!("{}{get}<Final/>", header("212")),
         format!("{}{get}<Final/>", header("200")),
         format!("{}<Sequence><CmdID>1</CmdID>{get}{}</Sequence>", header("200"), alert(1101)),
@@ -244,20 +260,69 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
         format!("{}<Final/>", header("513")),
         format!("{}{}<Final/>", header("200"), alert(1223)),
         get.to_string(),
-    ];
+        format!("{}<Final/>", header("101")),
+        format!("{}{}", header("200"), alert(1222)),
+        format!("{}{}<Final/>", header("200"), alert(1225)),
+        format!("{}<Atomic><CmdID>1</CmdID>{}{}</Atomic><Final/>", header("200"), add(2, "x", false), confirm(3)),
+        format!(
+            "{}{}{}<Sequence><CmdID>5</CmdID>{}{}</Sequence>",
+            header("212"),
+            confirm(1),
+            add(2, "x", false),
+            confirm(3),
+            add(4, "x", false)
+        ),
+        format!("{}{}", header("200"), chunk(1, Some(6), "ab", true)),
+        format!("{}{}", header("200"), chunk(1, None, "cd", true)),
+        format!("{}{}<Final/>", header("200"), chunk(1, None, "ef", false)),
+        format!("{}{}<Final/>", header("200"), chunk(1, None, "", true)),
+    ]
+}
+
+fn tree_answer(ops: client::Ops, choice: &Index) -> client::Input {
+    let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
+    let found = |uri: &str, data: Option<&[u8]>, in_parts| Found {
+        uri: uri.into(),
+        content: Content { data: data.map(Into::into), in_parts, ..Content::default() },
+    };
+    let result = |(at, op): (usize, &Op)| match op {
+        Op::Get { uri } if at == 0 => OpResult::found(match choice.index(4) {
+            0 => vec![found(uri, None, Some(5000))],
+            1 => vec![found(uri, Some(&[b'&'; 3000]), None)],
+            2 => vec![found(uri, Some(b"a\x00"), None), found("./A/B", Some(b"x"), None)],
+            _ => Vec::new(),
+        }),
+        Op::Read { uri, bytes, .. } => {
+            let octets = vec![b'r'; usize::try_from(*bytes).expect("a message is not so large")];
+            OpResult::found(vec![found(uri, Some(&octets), None)])
+        }
+        _ => OpResult::status(statuses[(at + choice.index(3)) % 3]),
+    };
+    let results = ops.ops.iter().enumerate().map(result).collect();
+    ops.answer(results)
+}
+
+fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, client::Input) {
+    let bodies = server_bodies(session);
     let input = match act {
         Act::Message { body, msg_id, signed, damage } => {
-            let cred = if *signed { cred(&account(), Some(NONCE)) } else { String::new() };
+            let small = "<Meta><MaxMsgSize xmlns='syncml:metinf'>900</MaxMsgSize></Meta>";
+            let cred = if *signed { cred(&account(), Some(NONCE)) } else { String::new() }
+                + if *msg_id == 3 { small } else { "" };
             let packet = from_server(*msg_id, &cred, &bodies[body.index(bodies.len())]);
             client::Input::Received(damaged(&packet, damage.as_ref()))
         }
         Act::Answer { right: true, choice } => match session.pending() {
-            Some(client::Question::Tree(ops)) => {
-                let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
-                let results =
-                    ops.ops.iter().enumerate().map(|(at, _)| OpResult::status(statuses[(at + choice.index(3)) % 3]));
-                let results = results.collect();
-                ops.answer(results)
+            Some(client::Question::Tree(ops)) => tree_answer(ops, choice),
+            Some(client::Question::User(question)) => {
+                let replies = [
+                    Reply::Given(Response::Yes),
+                    Reply::Given(Response::No),
+                    Reply::Cancelled,
+                    Reply::TimedOut { default: None },
+                    Reply::Given(Response::Text("no answer to this".into())),
+                ];
+                question.answer(replies[choice.index(5)].clone())
             }
             Some(client::Question::Sign(question)) if choice.index(4) == 0 => question.decline(),
             Some(client::Question::Sign(question)) => {
@@ -285,6 +350,16 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             client::Input::SendFailed(if *permanent { Failure::Permanent } else { Failure::Temporary })
         }
         Act::Start => client::Input::Start(Trigger::Client("2F".into())),
+        Act::Alert { octets } => {
+            let content = Content {
+                media_type: Some("org.example.event".into()),
+                data: Some(vec![b'a'; *octets].into()),
+                ..Content::default()
+            };
+            let item = AlertItem { source: Some("./A".into()), content, mark: None };
+            let alert = DeviceAlert { kind: AlertKind::Generic, correlator: None, items: vec![item] };
+            client::Input::Alert(client::NewAlert { tag: "a".into(), alert })
+        }
     };
     (*later, input)
 }
@@ -300,7 +375,7 @@ proptest! {
 
     #[test]
     fn a_client_session_survives_any_script_and_any_crash(script in proptest::collection::vec(act(), 1..24)) {
-        let profile = client::Profile { first: None, ..Device::usual() };
+        let profile = client::Profile { first: None, prompts: vec![AlertCode::CONFIRM], ..Device::usual() };
         prop_assert_eq!(profile.device.as_str(), DEVICE);
         let started = || {
             let mut session = client::Session::new(&profile);

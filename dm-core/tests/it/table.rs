@@ -39,6 +39,20 @@ fn every_row_is_walked_and_no_other_step_is() {
             a_signing_server_may_leave_its_package_open
             a_server_that_takes_no_answer_at_all_is_given_up
             misuse_is_named_and_changes_nothing;
+        client::prompts:
+            what_the_user_says_is_the_status_of_the_alert
+            a_no_directly_in_the_body_touches_nothing_else
+            a_no_in_a_sequence_keeps_the_rest_of_it_from_being_done
+            after_a_cancel_nothing_more_of_the_message_is_done
+            a_prompt_is_asked_of_a_server_that_proved_itself
+            a_text_that_the_server_has_no_room_for_becomes_413;
+        client::blocks:
+            a_member_that_fails_undoes_those_before_it;
+        client::objects:
+            a_large_alert_is_read_from_the_tree_part_by_part_also_in_package_one
+            a_large_alert_is_begun_again_when_the_server_must_prove_itself_first;
+        client::packages:
+            device_information_that_fits_into_no_message_ends_the_session;
         server:
             a_session_opens_with_package_one_only
             an_open_package_is_continued_and_an_endless_one_is_cut_off

@@ -9,6 +9,7 @@ use dm_core::{
     client::{Failure, Input, Ops, Output, Profile, Question, Report, Request, Session, Trigger},
     codes::StatusCode,
     ids::{QuestionId, SessionId},
+    prompt::Reply,
     session::Outcome,
     tree::{Memory, OpResult},
     wire::Encoding,
@@ -232,6 +233,7 @@ impl Device {
                 }
                 Some(ops.answer(results))
             }
+            Question::User(ask) => Some(ask.answer(Reply::NotSupported)),
             Question::Sign(ask) => {
                 let signature = self.own.sign(&ask.request);
                 Some(ask.answer(signature))
