@@ -13,7 +13,7 @@ The repository's own commands.
 
 usage: cargo xtask COMMAND [ARGUMENTS]
 
-  demo            the main job: a captured client, a simulated and a real network, journals replayed
+  demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal and compare every output with what was recorded
   sim             run seeds of the simulated session; `sim --help` tells the options
   test            all tests of the workspace

@@ -37,7 +37,14 @@ macro_rules! recorded {
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
     chart::title(1, "Recorded sessions of a real client (libdmclient, in C) against our server");
-    let captures = [
+    for capture in captures() {
+        converse(demo, &capture).context(capture.name)?;
+    }
+    Ok(())
+}
+
+fn captures() -> [Capture; 3] {
+    [
         Capture {
             name: "libdmclient-basic",
             what: "Basic credentials, accepted at once",
@@ -80,11 +87,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
             get: &["./DevInfo/Mod"],
             expected: &[("./DevInfo/Mod", 200, Some("test model"))],
         },
-    ];
-    for capture in captures {
-        converse(demo, &capture).context(capture.name)?;
-    }
-    Ok(())
+    ]
 }
 
 fn converse(demo: &mut Demo, capture: &Capture) -> Result<()> {
@@ -124,4 +127,26 @@ fn compare(capture: &Capture, done: &[Done]) -> Result<()> {
     ensure!(told == expected, "the client's package was not understood: {told:?} instead of {expected:?}");
     println!("    every status and value as the client sent it");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dm_core::{codes::StatusCode, server::ItemDone};
+
+    use super::*;
+
+    #[test]
+    fn a_status_or_value_that_the_client_did_not_send_fails_the_demo() {
+        let [_, capture, _] = captures();
+        let item = |status| ItemDone {
+            uri: "./DevInfo/Mod".into(),
+            status: Some(StatusCode(status)),
+            found: Vec::new(),
+            reply: None,
+        };
+        let done = |status| [Done { tag: "get".into(), items: vec![item(status)] }];
+        for understood in [&[][..], &done(200), &done(404)] {
+            assert!(compare(&capture, understood).is_err(), "{understood:?}");
+        }
+    }
 }

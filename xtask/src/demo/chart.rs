@@ -4,7 +4,7 @@ use dm_core::{
     Packet,
     codes::StatusCode,
     limits::WireLimits,
-    prompt::{Reply, Response},
+    prompt::{Prompt, Reply, Response},
     server::{Done, ItemDone},
     tree::{Memory, Show},
     wire::{Encoding, Values, decode, outline},
@@ -74,6 +74,11 @@ pub(super) fn again(at_ms: u64, from: From, packet: &Packet, note: &str) {
     println!("  {}{}  message {number}{note}", time(at_ms), from.arrow());
 }
 
+/// What the device shows its user, and what the user does.
+pub(super) fn prompt(prompt: &Prompt, reply: &Reply) {
+    println!("  at the device       {:?}  the user: {}", prompt.text, said(reply));
+}
+
 /// What became of orders, item by item.
 pub(super) fn done<'a>(orders: impl IntoIterator<Item = &'a Done>) {
     println!("\n  what became of the orders:");
@@ -115,7 +120,7 @@ fn told(item: &ItemDone) -> String {
 }
 
 /// What the user did, in a word or two.
-pub(super) fn said(reply: &Reply) -> String {
+fn said(reply: &Reply) -> String {
     match reply {
         Reply::Given(Response::Yes) => "yes".into(),
         Reply::Given(Response::No) => "no".into(),

@@ -10,6 +10,7 @@ use dm_core::{
     auth::{Account, Nonce, Scheme, Verdict},
     client::{self, Trigger},
     codes::StatusCode,
+    prompt::Reply,
     server::{self, Done, Order},
     session::Outcome,
     tree::{self, DevInfo},
@@ -20,6 +21,8 @@ use super::{Demo, chart};
 pub(super) const DEVICE: &str = "IMEI:493005100592800";
 /// The server's name.
 pub(super) const SERVER: &str = "srv";
+/// The address of a server in memory.
+pub(super) const URL: &str = "https://dm.example/dm";
 
 /// What both ends prove themselves with; each end has its own copy.
 #[derive(Clone)]
@@ -146,6 +149,8 @@ pub(super) struct Client {
     pub(super) journal: JournalOf<client::Session>,
     pub(super) keys: Keys,
     pub(super) tree: tree::Memory,
+    /// What the user says to everything.
+    pub(super) user: Reply,
     pub(super) outcome: Option<Outcome>,
 }
 
@@ -153,7 +158,7 @@ impl Client {
     pub(super) fn new(profile: client::Profile, keys: Keys, tree: tree::Memory) -> Self {
         let session = client::Session::new(&profile);
         let journal = journal::begin(&session, profile);
-        Self { session, journal, keys, tree, outcome: None }
+        Self { session, journal, keys, tree, user: Reply::NotSupported, outcome: None }
     }
 
     /// Takes the input, and everything that follows from it; the message to send, if there is one.
@@ -181,6 +186,10 @@ impl Client {
             client::Question::Tree(question) => {
                 let results = self.tree.answer(&question);
                 question.answer(results)
+            }
+            client::Question::User(question) => {
+                chart::prompt(&question.prompt, &self.user);
+                question.answer(self.user.clone())
             }
             client::Question::Sign(question) => {
                 let signature = self.keys.client.sign(&question.request);

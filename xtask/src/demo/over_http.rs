@@ -1,4 +1,4 @@
-//! Part 4: the same session over real HTTP on loopback.
+//! Part 5: the same session over real HTTP on loopback.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use super::{
 };
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
-    chart::title(4, "The same over HTTP on loopback");
+    chart::title(5, "The same over HTTP on loopback");
     tokio::runtime::Runtime::new()?.block_on(converse(demo))
 }
 

@@ -1,4 +1,4 @@
-//! Part 3: our client and our server over a simulated network that loses and doubles messages.
+//! Part 4: our client and our server over a simulated network that loses and doubles messages.
 
 use anyhow::{Context, Result, ensure};
 use dm_core::Packet;
@@ -13,7 +13,7 @@ use super::{Demo, chart, completed};
 const OFTEN: Permille = Permille::new(200);
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
-    chart::title(3, "Our client and our server over a simulated network, digests both ways");
+    chart::title(4, "Our client and our server over a simulated network, digests both ways");
     let run = (1..=1000).map(of_seed).find(shows_both).context("no seed loses and doubles a message")?;
     println!("\n  seed {}: every fifth message is lost, every fifth is doubled", run.seed);
     let before = scenario(run.seed).tree();

@@ -12,10 +12,8 @@ use dm_core::{
 
 use super::{
     Demo, chart, completed,
-    ends::{Client, DEVICE, Keys, SERVER, Server, converse, tree},
+    ends::{Client, DEVICE, Keys, SERVER, Server, URL, converse, tree},
 };
-
-const URL: &str = "https://dm.example/dm";
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
     chart::title(2, "A device of DM 1.3 and 1.2 meets a server of DM 1.2");
