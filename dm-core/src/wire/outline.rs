@@ -95,11 +95,9 @@ fn join(head: &str, items: &[Item], values: Values) -> String {
         let from = item.source_uri().filter(|_| item.target.is_some());
         line.push_str(&from.map(|from| format!("{from} -> ")).unwrap_or_default());
         let data = item.data.as_ref().filter(|_| values == Values::Shown).map(|data| value(data.as_bytes()));
-        match (item_uri(item), data) {
-            (Some(uri), Some(data)) => line.push_str(&format!("{uri} = {data}")),
-            (Some(uri), None) => line.push_str(uri),
-            (None, data) => line.push_str(data.as_deref().unwrap_or("-")),
-        }
+        let parts = [item_uri(item), data.as_deref()];
+        let told: Vec<&str> = parts.into_iter().flatten().collect();
+        line.push_str(&if told.is_empty() { "-".into() } else { told.join(" = ") });
     }
     if items.len() > ITEMS_SHOWN {
         line = format!("{line} and {} more", items.len() - ITEMS_SHOWN);

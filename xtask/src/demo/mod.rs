@@ -107,14 +107,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sessions_in_memory_come_to_what_they_should_and_replay() {
+    fn the_sessions_in_memory_come_to_what_they_should_and_replay() -> Result<()> {
         let mut demo = Demo { folder: crate::ci::root().join("target/demo-of-tests"), ..Demo::default() };
-        fs::create_dir_all(&demo.folder).unwrap();
-        captured::run(&mut demo).unwrap();
-        versions::run(&mut demo).unwrap();
-        user::run(&mut demo).unwrap();
-        demo.replay().unwrap();
+        fs::create_dir_all(&demo.folder)?;
+        captured::run(&mut demo)?;
+        versions::run(&mut demo)?;
+        user::run(&mut demo)?;
+        demo.replay()?;
         assert_eq!((demo.sessions, demo.journals.len()), (7, 11));
+        Ok(())
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     completed("server", server.outcome.as_ref())?;
     chart::done(&server.done);
     ensure!(server.done.iter().all(server::Done::is_success), "an order was not carried out");
-    for (version, outcome) in [(first, refused.outcome), (next, client.outcome)] {
-        outcome.iter().for_each(|outcome| memory.hear(version, outcome));
+    for (version, ended) in [(first, refused), (next, client)] {
+        memory.hear(version, &ended.outcome.context("the session is over")?);
     }
     let later = choose(of_device, &memory)?;
     ensure!((first, later) == (Version::V1_3, Version::V1_2), "DM {first} first, and DM {later} later");
