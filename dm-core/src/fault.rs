@@ -154,6 +154,49 @@ pub enum PeerFault {
 }
 
 impl PeerFault {
+    /// One word for each, for counters and for texts that must hold nothing of what the peer wrote.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::NotPackageOne => "not-package-one",
+            Self::NoDevInfo => "no-dev-info",
+            Self::DtdVersion(_) => "dtd-version",
+            Self::ProtocolVersion(_) => "protocol-version",
+            Self::ForeignSession => "foreign-session",
+            Self::StaleMessage(_) => "stale-message",
+            Self::MessageReused(_) => "message-reused",
+            Self::WrongReference => "wrong-reference",
+            Self::SessionOver => "session-over",
+            Self::CmdIdReused(_) => "cmd-id-reused",
+            Self::CmdIdUnusable(_) => "cmd-id-unusable",
+            Self::CredInCommand(_) => "cred-in-command",
+            Self::UnexpectedStatus { .. } => "unexpected-status",
+            Self::UnexpectedResults { .. } => "unexpected-results",
+            Self::NoHeaderStatus => "no-header-status",
+            Self::NoChallenge => "no-challenge",
+            Self::WeakChallenge(_) => "weak-challenge",
+            Self::WrongScheme(_) => "wrong-scheme",
+            Self::NoNextNonce => "no-next-nonce",
+            Self::BadPrompt { .. } => "bad-prompt",
+            Self::BadChunk => "bad-chunk",
+            Self::ObjectBrokenOff => "object-broken-off",
+            Self::FinalTooEarly => "final-too-early",
+            Self::NothingOpen => "nothing-open",
+            Self::OutOfTurn => "out-of-turn",
+            Self::Endless => "endless",
+            Self::SizeMissing => "size-missing",
+            Self::ObjectTooLarge(_) => "object-too-large",
+            Self::SizeMismatch { .. } => "size-mismatch",
+            Self::ObjectInterrupted => "object-interrupted",
+            Self::NoStatusForPart => "no-status-for-part",
+            Self::EarlyFinal => "early-final",
+            Self::NothingToContinue => "nothing-to-continue",
+            Self::Unanswerable => "unanswerable",
+            Self::PeerTooSmall => "peer-too-small",
+        }
+    }
+
     /// The status that tells the peer.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

@@ -81,6 +81,7 @@
 //!   place; [`session`] has what they share, the transition table among it.
 //! - [`wire`]: messages and their encodings. [`codes`], [`ids`], [`uri`]: what they are made of.
 //! - [`auth`]: claims, verdicts, signatures, and the digests as functions.
+//! - [`bootstrap`]: how a device gets its first account.
 //! - [`version`]: which version of the protocol a session has, and what to do when it is refused.
 //! - [`tree`]: what is asked of a management tree, and an in-memory one that answers. [`tnds`]: sub-trees as documents;
 //!   [`ddf`]: descriptions of sub-trees.
@@ -100,6 +101,7 @@ extern crate std;
 
 pub mod alert;
 pub mod auth;
+pub mod bootstrap;
 pub mod client;
 pub mod codes;
 pub mod ddf;

@@ -181,3 +181,31 @@ impl NotifyLimits {
     /// The digest's bounds: 32 sessions, one resynchronisation an hour.
     pub const DEFAULT: Self = Self { sessions_remembered_max: 32, resync_interval: Millis::from_secs(60 * 60) };
 }
+
+/// How much of a bootstrap is read and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootstrapLimits {
+    /// The document or message that comes, and a document inside it.
+    pub wire: WireLimits,
+    /// Accounts in one bootstrap.
+    pub accounts_max: usize,
+    /// Addresses of an account, ports of an address, credentials and connections of an account: of each so many.
+    pub entries_max: usize,
+    /// Octets of one value.
+    pub value_bytes_max: usize,
+    /// Wrong PINs that a user may type for one bootstrap [digest 9.3].
+    pub wrong_pins_max: u8,
+}
+
+impl BootstrapLimits {
+    /// The digest's bounds, and small ones for what it does not bound: 64 KiB, 8 accounts, 16 entries of each kind, values
+    /// of 2 KiB.
+    pub const DEFAULT: Self = Self {
+        wire: WireLimits::CLIENT,
+        accounts_max: 8,
+        entries_max: 16,
+        value_bytes_max: 2 * 1024,
+        wrong_pins_max: 3,
+    };
+}

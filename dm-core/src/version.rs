@@ -18,7 +18,7 @@
 //! assert_eq!(Choice { memory, ..choice }.version(), Some(Version::V1_2));
 //! ```
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -201,7 +201,7 @@ pub struct Choice {
     pub configured: Option<Version>,
     /// What the notification recommended that asked for the session ([`recommended`](crate::notify::Verified::recommended)).
     pub notified: Option<VersionHint>,
-    /// The highest version of the server as its account says ([`AccountNodes::read`]).
+    /// The highest version of the server as its account says ([`highest_version`](crate::tree::DmAcc::highest_version)).
     pub account: Option<VersionHint>,
     /// What earlier sessions with the server have taught.
     pub memory: Memory,
@@ -288,30 +288,6 @@ impl Memory {
             Outcome::VersionRefused { recommended, trusted, .. } => self.refused(tried, *recommended, *trusted),
             _ => {}
         }
-    }
-}
-
-/// Where an account keeps the highest version of its server. The name that DM 1.3 has for the node is not known here, so
-/// it can be chosen [digest 10.5].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountNodes {
-    /// The nodes, below the account's own, in the order in which they count. Their values are `1.2` and the like.
-    pub max: Vec<String>,
-}
-
-impl Default for AccountNodes {
-    /// This project's own node, then the one of Windows.
-    fn default() -> Self {
-        Self { max: ["Ext/OmaDm/MaxProtoVer", "Ext/Microsoft/ProtoVer"].map(Into::into).into() }
-    }
-}
-
-impl AccountNodes {
-    /// What the account at `account` says; `read` gives the text of a node, or nothing if there is no such node.
-    #[must_use]
-    pub fn read(&self, account: &str, mut read: impl FnMut(&str) -> Option<String>) -> Option<VersionHint> {
-        self.max.iter().find_map(|node| read(&alloc::format!("{account}/{node}"))?.trim().parse().ok())
     }
 }
 

@@ -1,6 +1,9 @@
 //! A stateless node: load, run, commit, and only then reply.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+};
 
 use core_kit::{Durable, Env, Millis, Tick};
 use dm_core::{
@@ -15,6 +18,7 @@ use crate::{
     limits::{Limits, duration},
     map::Rejection,
     store::{Backend, Commit, Committed, Store, Taken, Unavailable},
+    throttle::Throttle,
 };
 
 /// A server of devices: a profile, a store, and who answers questions. It holds no session.
@@ -28,6 +32,7 @@ pub struct App<S, B> {
     backend: B,
     env: Box<dyn Fn() -> Env + Send + Sync>,
     pseudonyms: RandomState,
+    throttle: Throttle,
 }
 
 /// What one pass of the sweeper did.
@@ -52,6 +57,7 @@ impl<S: Store, B: Backend> App<S, B> {
             backend,
             env: Box::new(env::now),
             pseudonyms: RandomState::new(),
+            throttle: Throttle::default(),
         }
     }
 
@@ -84,11 +90,20 @@ impl<S: Store, B: Backend> App<S, B> {
     /// May be dropped at any point: a message whose reply got lost comes again.
     ///
     /// # Errors
-    /// [`Rejection::Refused`], [`Rejection::Unavailable`], [`Rejection::Internal`].
+    /// [`Rejection::Refused`], [`Rejection::Throttled`], [`Rejection::Unavailable`], [`Rejection::Internal`].
     pub async fn exchange(&self, packet: Packet) -> Result<Packet, Rejection> {
+        self.exchange_from(packet, None).await
+    }
+
+    /// The same, where it is known from which [`Source`](crate::map::Source) the message comes.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub async fn exchange_from(&self, packet: Packet, source: Option<IpAddr>) -> Result<Packet, Rejection> {
         let key = route(&packet, &self.profile).map_err(Rejection::Refused)?;
         self.describe(&key, &packet);
-        let facts = self.turn(&key, &Input::Received(packet)).await?;
+        let facts = self.turn(&key, &Input::Received(packet), source).await?;
+        self.throttle.hear(&self.limits.logins, &key.device, source, &facts.reports, (self.env)().now);
         match (facts.reply, facts.refused) {
             (Some(reply), _) => Ok(reply),
             (None, Some(fault)) => Err(Rejection::Refused(fault)),
@@ -116,7 +131,7 @@ impl<S: Store, B: Backend> App<S, B> {
                 outcome = field::Empty
             );
             self.name(&span, &key);
-            match self.turn(&key, &Input::Wake).instrument(span.clone()).await {
+            match self.turn(&key, &Input::Wake, None).instrument(span.clone()).await {
                 Ok(_) => {
                     span.in_scope(|| info!("woken"));
                     swept.woken += 1;
@@ -145,10 +160,10 @@ impl<S: Store, B: Backend> App<S, B> {
         }
     }
 
-    async fn turn(&self, key: &SessionKey, input: &Input) -> Result<Facts, Rejection> {
+    async fn turn(&self, key: &SessionKey, input: &Input, source: Option<IpAddr>) -> Result<Facts, Rejection> {
         for attempt in 1..=self.limits.attempts_max {
             Span::current().record("attempts", attempt);
-            if let Some(facts) = self.attempt(key, input.clone()).await? {
+            if let Some(facts) = self.attempt(key, input.clone(), source).await? {
                 return Ok(facts);
             }
         }
@@ -157,13 +172,18 @@ impl<S: Store, B: Backend> App<S, B> {
     }
 
     /// Nothing if somebody else was first.
-    async fn attempt(&self, key: &SessionKey, input: Input) -> Result<Option<Facts>, Rejection> {
+    async fn attempt(
+        &self,
+        key: &SessionKey,
+        input: Input,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Facts>, Rejection> {
         let stored = self.store.load(key).await?;
         let mut turn = Turn::begin(stored, &self.profile).map_err(|damage| {
             error!(%damage, "a stored session cannot be read");
             Rejection::Internal
         })?;
-        let taken = self.run(&mut turn, input).await?;
+        let taken = self.run(&mut turn, input, source).await?;
         let (expected, revision, worth_keeping) = (turn.loaded(), turn.session().revision(), turn.is_worth_keeping());
         let (deadline, ended) = (turn.deadline().map(|deadline| deadline.at), turn.session().outcome().is_some());
         let (snapshot, facts) = turn.finish();
@@ -174,6 +194,9 @@ impl<S: Store, B: Backend> App<S, B> {
         }
         // Nor is a session worth keeping that a fresh message ended; but a nonce that proved its sender is spent.
         if !worth_keeping && taken.is_empty() {
+            if !facts.reports.is_empty() || facts.finished.is_some() {
+                self.backend.unstored(key, &facts).await?;
+            }
             return Ok(Some(facts));
         }
         let at = (self.env)().now;
@@ -188,7 +211,7 @@ impl<S: Store, B: Backend> App<S, B> {
     }
 
     /// Takes `input` and answers every question until none is left; what the answers used up.
-    async fn run(&self, turn: &mut Turn, input: Input) -> Result<Vec<Taken>, Rejection> {
+    async fn run(&self, turn: &mut Turn, input: Input, source: Option<IpAddr>) -> Result<Vec<Taken>, Rejection> {
         let mut taken = Vec::new();
         let step = |turn: &mut Turn, input| {
             turn.step(&(self.env)(), input).map_err(|misuse| {
@@ -199,18 +222,27 @@ impl<S: Store, B: Backend> App<S, B> {
         // Only a session that somebody else stored in the middle of a turn has an open question.
         let mut open = turn.session().pending();
         while let Some(question) = open {
-            open = step(turn, self.answer(question, &mut taken).await?)?;
+            open = step(turn, self.answer(question, &mut taken, source).await?)?;
         }
         open = step(turn, input)?;
         while let Some(question) = open {
-            open = step(turn, self.answer(question, &mut taken).await?)?;
+            open = step(turn, self.answer(question, &mut taken, source).await?)?;
         }
         Ok(taken)
     }
 
-    async fn answer(&self, question: Question, taken: &mut Vec<Taken>) -> Result<Input, Unavailable> {
+    async fn answer(
+        &self,
+        question: Question,
+        taken: &mut Vec<Taken>,
+        source: Option<IpAddr>,
+    ) -> Result<Input, Rejection> {
         Ok(match question {
             Question::Authenticate(question) => {
+                let now = (self.env)().now;
+                if let Some(wait) = self.throttle.wait(&self.limits.logins, &question.claim, source, now) {
+                    return Err(Rejection::Throttled(wait));
+                }
                 let judgement = self.backend.authenticate(&question).await?;
                 taken.extend(judgement.spent.map(Taken::Nonce));
                 question.answer(judgement.verdict, judgement.prove)

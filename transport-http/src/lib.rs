@@ -89,6 +89,7 @@
 //! - An order goes to one session; a nonce that is kept with an account proves its device once.
 //! - No log line holds a payload, a secret or a device's identifier. Sessions are found in the log by a keyed hash of
 //!   the device, which is good for one process.
+//! - Whoever guesses at credentials waits, by device and by address.
 //! - A session that began with TLS does not leave it, by redirection or by `RespURI`.
 //!
 //! # What is not here
@@ -110,6 +111,7 @@ mod serve;
 mod stall;
 pub mod store;
 pub mod testkit;
+mod throttle;
 pub mod transport;
 
 pub use app::App;
@@ -117,6 +119,7 @@ pub use limits::Limits;
 pub use listen::{Handshake, Plain, serve};
 pub use post::HttpTransport;
 pub use serve::router;
+pub use throttle::LoginLimits;
 
 /// The README's examples, compiled with the tests.
 #[cfg(doctest)]

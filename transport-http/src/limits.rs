@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use core_kit::Millis;
 
+use crate::throttle::LoginLimits;
+
 /// What a server puts up with from those who connect to it.
 ///
 /// The size of a message is not here: it is [`WireLimits::message_bytes_max`](dm_core::limits::WireLimits) of the
@@ -25,6 +27,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// The same, from one IPv4 address or one IPv6 network of 64 bits.
     pub connections_per_source_max: usize,
+    /// How many wrong credentials devices and addresses may show. Beyond: 429.
+    pub logins: LoginLimits,
     /// How long a shutdown waits for exchanges that have begun.
     pub shutdown_ms: Millis,
     /// How often a message is run again because another node stored the session first. Beyond: 503.
@@ -50,6 +54,7 @@ impl Limits {
         stall_ms: Millis::from_secs(30),
         connections_max: 10_000,
         connections_per_source_max: 64,
+        logins: LoginLimits::DEFAULT,
         shutdown_ms: Millis::from_secs(30),
         attempts_max: 8,
         retry_after_ms: Millis::from_secs(5),

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -26,7 +26,7 @@ use tracing::{debug, warn};
 
 use crate::{
     limits::{Limits, duration},
-    map::Identity,
+    map::{Identity, Source},
     stall::Stalling,
 };
 
@@ -81,7 +81,8 @@ pub async fn serve<H: Handshake>(
                     debug!("too many connections");
                     continue;
                 };
-                let served = connection(tcp, handshake.clone(), router.clone(), limits, stopping.clone());
+                let source = Source::of(peer.ip());
+                let served = connection(tcp, source, handshake.clone(), router.clone(), limits, stopping.clone());
                 connections.spawn(async move {
                     served.await;
                     drop(place);
@@ -122,6 +123,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn connection<H: Handshake>(
     tcp: TcpStream,
+    source: Source,
     handshake: H,
     router: Router,
     limits: Limits,
@@ -137,6 +139,7 @@ async fn connection<H: Handshake>(
         Err(_) => return debug!("handshake took too long"),
     };
     let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(source);
         if let Some(identity) = identity.clone() {
             request.extensions_mut().insert(identity);
         }
@@ -181,7 +184,7 @@ struct Place {
 impl Crowd {
     /// A place for one more, if there is one.
     fn admit(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Place> {
-        let source = source(peer);
+        let Source(source) = Source::of(peer);
         let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A place that is taken holds a strong count: no sum over all sources is needed.
         let everyone = Arc::strong_count(self) - 1;
@@ -203,17 +206,6 @@ impl Drop for Place {
                 crowd.remove(&self.source);
             }
         }
-    }
-}
-
-/// One party's addresses as one: an IPv4 address, or the 64 bits of an IPv6 address that are its network's.
-fn source(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -243,9 +235,10 @@ mod tests {
 
     #[test]
     fn a_network_of_64_bits_is_one_source_and_a_mapped_address_is_the_address() {
-        assert_eq!(source(ip("2001:db8::1")), source(ip("2001:db8::ffff:1")));
-        assert_ne!(source(ip("2001:db8::1")), source(ip("2001:db8:0:1::1")));
-        assert_eq!(source(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
-        assert_ne!(source(ip("192.0.2.1")), source(ip("192.0.2.2")));
+        let source = |text| Source::of(ip(text)).0;
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), ip("192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
     }
 }

@@ -3,7 +3,10 @@
 //! One message in the body of a POST, the reply in the body of the response. What a message's header fields say is read
 //! and written here and nowhere else.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use bytes::Bytes;
+use core_kit::Millis;
 use dm_core::{Packet, auth::MacField, fault::PeerFault, wire::Encoding};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
@@ -138,6 +141,9 @@ pub enum Rejection {
     /// The message cannot be answered with a message: 400.
     #[error("{}", Named(.0))]
     Refused(PeerFault),
+    /// Too many wrong credentials for this device or from this address; the next ones are judged after this time: 429.
+    #[error("too many wrong credentials")]
+    Throttled(Millis),
     /// The store or what answers questions is out of reach, or other nodes were faster every time: 503.
     #[error("try again later")]
     Unavailable,
@@ -154,12 +160,7 @@ impl std::fmt::Display for Named<'_> {
         match self.0 {
             // The element names in it are those of the specification.
             fault @ PeerFault::Malformed { .. } => fault.fmt(f),
-            PeerFault::NotPackageOne => f.write_str("the first message of a session has no alert 1200 or 1201"),
-            PeerFault::ForeignSession => f.write_str("message of another session"),
-            PeerFault::StaleMessage(_) => f.write_str("message older than the last one taken"),
-            PeerFault::MessageReused(_) => f.write_str("message number sent before with other content"),
-            PeerFault::SessionOver => f.write_str("the session is over"),
-            _ => f.write_str("message not acceptable"),
+            other => write!(f, "message not acceptable: {}", other.name()),
         }
     }
 }
@@ -175,6 +176,7 @@ impl Rejection {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Incomplete | Self::Refused(_) => StatusCode::BAD_REQUEST,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -182,7 +184,7 @@ impl Rejection {
 
     /// Whether octets of the request may still be on their way, so that the connection is of no further use.
     const fn leaves_body_unread(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::Unavailable | Self::Internal)
+        !matches!(self, Self::Refused(_) | Self::Throttled(_) | Self::Unavailable | Self::Internal)
     }
 
     /// The response: a short text and no message.
@@ -201,7 +203,10 @@ impl Rejection {
                 headers.insert(ACCEPT, ACCEPTED);
             }
             Self::Unavailable => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(limits.retry_after_ms.0.div_ceil(1000)));
+                headers.insert(RETRY_AFTER, in_seconds(limits.retry_after_ms));
+            }
+            Self::Throttled(wait) => {
+                headers.insert(RETRY_AFTER, in_seconds(*wait));
             }
             _ => {}
         }
@@ -210,6 +215,11 @@ impl Rejection {
         }
         response
     }
+}
+
+/// Rounded up: to come back early would be in vain.
+fn in_seconds(Millis(wait): Millis) -> HeaderValue {
+    HeaderValue::from(wait.div_ceil(1000))
 }
 
 const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, private");
@@ -239,6 +249,26 @@ pub fn request_head(parts: &Parts, message_bytes_max: usize) -> Result<MediaType
 /// TLS, and carried on in [`Packet::identity`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity(pub String);
+
+/// Where a request comes from, as one party: an IPv4 address, or the network of an IPv6 address. [`serve`](crate::serve())
+/// puts it into the request's extensions. Behind a proxy that is the proxy for all of them: there, let a layer put the
+/// address in that the proxy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source(pub IpAddr);
+
+impl Source {
+    /// The party at an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                Self(IpAddr::V6(Ipv6Addr::from(network)))
+            }
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
 
 /// The packet of a request whose body has been read.
 #[must_use]
@@ -392,7 +422,10 @@ mod tests {
     fn a_refusal_says_nothing_of_what_was_sent() {
         let fault = PeerFault::DtdVersion("<script>".into());
         let response = Rejection::Refused(fault).response::<String>(&Limits::DEFAULT);
-        assert_eq!((response.status().as_u16(), response.body().as_str()), (400, "message not acceptable\n"));
+        assert_eq!(
+            (response.status().as_u16(), response.body().as_str()),
+            (400, "message not acceptable: dtd-version\n")
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ use dm_core::{
     auth::{Account, Nonce, Scheme, Signature, Verdict},
     ids::{DeviceId, JobTag, SessionId},
     server::{
-        Authenticate, Done, NextCommands, Order, OrderFault, Profile, Report, Session, SessionKey, Sign, Snapshot,
+        Authenticate, Done, Facts, NextCommands, Order, OrderFault, Profile, Report, Session, SessionKey, Sign,
+        Snapshot,
     },
     tree::Content,
 };
@@ -326,8 +327,11 @@ impl Backend for Memory {
         let Some(device) = state.devices.get(&DeviceId::from(claim.peer.as_str())) else {
             // The same work and the same answer as for a known device that shows the wrong thing.
             let judgement = Judgement::by(&self.nobody, None, claim);
-            let challenge = Verdict::Challenge { scheme: self.nobody.scheme, nonce: None };
-            return Ok(Judgement { verdict: challenge, spent: None, ..judgement });
+            let verdict = match judgement.verdict {
+                Verdict::Accepted(_) => Verdict::Challenge { scheme: self.nobody.scheme, nonce: None },
+                wrong => wrong,
+            };
+            return Ok(Judgement { verdict, spent: None, ..judgement });
         };
         let judgement = Judgement::by(&device.account, device.server.as_ref(), claim);
         if judgement.spent.is_some() && device.nonce_spent {
@@ -348,6 +352,13 @@ impl Backend for Memory {
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable> {
         let device = DeviceId::from(question.request.peer.as_str());
         Ok(self.look(&device, |known| Some(known.server.as_ref()?.sign(&question.request))))
+    }
+
+    async fn unstored(&self, key: &SessionKey, facts: &Facts) -> Result<(), Unavailable> {
+        if let Some(device) = self.lock().devices.get_mut(&key.device) {
+            facts.reports.iter().for_each(|report| device.learn(report.clone(), &key.session));
+        }
+        Ok(())
     }
 }
 

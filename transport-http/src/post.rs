@@ -107,7 +107,7 @@ impl HttpTransport {
         for _ in 0..=REDIRECTS_MAX {
             let response = self.post_once(&url, &headers, request.packet.body.to_bytes()).await?;
             match response.status() {
-                status if status.is_success() => return self.reply(response).await,
+                status if status.is_success() => return self.reply(&url, response).await,
                 StatusCode::MOVED_PERMANENTLY
                 | StatusCode::FOUND
                 | StatusCode::TEMPORARY_REDIRECT
@@ -136,11 +136,19 @@ impl HttpTransport {
         })
     }
 
-    async fn reply(&self, response: Response<Incoming>) -> Result<Packet, Undelivered> {
+    async fn reply(&self, url: &Uri, response: Response<Incoming>) -> Result<Packet, Undelivered> {
         let MediaType { encoding, .. } = MediaType::of(response.headers())?;
         let (parts, body) = response.into_parts();
         match Limited::new(body, self.message_bytes_max).collect().await {
-            Ok(body) => Ok(map::received(encoding, &parts.headers, body.to_bytes())),
+            Ok(body) => {
+                let packet = map::received(encoding, &parts.headers, body.to_bytes());
+                // The certificate was one for this name, or there would be no response.
+                let host = url.host().filter(|_| url.scheme() == Some(&Scheme::HTTPS));
+                Ok(match host {
+                    Some(host) => packet.from_identity(host),
+                    None => packet,
+                })
+            }
             Err(error) if error.is::<LengthLimitError>() => Err(Undelivered::TooLarge),
             Err(error) => Err(Undelivered::Broken(error)),
         }

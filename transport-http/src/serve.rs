@@ -14,7 +14,7 @@ use tracing::{Instrument, Span, field, info, info_span};
 use crate::{
     app::App,
     body,
-    map::{self, Rejection},
+    map::{self, Rejection, Source},
     store::{Backend, Store},
 };
 
@@ -72,7 +72,8 @@ async fn answer<S: Store, B: Backend>(app: &App<S, B>, request: Request) -> Resu
         }
     };
     Span::current().record("bytes_in", body.len());
-    let reply = app.exchange(map::packet(media_type, &parts, body)).await?;
+    let source = parts.extensions.get().map(|Source(address)| *address);
+    let reply = app.exchange_from(map::packet(media_type, &parts, body), source).await?;
     Span::current().record("bytes_out", reply.body.len());
     Ok(map::response::<Body>(media_type.family, &reply))
 }

@@ -26,7 +26,7 @@ use std::{error::Error, sync::Arc};
 use async_trait::async_trait;
 use core_kit::{Body, Tick};
 use dm_core::{
-    auth::{Account, Claim, Nonce, Presented, Scheme, Signature, Verdict},
+    auth::{Account, Claim, Nonce, Scheme, Signature, Verdict},
     ids::JobTag,
     server::{Authenticate, Facts, Fetch, NextCommands, Order, SessionKey, Sign, Snapshot},
 };
@@ -140,6 +140,16 @@ pub trait Backend: Send + Sync {
     /// The backend cannot be reached.
     async fn sign(&self, question: &Sign) -> Result<Option<Signature>, Unavailable>;
 
+    /// Hears of a message that was answered and left no session to store: it was refused at once. So no commit brings its
+    /// reports, [`AuthenticationFailed`](dm_core::server::Report::AuthenticationFailed) among them. Does nothing unless
+    /// it is implemented.
+    ///
+    /// # Errors
+    /// The backend cannot be reached.
+    async fn unstored(&self, _key: &SessionKey, _facts: &Facts) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     /// Octets of a value that was left out of its order; nothing if they are not to be had. Only a backend whose orders
     /// have [`Content::in_parts`](dm_core::tree::Content::in_parts) is asked.
     ///
@@ -168,7 +178,7 @@ impl Judgement {
     pub fn by(device: &Account, server: Option<&Account>, claim: &Claim) -> Self {
         let verdict = device.judge(claim);
         // A nonce that this session issued dies with it; the stored one is shared by all sessions of the device.
-        let stored = claim.nonce.is_none() && matches!(claim.presented, Presented::Md5 { .. });
+        let stored = claim.nonce.is_none() && claim.presented.scheme().is_some_and(Scheme::needs_nonce);
         let spent = (stored && matches!(verdict, Verdict::Accepted(_))).then(|| device.nonce.clone());
         Self { verdict, prove: server.map(|account| account.scheme), spent }
     }
@@ -211,6 +221,10 @@ impl<T: Backend + ?Sized> Backend for Arc<T> {
         (**self).sign(question).await
     }
 
+    async fn unstored(&self, key: &SessionKey, facts: &Facts) -> Result<(), Unavailable> {
+        (**self).unstored(key, facts).await
+    }
+
     async fn fetch(&self, question: &Fetch) -> Result<Option<Body>, Unavailable> {
         (**self).fetch(question).await
     }
@@ -218,7 +232,7 @@ impl<T: Backend + ?Sized> Backend for Arc<T> {
 
 #[cfg(test)]
 mod tests {
-    use dm_core::auth::{SignRequest, digest};
+    use dm_core::auth::{Presented, SignRequest, digest};
 
     use super::*;
 

@@ -6,7 +6,7 @@ pub(crate) fn is_char(c: char) -> bool {
 }
 
 /// Where the first character is that XML 1.0 does not have.
-pub(super) fn first_bad(text: &str) -> Option<usize> {
+pub(crate) fn first_bad(text: &str) -> Option<usize> {
     // 0xEF leads the two noncharacters that are excluded; without it, and without control characters, all is well. To
     // count is several times faster than to stop at the first, because there is no branch in it.
     let suspicious = |byte: &&u8| matches!(byte, 0..=8 | 0x0B | 0x0C | 0x0E..=0x1F | 0xEF);

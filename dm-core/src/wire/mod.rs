@@ -17,7 +17,7 @@ mod outline;
 #[cfg(any(feature = "xml", feature = "wbxml"))]
 mod read;
 #[cfg(any(feature = "xml", feature = "wbxml"))]
-mod source;
+pub(crate) mod source;
 mod sync;
 mod tag;
 #[cfg(feature = "wbxml")]

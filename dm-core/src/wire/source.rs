@@ -44,7 +44,7 @@ pub(super) trait Source<'a> {
 }
 
 /// White space: what may stand between elements, and around values.
-pub(super) fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 

@@ -594,3 +594,20 @@ pub(crate) fn a_value_in_parts_goes_out_under_seals_to_a_device_that_seals() {
     assert_eq!(server.outcomes(), ["put: 200"]);
     assert_eq!(server.finished, Some(Outcome::Completed));
 }
+
+#[test]
+fn a_nonce_is_reported_before_the_message_that_gives_it() {
+    for scheme in [Scheme::Md5, Scheme::Mac] {
+        let (mut device, mut server) = pair(Some(scheme), Some(scheme));
+        let said = server.take(Input::Received(device.start())).unwrap();
+        let told = said.iter().position(|output| matches!(output, Output::Report(Report::ClientNonce(_))));
+        let sent = said.iter().position(|output| matches!(output, Output::Reply(_)));
+        assert!(told.unwrap() < sent.unwrap());
+        let Output::Reply(reply) = said[sent.unwrap()].clone() else { panic!() };
+        assert_eq!(next_nonce(&reply).as_ref(), Some(&server.device.as_ref().unwrap().nonce));
+        let said = device.take(client::Input::Received(reply)).unwrap();
+        let told = said.iter().position(|o| matches!(o, client::Output::Report(client::Report::ServerNonce(_))));
+        let sent = said.iter().position(|output| matches!(output, client::Output::Send(_)));
+        assert!(told.unwrap() < sent.unwrap());
+    }
+}

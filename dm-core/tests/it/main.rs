@@ -9,6 +9,7 @@
 
 mod auth;
 mod bad_input;
+mod bootstrap;
 mod captured_sessions;
 mod captures;
 mod client;
@@ -17,10 +18,12 @@ mod golden;
 mod harness;
 mod hostile;
 mod nonces;
+mod notified;
 mod notify;
 mod pair;
 mod pair_long;
 mod props;
+mod scripts;
 mod server;
 mod session_props;
 mod table;

@@ -387,6 +387,23 @@ pub(crate) fn a_stranger_is_waited_for_less_long() {
 }
 
 #[test]
+fn a_request_to_go_on_with_nothing_is_answered_and_reported() {
+    let mut server = waiting();
+    let reply = server.reply(from_device(2, "", "<Alert><CmdID>1</CmdID><Data>1222</Data></Alert><Final/>"));
+    assert!(lines(&reply).starts_with("Status 200 SyncHdr; Status 200 Alert"), "{}", lines(&reply));
+    assert!(server.faults().contains(&&PeerFault::NothingToContinue), "{:?}", server.faults());
+}
+
+#[test]
+fn alerts_that_are_none_or_go_the_other_way_are_refused_by_their_status() {
+    for (data, code) in [("<Data>1100</Data>", 406), ("<Data>1250</Data>", 406), ("", 412)] {
+        let mut server = waiting();
+        let reply = server.reply(from_device(2, "", &format!("<Alert><CmdID>1</CmdID>{data}</Alert><Final/>")));
+        assert!(lines(&reply).contains(&format!("Status {code} Alert")), "{}", lines(&reply));
+    }
+}
+
+#[test]
 pub(crate) fn a_late_message_finds_the_session_timed_out() {
     let mut server = waiting();
     server.now = server.session.deadline().unwrap().at.0;

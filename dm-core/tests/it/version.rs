@@ -10,8 +10,8 @@ use dm_core::{
     notify::{Layout, SessionNumber, Unverified, VersionHint, v1_2},
     server::{self, Order, Profile, Request},
     session::Outcome,
-    tree::Memory as Tree,
-    version::{AccountNodes, Choice, Memory, Version, Versions, fall_back},
+    tree::{Address, DmAcc, Memory as Tree},
+    version::{Choice, Memory, Version, Versions, fall_back},
     wire::{Command, Encoding, Message},
 };
 
@@ -266,18 +266,29 @@ fn client_4_a_session_of_its_own_begins_with_what_the_account_says_then_with_wha
 
 #[test]
 fn tree_1_the_account_says_the_highest_version_of_the_server() {
-    let read = |tree: &Tree, nodes: &AccountNodes| nodes.read(ACCOUNT, |uri| tree.text(uri).map(String::from));
-    let nodes = AccountNodes::default();
-    let tree = |leaf: &str, text: &str| {
-        Tree::builder().leaf(&format!("{ACCOUNT}/Ext/{leaf}"), text).finish().expect("the tree is well formed")
+    let account = |version: Option<&str>| DmAcc {
+        server_id: "srv".into(),
+        addresses: vec![Address { address: SERVER.into(), ..Address::default() }],
+        server_version: version.map(Into::into),
+        ..DmAcc::default()
     };
-    assert_eq!(read(&tree("OmaDm/MaxProtoVer", "1.3"), &nodes), Some(VersionHint::new(1, 3)));
-    // The node of Windows, a node of another name, none, and one without a version.
-    assert_eq!(read(&tree("Microsoft/ProtoVer", " 1.1 "), &nodes), Some(VersionHint::new(1, 1)));
-    let named = AccountNodes { max: vec!["Ext/ProtoVer".into()] };
-    assert_eq!(read(&tree("ProtoVer", "1.2"), &named), Some(VersionHint::new(1, 2)));
-    assert_eq!(read(&tree("ProtoVer", "1.2"), &nodes), None);
-    assert_eq!(read(&tree("OmaDm/MaxProtoVer", "new"), &nodes), None);
+    let said = |tree: &Tree| DmAcc::read(tree, ACCOUNT).unwrap().highest_version();
+    let built = |version| said(&Tree::builder().dm_acc(ACCOUNT, &account(version)).finish().unwrap());
+    assert_eq!(built(Some("1.3")), Some(VersionHint::new(1, 3)));
+    assert_eq!(built(None), None);
+    assert_eq!(built(Some("new")), None);
+    // The node of Windows will do, and a node of another name.
+    let tree = Tree::builder()
+        .dm_acc(ACCOUNT, &account(None))
+        .leaf(&format!("{ACCOUNT}/Ext/Microsoft/ProtoVer"), " 1.1 ")
+        .leaf(&format!("{ACCOUNT}/Ext/Ver"), "1.2")
+        .finish()
+        .unwrap();
+    assert_eq!(said(&tree), Some(VersionHint::new(1, 1)));
+    let named = DmAcc::read_with(&tree, ACCOUNT, "Ext/Ver").unwrap();
+    assert_eq!(named.highest_version(), Some(VersionHint::new(1, 2)));
+    let choice = Choice { account: named.highest_version(), ..Choice::of(Versions::ALL) };
+    assert_eq!(choice.version(), Some(Version::V1_2));
 }
 
 #[test]

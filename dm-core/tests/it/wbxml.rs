@@ -8,7 +8,7 @@ use dm_core::{
 use crate::captures;
 
 mod hostile;
-mod libwbxml;
+pub(crate) mod libwbxml;
 mod props;
 pub(crate) mod reads;
 
@@ -48,10 +48,10 @@ const W_2_AS_XML: &str = "<SyncML xmlns='SYNCML:SYNCML1.2'><SyncHdr><VerDTD>1.2<
     </Chal><Data>401</Data></Status><Final/></SyncBody></SyncML>";
 
 /// Vector W-3 of the digest: a document of DM DDF 1.2, as `Data` carries it.
-const W_3: &str = "0200006a1b2d2f2f4f4d412f2f4454442d444d2d44444620312e322f2f454e000002607703312e3200016466034100016f5c\
+pub(crate) const W_3: &str = "0200006a1b2d2f2f4f4d412f2f4454442d444d2d44444620312e322f2f454e000002607703312e3200016466034100016f5c\
     2501751101016466034200016f5c0b01756103746578742f706c61696e000101017603780001010101";
 
-fn octets(hex: &str) -> Vec<u8> {
+pub(crate) fn octets(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().map(|digit| digit.to_digit(16).expect("hexadecimal")).collect();
     digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).expect("an octet")).collect()
 }

@@ -10,6 +10,7 @@
 mod kit;
 mod limits;
 mod log;
+mod login;
 mod media;
 mod nodes;
 mod posting;

@@ -26,7 +26,7 @@ use transport_http::{
 
 use crate::{
     kit::{self, Node},
-    session::{device, get, statuses, trigger},
+    session::{Tap, device, get, statuses, trigger},
 };
 
 /// An authority that certifies servers.
@@ -116,10 +116,12 @@ async fn a_server_with_a_certificate_for_its_name_is_believed() {
     for host in ["localhost", "127.0.0.1"] {
         let (node, memory) = node(authority.certify(host, |_| {})).await;
         let profile = profile(&node, host);
-        let transport = HttpTransport::with_tls(&profile, authority.believer());
+        let transport = Tap::new(HttpTransport::with_tls(&profile, authority.believer()));
         let (mut session, mut agent) = (client::Session::new(&profile), kit::agent());
         let outcome = run_session(&mut session, trigger(1), &transport, &mut agent, &env::now).await.unwrap();
         assert_eq!((outcome, statuses(&memory, "model").len()), (Outcome::Completed, 1), "{host}");
+        // The session learns whom the certificate is of.
+        assert!(transport.seen().iter().all(|(_, reply)| reply.identity.as_deref() == Some(host)), "{host}");
     }
 }
 

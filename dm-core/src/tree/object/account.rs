@@ -11,6 +11,7 @@ use crate::{
     auth::{Account, Nonce},
     client::Profile,
     ids::{DeviceId, ServerId},
+    notify::VersionHint,
     tree::{
         access::{AccessType, Verb},
         build::Builder,
@@ -90,6 +91,11 @@ impl AddressKind {
             Self::IpV4 => "IPv4",
             Self::IpV6 => "IPv6",
         }
+    }
+
+    /// What the text of the leaf means, in any letters; nothing for other text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Uri, Self::IpV4, Self::IpV6].into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text.trim()))
     }
 }
 
@@ -203,6 +209,13 @@ impl DmAcc {
         profile.server_scheme =
             self.of_level(AuthLevel::Server).filter_map(|credentials| credentials.kind.scheme()).max();
         Some(profile)
+    }
+
+    /// The highest protocol version of the server, for the choice of a session's; nothing where the account does not say,
+    /// or says nonsense [digest 10.5].
+    #[must_use]
+    pub fn highest_version(&self) -> Option<VersionHint> {
+        self.server_version.as_ref()?.trim().parse().ok()
     }
 
     /// What the client proves itself with: the credentials of the preferred kind, or else the strongest.
@@ -352,8 +365,7 @@ impl Plan<'_> {
 }
 
 fn version_of(node: &Node) -> Option<ObjectVersion> {
-    let is_of = |version: &ObjectVersion| version.dm_acc().eq_ignore_ascii_case(node.media_type());
-    ObjectVersion::ALL.into_iter().find(is_of)
+    ObjectVersion::of_dm_acc(node.media_type())
 }
 
 /// The text of the leaf that a path leads to.
@@ -369,10 +381,9 @@ fn each<'a>(node: &'a Node, name: &str) -> impl Iterator<Item = &'a Node> {
 
 fn address(node: &Node) -> Option<Address> {
     let kind = text(node, "AddrType").unwrap_or_default();
-    let kinds = [AddressKind::IpV4, AddressKind::IpV6];
     Some(Address {
         address: text(node, "Addr").filter(|address| !address.is_empty())?,
-        kind: kinds.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(&kind)).unwrap_or_default(),
+        kind: AddressKind::parse(&kind).unwrap_or_default(),
         ports: each(node, "Port").filter_map(|port| text(port, "PortNbr")?.trim().parse().ok()).collect(),
     })
 }

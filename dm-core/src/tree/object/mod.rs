@@ -43,6 +43,11 @@ impl ObjectVersion {
             Self::V1_3 => "urn:oma:mo:oma-dm-dmacc:1.1",
         }
     }
+
+    /// The issue of the account object with this identifier.
+    pub(crate) fn of_dm_acc(identifier: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.dm_acc().eq_ignore_ascii_case(identifier))
+    }
 }
 
 /// An interior node that is there for ever and may be read.

@@ -1,6 +1,8 @@
 //! Bytes that mean harm: they are refused at once, within limits, and with the right reason.
 
 use dm_core::{
+    codes::StatusCode,
+    fault::PeerFault,
     limits::WireLimits,
     wire::{self, Command, Data, DecodeError, DecodeErrorKind as Kind, Decoded, Encoding, Tag},
 };
@@ -166,6 +168,15 @@ fn characters_that_xml_does_not_have_are_refused() {
         }
         let bytes = with_table(&[b"ab", text, b"\0"].concat(), b"\x53\x4B\x83\x00");
         assert_eq!(refused(&bytes), (kind, 7), "in the string table");
+    }
+}
+
+#[test]
+fn an_unknown_page_or_token_is_answered_with_400() {
+    for body in [&b"\x00\x02\x53"[..], b"\x30"] {
+        let error = decode(&with_body(body)).expect_err("unknown");
+        assert!(error.header.is_some(), "there is somebody to answer");
+        assert_eq!(PeerFault::from(&error).status(), StatusCode::BAD_REQUEST, "{body:02x?}");
     }
 }
 

@@ -33,12 +33,12 @@ use super::{W_3, WBXML, accepted, encode, octets};
 use crate::{captures, generate};
 
 /// From WBXML to XML, without indentation and with all white space.
-const TO_XML: &[&str] = &["wbxml2xml", "-m", "0", "-k", "-o", "-", "-"];
+pub(crate) const TO_XML: &[&str] = &["wbxml2xml", "-m", "0", "-k", "-o", "-", "-"];
 /// From XML to WBXML, with a string table and with all white space.
-const TO_WBXML: &[&str] = &["xml2wbxml", "-k", "-o", "-", "-"];
+pub(crate) const TO_WBXML: &[&str] = &["xml2wbxml", "-k", "-o", "-", "-"];
 
 /// What one of the programs makes of `input`.
-fn run(program: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn run(program: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Process::new("sh")
         .args(["-c", "ulimit -t 10 -v 1000000; exec \"$@\"", "sh"])
         .args(program)
@@ -56,7 +56,7 @@ fn run(program: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 /// Whether the programs are there. Says so where they are not.
-fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     let found = Process::new("sh").args(["-c", "command -v wbxml2xml xml2wbxml"]).stdout(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
     if !found {
@@ -252,7 +252,7 @@ impl Met {
 
 /// How many messages are generated.
 #[expect(clippy::disallowed_methods, reason = "the number of cases of a test is no part of any result")]
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     env::var("LIBWBXML_CASES").map_or(500, |cases| cases.parse().expect("LIBWBXML_CASES is a number"))
 }
 
