@@ -104,15 +104,6 @@ pub enum PeerFault {
     /// A chunk where none can be: in a block, in the middle of a message, of a command that takes none.
     #[error("a chunk of an object where none can be")]
     BadChunk,
-    /// Something else came before the last chunk of an object [DM 1.2, 7].
-    #[error("an object was broken off")]
-    ObjectBrokenOff,
-    /// `Final` before the end: with a chunk that is not the last, or while the other side's package is open (F2, F3).
-    #[error("Final came too early")]
-    FinalTooEarly,
-    /// Alert 1222 though there is nothing more to be had.
-    #[error("the next message of a closed package was asked for")]
-    NothingOpen,
     /// New commands before the statuses of the last ones (F4, F5).
     #[error("commands came while this side's package is open")]
     OutOfTurn,
@@ -139,8 +130,8 @@ pub enum PeerFault {
     /// The parts of a value are not answered one by one.
     #[error("no status for the part of a value")]
     NoStatusForPart,
-    /// `Final` while the package that is answered is open (F2).
-    #[error("the package was ended before the one that it answers")]
+    /// `Final` with a part that is not the last, or while the package that is answered is open (F2, F3).
+    #[error("Final came too early")]
     EarlyFinal,
     /// Alert 1222 when there is nothing to go on with.
     #[error("alert 1222 when there is nothing to go on with")]
@@ -180,9 +171,6 @@ impl PeerFault {
             Self::NoNextNonce => "no-next-nonce",
             Self::BadPrompt { .. } => "bad-prompt",
             Self::BadChunk => "bad-chunk",
-            Self::ObjectBrokenOff => "object-broken-off",
-            Self::FinalTooEarly => "final-too-early",
-            Self::NothingOpen => "nothing-open",
             Self::OutOfTurn => "out-of-turn",
             Self::Endless => "endless",
             Self::SizeMissing => "size-missing",
@@ -207,7 +195,7 @@ impl PeerFault {
             | Self::PeerTooSmall => StatusCode::TOO_LARGE,
             Self::WrongScheme(_) => StatusCode::UNAUTHORIZED,
             Self::BadPrompt { fault, .. } => fault.status(),
-            Self::NothingOpen => StatusCode::NOT_ALLOWED,
+            Self::NothingToContinue => StatusCode::NOT_ALLOWED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -62,6 +62,9 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// Octets of what `Get`s found that a server session holds until the device's package ends: names and values, those in
+    /// parts aside.
+    pub const FOUND_BYTES_MAX: u64 = 16 * 1024 * 1024;
     /// Octets of one value that comes in parts.
     pub const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 

@@ -200,14 +200,14 @@ impl<'a> Planner<'a> {
             || (self.object.is_some() && message.commands.iter().any(has_more_data));
         if chunk_follows && message.is_final {
             // The last chunk ends the package, not this one (F3).
-            self.fault(PeerFault::FinalTooEarly);
+            self.fault(PeerFault::EarlyFinal);
             is_open = true;
         } else if message.is_final && !chunk_follows {
             self.break_off();
         }
         if self.turn.is_ours {
             if message.is_final {
-                self.fault(PeerFault::FinalTooEarly);
+                self.fault(PeerFault::EarlyFinal);
             }
             is_open = false;
         }
@@ -236,7 +236,7 @@ impl<'a> Planner<'a> {
         if let Some(object) = self.object.take()
             && object.is_kept()
         {
-            self.fault(PeerFault::ObjectBrokenOff);
+            self.fault(PeerFault::ObjectInterrupted);
             self.tasks.push_back(Task::Discard);
             self.broken_off.push(object.uri);
         }
@@ -288,7 +288,7 @@ impl<'a> Planner<'a> {
     fn exchange(&mut self, command: &Command, alert: &Alert) -> bool {
         let (code, is_next) = match alert.code {
             Some(AlertCode::NEXT_MESSAGE) if self.turn.closed => {
-                self.fault(PeerFault::NothingOpen);
+                self.fault(PeerFault::NothingToContinue);
                 (StatusCode::NOT_ALLOWED, true)
             }
             Some(AlertCode::NEXT_MESSAGE) => (StatusCode::OK, true),

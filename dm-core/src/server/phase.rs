@@ -15,7 +15,7 @@ use crate::{
     Packet,
     auth::{Nonce, Presented, Scheme, Signature},
     codes::AlertCode,
-    ids::{DeviceId, MsgId, QuestionId, SessionId},
+    ids::{CmdId, DeviceId, MsgId, QuestionId, SessionId},
     session::{Answering, Outcome, Reason, Verdicts, table::PhaseKind},
     version::Version,
     wire::{Encoding, Message, Status},
@@ -209,6 +209,12 @@ pub(super) struct Common {
     pub(super) queue: VecDeque<Order>,
     /// Orders sent and not answered.
     pub(super) outstanding: Outstanding,
+    /// Octets of what the device's open package has told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) found_bytes: u64,
+    /// The alerts of the last reply that are nobody's order: each may have one status (F7).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) alerts: Vec<CmdId>,
     /// The value that goes out in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sending: Option<Sending>,
@@ -310,4 +316,8 @@ impl Own {
     pub(super) fn seals(&self) -> bool {
         self.prove == Some(Scheme::Mac) && self.user.is_some()
     }
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

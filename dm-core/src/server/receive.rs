@@ -8,6 +8,7 @@ use crate::{
     codes::{AlertCode, StatusCode},
     fault::PeerFault,
     ids::{CmdId, MsgId},
+    limits::SessionLimits,
     session::{refuse_all, status_for},
     wire::{Alert, Command, Header, Message, Results, Status},
 };
@@ -21,7 +22,7 @@ pub(super) struct Work {
     pub(super) alerts: Vec<AlertCode>,
     /// Whether the device told about itself.
     pub(super) told: bool,
-    /// Whether an object that comes in parts has grown.
+    /// Whether the message brought anything that was waited for.
     pub(super) progress: bool,
     /// The node of an object that something else came in between of; empty where it had none.
     pub(super) interrupted: Option<String>,
@@ -61,16 +62,24 @@ impl Session {
                 Command::Status(status) if status.is_for_header() => {}
                 Command::Status(status) if is_challenged && status.msg_ref == answered => {}
                 Command::Status(status) => {
-                    if !self.take_object_status(status, work)
-                        && let Err(fault) = self.common.outstanding.take_status(status)
-                    {
-                        work.fault(fault);
+                    if !self.take_object_status(status, work) && !self.take_alert_status(status) {
+                        match self.common.outstanding.take_status(status) {
+                            Ok(()) => work.progress = true,
+                            Err(fault) => work.fault(fault),
+                        }
                     }
                 }
                 Command::Results(results) => self.take_results(command, results, work),
                 _ => self.take_command(command, is_repeated(command, &message.commands, at), work),
             }
         }
+    }
+
+    /// Takes the status of one of this server's own alerts; `false` if it is for something else.
+    fn take_alert_status(&mut self, status: &Status) -> bool {
+        let (sent, alerts) = (self.common.sent, &mut self.common.alerts);
+        let at = alerts.iter().position(|id| status.msg_ref == sent && status.cmd_ref.as_ref() == Some(id));
+        at.map(|at| alerts.remove(at)).is_some()
     }
 
     /// Results get a status only where it is not 200 (rule 7).
@@ -88,8 +97,17 @@ impl Session {
             let key = Key::Results { msg_ref, cmd_ref: results.cmd_ref.clone(), tag: tag.clone() };
             match self.take_item(key, uri, item, results.meta.as_ref(), work) {
                 Ok(Some(content)) => {
+                    let told = content.data.as_ref().map_or(0, |data| data.len()) + uri.map_or(0, str::len);
+                    let told = self.common.found_bytes.saturating_add(u64::try_from(told).unwrap_or(u64::MAX));
+                    if told > SessionLimits::FOUND_BYTES_MAX {
+                        work.fault(PeerFault::ObjectTooLarge(told));
+                        code = StatusCode::TOO_LARGE;
+                        continue;
+                    }
+                    self.common.found_bytes = told;
                     let is_taken = uri
                         .is_some_and(|uri| self.common.outstanding.take_found(msg_ref, &results.cmd_ref, uri, content));
+                    work.progress |= is_taken;
                     if !is_taken {
                         work.fault(PeerFault::UnexpectedResults { cmd_ref: results.cmd_ref.clone() });
                         code = StatusCode::BAD_REQUEST;

@@ -82,6 +82,8 @@ impl Session {
         };
         let commands = message.commands.get(fixed..).unwrap_or_default();
         let is_empty = commands.is_empty();
+        let own = message.commands.iter().take(fixed).filter(|command| matches!(command, Command::Alert(_)));
+        self.common.alerts = own.filter_map(|command| command.cmd_id().cloned()).collect();
         self.note(goes, message.header.msg_id, commands);
         self.common.sent = message.header.msg_id;
         // Nothing to do and both packages closed: the device has nothing to answer.
@@ -178,7 +180,7 @@ impl Session {
         if !fits(&bare) {
             return Err(PeerFault::PeerTooSmall);
         }
-        if let Some((order, offset)) = self.object(draft.orders) {
+        if let Some((order, offset)) = self.object(draft.orders).filter(|_| draft.end.is_none()) {
             return Ok(Self::part_of(message, (order, offset), draft, encoding, bytes_max));
         }
         let room = self.profile.wire.commands_max.saturating_sub(fixed);

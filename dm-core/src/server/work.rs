@@ -126,6 +126,7 @@ impl Session {
             return self.sign_and_send(env, Draft { alert, end, ..draft }, out);
         }
         if message.is_final && standing != OwnStanding::Challenged {
+            self.common.found_bytes = 0;
             out.extend(self.common.outstanding.close().map(Output::Report));
         }
         if self.common.sending.is_some() {
@@ -186,7 +187,7 @@ impl Session {
     pub(super) fn close(&mut self, out: &mut Vec<Output>) {
         out.extend(self.common.outstanding.close().map(Output::Report));
         if let Some(sending) = self.common.sending.take() {
-            sending.order.not_sent(Some(OrderFault::Interrupted), out);
+            sending.order.not_sent(None, out);
         }
         for order in core::mem::take(&mut self.common.queue) {
             order.not_sent(None, out);

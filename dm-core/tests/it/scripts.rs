@@ -145,9 +145,18 @@ macro_rules! scripts {
 }
 
 scripts! {
+    client_abort_in_package
     client_abort_received
     client_aborts
+    client_alert_in_parts
     client_alerts
+    client_alerts_sent
+    client_atomic
+    client_atomic_forbidden
+    client_atomic_not_undone
+    client_atomic_too_large
+    client_atomic_undone
+    client_atomic_unsupported
     client_auth_basic
     client_auth_mac
     client_auth_md5
@@ -172,8 +181,24 @@ scripts! {
     client_nothing_to_do
     client_notified
     client_number_reused
+    client_object_in
+    client_object_in_abandoned
+    client_object_in_another
+    client_object_in_full
+    client_object_in_mismatch
+    client_object_in_refused
+    client_object_in_too_long
+    client_object_out
+    client_object_out_too_large
+    client_object_unsupported
     client_other_session
+    client_package_split
     client_plain
+    client_prompts
+    client_prompts_broken
+    client_prompts_in_atomic
+    client_prompts_in_sequence
+    client_prompts_refused
     client_refused
     client_repeated
     client_resp_uri
@@ -207,6 +232,7 @@ scripts! {
     client_version_refused
     client_wrong_reference
     server_aborts
+    server_aborts_in_object
     server_alert_types
     server_alerts
     server_auth_basic
@@ -235,6 +261,7 @@ scripts! {
     server_late
     server_malformed
     server_next_message
+    server_next_message_answered
     server_next_message_unasked
     server_next_session
     server_no_device_info

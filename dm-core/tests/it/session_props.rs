@@ -279,7 +279,7 @@ fn server_bodies(session: &client::Session) -> Vec<String> {
     ]
 }
 
-fn tree_answer(ops: client::Ops, choice: &Index) -> client::Input {
+fn tree_answer(ops: client::Ops, choice: Index) -> client::Input {
     let statuses = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::ACCEPTED];
     let found = |uri: &str, data: Option<&[u8]>, in_parts| Found {
         uri: uri.into(),
@@ -313,7 +313,7 @@ fn client_input(session: &client::Session, (later, act): &(u64, Act)) -> (u64, c
             client::Input::Received(damaged(&packet, damage.as_ref()))
         }
         Act::Answer { right: true, choice } => match session.pending() {
-            Some(client::Question::Tree(ops)) => tree_answer(ops, choice),
+            Some(client::Question::Tree(ops)) => tree_answer(ops, *choice),
             Some(client::Question::User(question)) => {
                 let replies = [
                     Reply::Given(Response::Yes),

@@ -162,7 +162,7 @@ pub(crate) fn an_object_that_is_broken_off_is_told_with_1225_and_dropped() {
             .collect();
         assert_eq!(alerts, ["./Settings/Volume"], "{body}");
         assert!(device.asked.iter().flatten().any(|op| *op == Op::Discard));
-        assert!(faults(&device).contains(&&PeerFault::ObjectBrokenOff));
+        assert!(faults(&device).contains(&&PeerFault::ObjectInterrupted));
         assert_eq!(device.tree.text("./Settings/Volume"), Some("3"), "{body}");
     }
 }
@@ -206,7 +206,7 @@ pub(crate) fn a_chunk_where_none_can_be_is_refused() {
 pub(crate) fn a_final_with_a_chunk_that_is_not_the_last_is_not_taken_for_the_end() {
     let mut device = waiting();
     assert_eq!(sent(&mut device, reply(1, 1, &format!("{}<Final/>", chunk(Some("8"), "abcd", true)))), ACCEPTED);
-    assert_eq!(faults(&device), [&PeerFault::FinalTooEarly]);
+    assert_eq!(faults(&device), [&PeerFault::EarlyFinal]);
     sent(&mut device, reply(2, 2, &format!("{}<Final/>", chunk(None, "efgh", false))));
     assert_eq!(device.tree.text("./Settings/Volume"), Some("abcdefgh"));
 }

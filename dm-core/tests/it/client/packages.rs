@@ -154,7 +154,7 @@ pub(crate) fn what_comes_while_this_package_is_open_is_refused() {
     device.send(reply_with(1, 1, &max_msg_size(2000), &body)).unwrap();
     let said = sent(&mut device, reply(2, 2, &format!("{NEXT}{}<Final/>", get(2, "./Settings/Volume"))));
     assert!(said.starts_with("Status 200 SyncHdr; Status 200 Alert"), "{said}");
-    assert_eq!(faults(&device), [&PeerFault::OutOfTurn, &PeerFault::FinalTooEarly]);
+    assert_eq!(faults(&device), [&PeerFault::OutOfTurn, &PeerFault::EarlyFinal]);
     let (mut all, mut msg_id) = (said, 2);
     while !all.ends_with("Final") {
         msg_id += 1;
@@ -168,7 +168,7 @@ pub(crate) fn the_next_message_of_a_closed_package_is_refused_and_not_for_ever()
     let mut device = waiting();
     let said = sent(&mut device, reply(1, 1, &format!("{NEXT}<Final/>")));
     assert_eq!(said, "Status 200 SyncHdr; Status 405 Alert; Final");
-    assert_eq!(faults(&device), [&PeerFault::NothingOpen]);
+    assert_eq!(faults(&device), [&PeerFault::NothingToContinue]);
     let mut msg_id = 1;
     while device.finished.is_none() {
         msg_id += 1;

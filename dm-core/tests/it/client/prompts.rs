@@ -47,12 +47,14 @@ fn status(device: &mut Device, alert: &str) -> (StatusCode, Vec<String>) {
     (status.code, status.items.iter().map(text).collect())
 }
 
+/// An alert's code and texts, what the user says, and the status with what its items hold.
+type Case<'a> = (u16, &'a [&'a str], Reply, u16, &'a [&'a str]);
+
 #[test]
 pub(crate) fn what_the_user_says_is_the_status_of_the_alert() {
     let choice = |number: usize| Choice::at(number - 1);
     let chosen = |numbers: &[usize]| Reply::Given(Response::Chosen(numbers.iter().copied().map(choice).collect()));
     let choices: &[&str] = &["Which?", "a", "b", "c"];
-    type Case<'a> = (u16, &'a [&'a str], Reply, u16, &'a [&'a str]);
     let cases: [Case<'_>; 12] = [
         (1100, &["Hello"], YES, 200, &[]),
         (1101, &["Now?"], YES, 200, &[]),

@@ -2,15 +2,17 @@
 
 use core_kit::{Body, Machine};
 use dm_core::{
+    alert::{AlertItem, AlertKind, DeviceAlert, Mark},
     auth::Account,
-    client::{Answer, Failure, Input, Output, Profile, Question, Report, Session, Trigger},
+    client::{Answer, Failure, Input, NewAlert, Output, Profile, Question, Report, Session, Trigger},
     codes::StatusCode,
     tree::{Content, Found, Op, OpResult},
-    wire::Encoding,
+    wire::{Command, Encoding, Item},
 };
 
 use super::{
     Side,
+    message::parse_command,
     notes::Notes,
     run::{Driver, World, adjusted, answer, asked, json, reason, scheme, word},
     script::{Script, Step},
@@ -31,7 +33,7 @@ pub(super) struct Client {
 impl Driver for Client {
     const SIDE: Side = Side::Client;
     const WORDS: &'static [&'static str] =
-        &["again", "bytes", "start", "tree", "answer", "wake", "abort", "lost", "wait"];
+        &["again", "bytes", "start", "tree", "user", "alert", "answer", "wake", "abort", "lost", "wait"];
 
     fn new(script: &Script, encoding: Encoding) -> Result<Self, String> {
         let usual = Profile { encoding, first: None, server_scheme: None, ..Device::usual() };
@@ -56,6 +58,8 @@ impl Driver for Client {
                 let id = self.session.pending().ok_or("no question is open")?.id();
                 Input::Answered(answer::<Answer>(step, &id)?)
             }
+            "user" => self.user(step)?,
+            "alert" => Input::Alert(alert(step, world)?),
             "abort" => Input::Abort(reason(step.rest())?),
             "lost" => Input::SendFailed(match step.rest() {
                 "temporary" => Failure::Temporary,
@@ -137,6 +141,13 @@ fn device_info(op: &Op) -> OpResult {
 }
 
 impl Client {
+    /// The answer to the open question for the user: a `Reply` in JSON.
+    fn user(&self, step: &Step) -> Result<Input, String> {
+        let Some(Question::User(question)) = self.session.pending() else { return Err("the user is not asked".into()) };
+        let reply = serde_json::from_str(step.rest()).map_err(|error| error.to_string())?;
+        Ok(question.answer(reply))
+    }
+
     /// The answer to the open question for the tree: for each operation a status, and what was found, as in
     /// `200 = "Acme" | 404 | 200 ./A/B [node] = "C/D" & ./A/B/C = "1"`.
     fn tree(&self, step: &Step, world: &World) -> Result<Input, String> {
@@ -150,6 +161,26 @@ impl Client {
         let results = results.collect::<Result<Vec<OpResult>, String>>()?;
         Ok(ops.answer(results))
     }
+}
+
+/// `tag: Alert 1226 corr=x | item`; a size without a value stands for one in the tree.
+fn alert(step: &Step, world: &World) -> Result<NewAlert, String> {
+    let (tag, command) = step.rest().split_once(": ").ok_or("an alert is `alert tag: Alert code | item`")?;
+    let Command::Alert(alert) = parse_command(Side::Client, &format!("0 {command}"), &world.notes)? else {
+        return Err("a device tells with an Alert".into());
+    };
+    let item = |item: &Item| {
+        let meta = item.meta.clone().unwrap_or_default();
+        let in_parts = meta.size.filter(|_| item.data.is_none());
+        AlertItem {
+            source: item.source_uri().map(String::from),
+            content: Content { in_parts, ..content(item) },
+            mark: meta.mark.as_deref().map(Mark::parse),
+        }
+    };
+    let kind = alert.code.and_then(AlertKind::of).ok_or("a device tells with 1224 or 1226")?;
+    let items = alert.items.iter().map(item).collect();
+    Ok(NewAlert { tag: tag.into(), alert: DeviceAlert { kind, correlator: alert.correlator, items } })
 }
 
 fn result(words: &[String], op: &Op, world: &World) -> Result<OpResult, String> {

@@ -197,13 +197,17 @@ fn a_replaced_sub_tree_is_the_one_of_the_document() {
         .unwrap();
     let inside = leaf("new", "3") + &interior("both", &leaf("y", "4"));
     done(&mut tree, OWNER, &replace("./T", xml(&interior("", &inside))));
-    assert_eq!(shown(&tree), ["T  [Get=*&Replace=owner]", "both", "y  chr = \"4\"", "new  chr = \"3\""]);
+    assert_eq!(shown(&tree), ["T  [Get=*&Replace=owner]  (\"t\")", "both", "y  chr = \"4\"", "new  chr = \"3\""]);
     assert_eq!(
         (tree.node_count(), tree.node("./T").unwrap().title(), tree.node("./T").unwrap().version()),
         (5, "t", 1)
     );
     done(&mut tree, OWNER, &replace("./T", xml(&leaf("only", "5"))));
-    assert_eq!(shown(&tree), ["T  [Get=*&Replace=owner]", "only  chr = \"5\""], "the node itself may be left unsaid");
+    assert_eq!(
+        shown(&tree),
+        ["T  [Get=*&Replace=owner]  (\"t\")", "only  chr = \"5\""],
+        "the node itself may be left unsaid"
+    );
 }
 
 #[test]
