@@ -318,6 +318,7 @@ impl Own {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
