@@ -15,7 +15,7 @@ The repository's own commands.
 
 usage: cargo xtask COMMAND [ARGUMENTS]
 
-  demo            the main job: a captured client, a simulated and a real network, journals replayed
+  demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal and compare every output with what was recorded
   sim             run seeds of the simulated session; `sim --help` tells the options
   conformance     every requirement of the specifications, and the tests that show it, which are run

@@ -88,22 +88,25 @@ fn status_line(status: &Status, values: Values) -> String {
 
 fn join(head: &str, items: &[Item], values: Values) -> String {
     let mut line = head.to_string();
+    // An item without anything says nothing: a prompt without parameters begins with one.
+    let items: Vec<_> = items.iter().filter(|item| item_uri(item).is_some() || item.data.is_some()).collect();
     for (at, item) in items.iter().take(ITEMS_SHOWN).enumerate() {
         line.push_str(if at == 0 { " " } else { ", " });
         let from = item.source_uri().filter(|_| item.target.is_some());
-        let (uri, arrow) =
-            (item.target_uri().or(item.source_uri()).unwrap_or("-"), from.map(|from| format!("{from} -> ")));
-        line.push_str(&arrow.unwrap_or_default());
-        line.push_str(uri);
-        if let (Values::Shown, Some(data)) = (values, item.data.as_ref()) {
-            line.push_str(" = ");
-            line.push_str(&value(data.as_bytes()));
-        }
+        line.push_str(&from.map(|from| format!("{from} -> ")).unwrap_or_default());
+        let data = item.data.as_ref().filter(|_| values == Values::Shown).map(|data| value(data.as_bytes()));
+        let parts = [item_uri(item), data.as_deref()];
+        let told: Vec<&str> = parts.into_iter().flatten().collect();
+        line.push_str(&if told.is_empty() { "-".into() } else { told.join(" = ") });
     }
     if items.len() > ITEMS_SHOWN {
         line = format!("{line} and {} more", items.len() - ITEMS_SHOWN);
     }
     line
+}
+
+fn item_uri(item: &Item) -> Option<&str> {
+    item.target_uri().or(item.source_uri())
 }
 
 /// The beginning of a value, on one line.
@@ -139,5 +142,14 @@ mod tests {
         let hidden = [alert, "Sequence", "  Get ./A, ./B, ./C and 1 more", "  Add ./P", "Final"];
         assert_eq!(outline(&message, Values::Hidden), hidden);
         assert_eq!(outline(&message, Values::Shown)[3], "  Add ./P = \"hunter2\"");
+    }
+
+    #[test]
+    fn what_an_item_does_not_have_is_left_out() {
+        let items = [Item::default(), Item::default().with_data("Now?")].into();
+        let alert = Command::Alert(Alert { items, ..Alert::new(AlertCode::CONFIRM) });
+        let message = Message { commands: [alert].into(), ..Message::default() };
+        assert_eq!(outline(&message, Values::Shown), ["Alert 1101 (Confirm or reject) \"Now?\""]);
+        assert_eq!(outline(&message, Values::Hidden), ["Alert 1101 (Confirm or reject) -"]);
     }
 }

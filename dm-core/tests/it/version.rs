@@ -213,7 +213,7 @@ fn server_3_a_version_that_is_not_spoken_gets_an_error_with_the_recommended_one(
         let header = message(&reply).header;
         assert_eq!((header.ver_dtd.as_str(), header.ver_proto.as_str()), answer, "{what}");
         // Every command gets the same, there is nothing else, and the session is over.
-        let all = format!("Status {code} SyncHdr - = \"{instead}\"; Status {code} Alert; Status {code} Replace; Final");
+        let all = format!("Status {code} SyncHdr \"{instead}\"; Status {code} Alert; Status {code} Replace; Final");
         assert_eq!(lines(&reply), all, "{what}");
         let fault =
             if code == 505 { PeerFault::DtdVersion(dtd.into()) } else { PeerFault::ProtocolVersion(proto.into()) };

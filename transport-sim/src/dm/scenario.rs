@@ -183,6 +183,13 @@ impl Scenario {
         Run::of(self.seed, world, halt)
     }
 
+    /// The device's tree before its first session.
+    #[must_use]
+    pub fn tree(&self) -> Memory {
+        // It is written down below and correct, which a test shows; an empty one would fail every order.
+        tree().unwrap_or_default()
+    }
+
     /// What the rules know beforehand: each side's account as the other side has it.
     pub(super) fn watched(&self) -> Watched {
         let orders = self.packages.iter().flatten().cloned().collect();
@@ -206,8 +213,7 @@ impl Scenario {
             servers: self.server_nodes().collect(),
             own,
             server,
-            // The tree is written down below and correct, which a test shows; an empty one would fail every order.
-            tree: tree().unwrap_or_default(),
+            tree: self.tree(),
             sessions: self.sessions,
             pause: self.pause,
             crashes,

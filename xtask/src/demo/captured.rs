@@ -4,15 +4,17 @@
 //! for the digest session the nonce that the recorded server chose.
 
 use anyhow::{Context, Result, ensure};
-use core_kit::{Env, Tick, UnixMillis, journal};
 use dm_core::{
     Packet,
-    auth::{Account, Nonce, Scheme, Verdict},
-    server::{Done, Input, Order, Output, Profile, Question, Report, Request, Session},
-    session::Outcome,
+    auth::{Account, Nonce, Scheme},
+    server::{Done, Order, Profile, Request, Session},
+    wire::Encoding,
 };
 
-use super::{Demo, chart, completed};
+use super::{
+    Demo, chart, completed,
+    ends::{Keys, Server},
+};
 
 const SERVER: &str = "http://127.0.0.1:8080/funambol/dm";
 
@@ -20,6 +22,7 @@ const SERVER: &str = "http://127.0.0.1:8080/funambol/dm";
 struct Capture {
     name: &'static str,
     what: &'static str,
+    encoding: Encoding,
     messages: &'static [&'static [u8]],
     account: Account,
     nonce: Option<&'static [u8]>,
@@ -33,11 +36,19 @@ macro_rules! recorded {
 }
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
-    chart::title("1. Recorded sessions of a real client (libdmclient, in C) against our server");
-    let captures = [
+    chart::title(1, "Recorded sessions of a real client (libdmclient, in C) against our server");
+    for capture in captures() {
+        converse(demo, &capture).context(capture.name)?;
+    }
+    Ok(())
+}
+
+fn captures() -> [Capture; 3] {
+    [
         Capture {
             name: "libdmclient-basic",
             what: "Basic credentials, accepted at once",
+            encoding: Encoding::Xml,
             messages: recorded!["libdmclient-basic/01-c2s.xml", "libdmclient-basic/02-c2s.xml"],
             account: Account::new("funambol", "funambol", Scheme::Basic),
             nonce: None,
@@ -51,6 +62,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
         Capture {
             name: "libdmclient-md5",
             what: "Basic refused, challenged to a digest",
+            encoding: Encoding::Xml,
             messages: recorded![
                 "libdmclient-md5/01-c2s.xml",
                 "libdmclient-md5/02-c2s.xml",
@@ -61,80 +73,47 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
             get: &["./DevInfo/Mod"],
             expected: &[("./DevInfo/Mod", 200, Some("test model"))],
         },
-    ];
-    for capture in captures {
-        converse(demo, &capture).context(capture.name)?;
-    }
-    Ok(())
+        Capture {
+            name: "libdmclient-md5-wbxml",
+            what: "the same in WBXML, answered in WBXML",
+            encoding: Encoding::Wbxml,
+            messages: recorded![
+                "libdmclient-md5-wbxml/01-c2s.wbxml",
+                "libdmclient-md5-wbxml/02-c2s.wbxml",
+                "libdmclient-md5-wbxml/03-c2s.wbxml"
+            ],
+            account: Account::new("funambol", "funambol", Scheme::Md5),
+            nonce: Some(b"0123456789abcdef"),
+            get: &["./DevInfo/Mod"],
+            expected: &[("./DevInfo/Mod", 200, Some("test model"))],
+        },
+    ]
 }
 
 fn converse(demo: &mut Demo, capture: &Capture) -> Result<()> {
     println!("\n  {}: {}\n", capture.name, capture.what);
-    let profile = Profile::new(SERVER);
-    let mut session = Session::new(&profile);
-    let mut journal = journal::begin(&session, profile);
-    let (mut results, mut outcome, mut step) = (Vec::new(), None, 0u8);
+    let keys = Keys { client: capture.account.clone(), server: Account::new("funambol", "srvpwd", Scheme::Md5) };
+    let get = capture.get.iter().map(|uri| String::from(*uri)).collect();
+    let mut server = Server::new(Profile::new(SERVER), keys, vec![Order::new("get", Request::Get(get))]);
+    server.challenge = capture.nonce.map(Nonce::new);
     for bytes in capture.messages {
-        let packet = Packet::xml(*bytes);
+        let packet = Packet::new(capture.encoding, *bytes);
         chart::message(None, chart::From::Client, &packet, "");
-        demo.messages += 1;
-        let mut todo = Some(Input::Received(packet));
-        while let Some(input) = todo.take() {
-            // A recorded session has no clock of its own: every step is a second, and its entropy is its number.
-            step += 1;
-            let at = u64::from(step) * 1000;
-            let env = Env { now: Tick(at), wall: UnixMillis(at), entropy: [step; 32] };
-            let record = journal::step(&mut session, &env, input)?;
-            for output in &record.outputs {
-                match output {
-                    Output::Ask(question) => todo = Some(answer(capture, question.clone())),
-                    Output::Reply(reply) => {
-                        chart::message(None, chart::From::Server, reply, "");
-                        demo.messages += 1;
-                    }
-                    Output::Report(Report::Done(done)) => results.push(done.clone()),
-                    Output::Finished(end) => outcome = Some(end.clone()),
-                    Output::Refuse(fault) => anyhow::bail!("the captured message was refused: {fault}"),
-                    Output::Report(_) => {}
-                }
-            }
-            journal.records.push(record);
-        }
+        let reply = server.reply(&mut demo.clock, packet)?;
+        chart::message(None, chart::From::Server, &reply, "");
+        ensure!(reply.encoding == capture.encoding, "the reply is in {:?}", reply.encoding);
+        demo.messages += 2;
     }
-    println!("\n  understood:");
-    results.iter().for_each(chart::done);
-    compare(capture, &results, outcome.as_ref())?;
+    chart::done(&server.done);
+    completed("server", server.outcome.as_ref())?;
+    compare(capture, &server.done)?;
     demo.sessions += 1;
-    demo.keep::<Session>(&format!("{}.server", capture.name), &journal)
+    demo.keep::<Session>(&format!("{}.server", capture.name), &server.journal)
 }
 
-fn answer(capture: &Capture, question: Question) -> Input {
-    match question {
-        Question::Authenticate(question) => {
-            let verdict = match capture.account.judge(&question.claim) {
-                Verdict::Challenge { scheme, .. } => {
-                    Verdict::Challenge { scheme, nonce: capture.nonce.map(Nonce::new) }
-                }
-                verdict => verdict,
-            };
-            question.answer(verdict, Some(Scheme::Md5))
-        }
-        Question::Commands(question) if question.taken == 0 => {
-            let uris = capture.get.iter().map(|uri| String::from(*uri)).collect();
-            question.answer(vec![Order::new("get", Request::Get(uris))])
-        }
-        Question::Commands(question) => question.answer(Vec::new()),
-        Question::Sign(question) => {
-            let signature = Account::new("funambol", "srvpwd", Scheme::Md5).sign(&question.request);
-            question.answer(signature)
-        }
-        Question::Fetch(question) => question.decline(),
-    }
-}
-
-fn compare(capture: &Capture, results: &[Done], outcome: Option<&Outcome>) -> Result<()> {
-    completed("server", outcome)?;
-    let items = results.iter().flat_map(|done| &done.items);
+/// Whether the server has understood what the client said.
+fn compare(capture: &Capture, done: &[Done]) -> Result<()> {
+    let items = done.iter().flat_map(|done| &done.items);
     let told = items.map(|item| {
         let value = item.found.first().and_then(|found| found.content.data.as_ref());
         let value = value.map(|data| String::from_utf8_lossy(data).into_owned());
@@ -146,5 +125,28 @@ fn compare(capture: &Capture, results: &[Done], outcome: Option<&Outcome>) -> Re
         .map(|(uri, status, value)| (String::from(*uri), Some(*status), value.map(String::from)));
     let (told, expected): (Vec<_>, Vec<_>) = (told.collect(), expected.collect());
     ensure!(told == expected, "the client's package was not understood: {told:?} instead of {expected:?}");
+    println!("    every status and value as the client sent it");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dm_core::{codes::StatusCode, server::ItemDone};
+
+    use super::*;
+
+    #[test]
+    fn a_status_or_value_that_the_client_did_not_send_fails_the_demo() {
+        let [_, capture, _] = captures();
+        let item = |status| ItemDone {
+            uri: "./DevInfo/Mod".into(),
+            status: Some(StatusCode(status)),
+            found: Vec::new(),
+            reply: None,
+        };
+        let done = |status| [Done { tag: "get".into(), items: vec![item(status)] }];
+        for understood in [&[][..], &done(200), &done(404)] {
+            assert!(compare(&capture, understood).is_err(), "{understood:?}");
+        }
+    }
 }

@@ -17,16 +17,21 @@ use serde::Serialize;
 
 mod captured;
 mod chart;
+mod ends;
 mod over_http;
 mod simulated;
+mod user;
+mod versions;
 
 const HELP: &str = "\
 The main job, in one run and without arguments:
 
-  1. feeds the bytes of recorded libdmclient sessions to our server
-  2. runs our client against our server over a simulated network that loses and doubles messages
-  3. runs the same over real HTTP on loopback
-  4. writes a journal of each session to target/demo/, replays them all, and compares
+  1. feeds the bytes of recorded libdmclient sessions, in XML and WBXML, to our server
+  2. has a device of DM 1.3 come down to the version of a server of DM 1.2
+  3. asks the person at the device, and does or undoes what depends on the answer
+  4. runs our client against our server over a simulated network that loses and doubles messages
+  5. runs the same over real HTTP on loopback
+  6. writes a journal of each session to target/demo/, replays them all, and compares
 
 usage: cargo xtask demo
 ";
@@ -38,6 +43,8 @@ struct Demo {
     sessions: usize,
     messages: usize,
     journals: Vec<PathBuf>,
+    /// The time of the sessions in memory.
+    clock: ends::Clock,
 }
 
 pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
@@ -50,6 +57,8 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
     let mut demo = Demo { folder: crate::ci::root().join("target/demo"), ..Demo::default() };
     fs::create_dir_all(&demo.folder)?;
     captured::run(&mut demo).context("captured sessions")?;
+    versions::run(&mut demo).context("versions")?;
+    user::run(&mut demo).context("user")?;
     simulated::run(&mut demo).context("simulated network")?;
     over_http::run(&mut demo).context("HTTP")?;
     demo.replay().context("replay")?;
@@ -72,7 +81,8 @@ impl Demo {
     }
 
     fn replay(&self) -> Result<()> {
-        chart::title("4. Journals, written, read and done again");
+        chart::title(6, "Journals, written, read and done again");
+        println!();
         for path in &self.journals {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let (machine, steps) = crate::replay::replay(path).with_context(|| format!("target/demo/{name}"))?;
@@ -89,5 +99,30 @@ fn completed(end: &str, outcome: Option<&Outcome>) -> Result<()> {
         Some(Outcome::Completed) => Ok(()),
         Some(other) => bail!("the session ended at the {end} as {}", other.name()),
         None => bail!("the session did not end at the {end}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sessions_in_memory_come_to_what_they_should_and_replay() -> Result<()> {
+        let mut demo = Demo { folder: crate::ci::root().join("target/demo-of-tests"), ..Demo::default() };
+        fs::create_dir_all(&demo.folder)?;
+        captured::run(&mut demo)?;
+        versions::run(&mut demo)?;
+        user::run(&mut demo)?;
+        demo.replay()?;
+        assert_eq!((demo.sessions, demo.journals.len()), (7, 11));
+        Ok(())
+    }
+
+    #[test]
+    fn only_a_session_that_both_sides_finished_is_completed() {
+        assert!(completed("client", Some(&Outcome::Completed)).is_ok());
+        for outcome in [None, Some(&Outcome::TimedOut)] {
+            assert!(completed("client", outcome).is_err());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Part 3: the same session over real HTTP on loopback.
+//! Part 5: the same session over real HTTP on loopback.
 
 use std::sync::Arc;
 
@@ -7,12 +7,9 @@ use async_trait::async_trait;
 use core_kit::journal;
 use dm_core::{
     Packet,
-    auth::{Account, Scheme},
     client::{self, Request, Trigger},
-    codes::StatusCode,
     ids::DeviceId,
     server::{self, Order},
-    tree::{self, DevInfo},
 };
 use tokio::{
     net::TcpListener,
@@ -29,13 +26,13 @@ use transport_http::{
 };
 use transport_sim::dm::Scenario;
 
-use super::{Demo, chart, completed};
-
-const DEVICE: &str = "IMEI:493005100592800";
+use super::{
+    Demo, chart, completed,
+    ends::{DEVICE, Keys, SERVER, tree},
+};
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
-    println!();
-    chart::title("3. The same over HTTP on loopback");
+    chart::title(5, "The same over HTTP on loopback");
     tokio::runtime::Runtime::new()?.block_on(converse(demo))
 }
 
@@ -43,7 +40,7 @@ async fn converse(demo: &mut Demo) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/dm", listener.local_addr()?);
     println!("\n  {url}\n");
-    let (client, server) = accounts();
+    let Keys { client, server } = Keys::usual();
     let profile = server::Profile::new(url.clone());
     let memory = Arc::new(Memory::recording(profile.clone()));
     let device = DeviceId::from(DEVICE);
@@ -61,13 +58,13 @@ async fn converse(demo: &mut Demo) -> Result<()> {
     let serving = serve(listener, Plain, router(app), Limits::default(), async { drop(stopped.await) });
     let serving = tokio::spawn(serving);
 
-    let mut profile = client::Profile::new(DEVICE, url, "srv");
+    let mut profile = client::Profile::new(DEVICE, url, SERVER);
     profile.retry.first_ms = core_kit::Millis(100);
     let mut session = client::Session::new(&profile);
     let mut kept = journal::begin(&session, profile.clone());
     let (inner, said) = (HttpTransport::new(&profile)?, Mutex::default());
     let transport = Watched { inner, said, memory: memory.clone(), device: device.clone(), last: last.clone() };
-    let mut agent = MemoryAgent::new(tree()?, client, server);
+    let mut agent = MemoryAgent::new(tree("Loopback", "1.2")?, client, server);
     let drive = Drive::new(&transport, &mut agent, &env::now).recording(&mut kept.records);
     let outcome = drive.start(&mut session, Trigger::Client("1".into())).await?;
     drop(stop);
@@ -78,17 +75,17 @@ async fn converse(demo: &mut Demo) -> Result<()> {
         chart::message(None, *from, packet, "");
     }
     completed("client", Some(&outcome))?;
-    println!("\n  what became of the orders:");
+    let mut all = Vec::new();
     for order in orders.iter().chain([&last]) {
         match memory.progress(&device, &order.tag) {
             Some(Progress::Done(done)) => {
-                chart::done(&done);
                 ensure!(done.is_success(), "order {:?} was not carried out", order.tag.as_str());
+                all.push(done);
             }
             other => anyhow::bail!("order {:?} ended as {other:?}", order.tag.as_str()),
         }
     }
-    println!();
+    chart::done(&all);
     demo.sessions += 1;
     demo.messages += said.len();
     demo.keep::<client::Session>("http.client", &kept)?;
@@ -121,29 +118,4 @@ impl Transport for Watched {
         said.push((chart::From::Server, reply.clone()));
         Ok(reply)
     }
-}
-
-/// What both sides prove themselves with.
-fn accounts() -> (Account, Account) {
-    (Account::new("device", "wood-anemone-41", Scheme::Md5), Account::new("srv", "kingfisher-77", Scheme::Md5))
-}
-
-/// The device's tree, as in the simulated story.
-fn tree() -> Result<tree::Memory> {
-    let info = DevInfo {
-        dev_id: DEVICE.into(),
-        manufacturer: "Example".into(),
-        model: "Loopback".into(),
-        dm_version: "1.2".into(),
-        language: "en".into(),
-    };
-    let tree = tree::Memory::builder()
-        .dev_info(&info)
-        .interior("./Sim")
-        .acl("Add=srv&Delete=srv&Get=*&Replace=srv&Exec=srv")
-        .leaf("./Sim/Value", "0")
-        .leaf("./Sim/Run", "")
-        .exec(StatusCode::OK)
-        .finish()?;
-    Ok(tree)
 }

@@ -1,7 +1,7 @@
-//! Part 2: our client and our server over a simulated network that loses and doubles messages.
+//! Part 4: our client and our server over a simulated network that loses and doubles messages.
 
 use anyhow::{Context, Result, ensure};
-use dm_core::{Packet, tree::Show};
+use dm_core::Packet;
 use transport_sim::{
     Fate, Permille,
     dm::{Direction, OrderState, Run, Scenario},
@@ -13,10 +13,13 @@ use super::{Demo, chart, completed};
 const OFTEN: Permille = Permille::new(200);
 
 pub(super) fn run(demo: &mut Demo) -> Result<()> {
-    println!();
-    chart::title("2. Our client and our server over a simulated network, digests both ways");
+    chart::title(4, "Our client and our server over a simulated network, digests both ways");
     let run = (1..=1000).map(of_seed).find(shows_both).context("no seed loses and doubles a message")?;
-    println!("\n  seed {}: every fifth message is lost, every fifth is doubled\n", run.seed);
+    println!("\n  seed {}: every fifth message is lost, every fifth is doubled", run.seed);
+    let before = scenario(run.seed).tree();
+    println!("\n  the device's tree before:");
+    chart::tree(&before, None);
+    println!();
     let mut known = Vec::new();
     for transfer in &run.traffic {
         let from = match transfer.direction {
@@ -38,18 +41,17 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
             known.push(transfer.body.clone());
         }
     }
-    println!("\n  what became of the orders:");
+    let mut done = Vec::new();
     for (tag, state) in &run.orders {
         match state {
-            OrderState::Done(done) => chart::done(done),
+            OrderState::Done(order) => done.push(order),
             other => anyhow::bail!("order {:?} ended as {other:?}", tag.as_str()),
         }
     }
+    chart::done(done);
     let tree = run.tree.as_ref().context("the device has a tree")?;
-    println!("\n  the device's tree afterwards:\n");
-    for line in tree.draw(Show::Values).to_string().lines() {
-        println!("    {line}");
-    }
+    println!("\n  the device's tree afterwards; * marks what the server changed:");
+    chart::tree(tree, Some(&before));
     ensure!(run.failures().is_empty(), "{}", run.failures().join("; "));
     let again = Scenario::run(&scenario(run.seed));
     ensure!(again.trace == run.trace, "the same seed gave another trace");

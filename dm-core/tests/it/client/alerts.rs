@@ -57,7 +57,7 @@ pub(crate) fn an_alert_before_the_start_goes_with_package_one() {
     assert_eq!(
         lines(&packet),
         "Alert 1201 (Client-initiated management); Replace ./DevInfo/Man = \"Acme\", ./DevInfo/Mod = \"M1\"; \
-         Alert 1226 (Generic alert) ./Ops/Reboot = \"200\"; Alert 1224 (Client event) - = \"x\"; Final"
+         Alert 1226 (Generic alert) ./Ops/Reboot = \"200\"; Alert 1224 (Client event) \"x\"; Final"
     );
     let message = message(&packet);
     let Command::Alert(alert) = &message.commands[2] else { panic!() };
@@ -92,7 +92,7 @@ pub(crate) fn a_run_that_goes_on_is_202_and_its_end_is_an_alert_with_the_correla
     let packet = device.send(reply(2, 2, &get)).unwrap();
     assert_eq!(
         lines(&packet),
-        "Status 200 SyncHdr; Status 200 Get ./DevInfo/Man; Results ./DevInfo/Man = \"Acme\"; Alert 1226 (Generic alert) - = \"200\"; Final"
+        "Status 200 SyncHdr; Status 200 Get ./DevInfo/Man; Results ./DevInfo/Man = \"Acme\"; Alert 1226 (Generic alert) \"200\"; Final"
     );
     let Command::Alert(alert) = &message(&packet).commands[3] else { panic!() };
     assert_eq!(alert.correlator.as_deref(), Some("job-7"));
