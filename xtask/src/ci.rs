@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "doc", what: "the documentation builds without a warning", run: doc },
     Step { name: "no-std", what: "the cores need no std", run: no_std },
     Step { name: "test", what: "all tests", run: test },
-    Step { name: "sim", what: "300 seeds of the simulated session, each twice", run: sim },
+    Step { name: "sim", what: "seeds of every simulated scenario, each twice", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
 
@@ -83,8 +83,12 @@ fn doc() -> Result<()> {
     finish(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Few seeds of the large objects: one of them is thousands of messages.
 fn sim() -> Result<()> {
-    cargo(&["xtask", "sim", "--seeds", "300"])
+    for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60")] {
+        cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
+    }
+    Ok(())
 }
 
 /// The feature sets of `dm-core` that need no std. The smallest one, and that of a device which speaks WBXML only.

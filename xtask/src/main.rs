@@ -15,7 +15,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
 
   demo            the main job: a captured client, a simulated and a real network, journals replayed
   replay FILE     replay a journal and compare every output with what was recorded
-  sim             run seeds of the simulated session; `sim --help` tells the options
+  sim             run seeds of a simulated scenario; `sim --help` tells the options
   test            all tests of the workspace
   ci              all of CI: format, lints, docs, tests, no_std, tidy, simulation, demo; `ci --help` lists the steps
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
