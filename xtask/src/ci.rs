@@ -23,6 +23,16 @@ const STEPS: &[Step] = &[
     Step { name: "doc", what: "the documentation builds without a warning", run: doc },
     Step { name: "no-std", what: "the cores need no std", run: no_std },
     Step { name: "test", what: "all tests", run: test },
+    Step {
+        name: "conformance",
+        what: "every requirement is shown by a test or has a reason",
+        run: || cargo(&["xtask", "conformance"]),
+    },
+    Step {
+        name: "scripts",
+        what: "scripted sessions cover whatever our machines can send",
+        run: || cargo(&["xtask", "scripts"]),
+    },
     Step { name: "sim", what: "seeds of every simulated scenario, each twice", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
@@ -60,7 +70,7 @@ fn help() {
     println!("Runs all of CI, step by step, and stops at the first that fails.\n");
     println!("usage: cargo xtask ci [--skip STEP]..\n");
     for step in STEPS {
-        println!("  {:<8}{}", step.name, step.what);
+        println!("  {:<13}{}", step.name, step.what);
     }
 }
 
@@ -71,7 +81,8 @@ pub(crate) fn test() -> Result<()> {
 
 /// `cargo xtask bless`: the tests that compare with files write these files.
 pub(crate) fn bless() -> Result<()> {
-    finish(command(&["test", "--package", "dm-core", "--test", "it", "golden"]).env("BLESS", "1"))
+    let tests = ["test", "--package", "dm-core", "--all-features", "--test", "it", "--", "golden", "scripts::"];
+    finish(command(&tests).env("BLESS", "1"))
 }
 
 fn clippy() -> Result<()> {
@@ -102,6 +113,11 @@ fn no_std() -> Result<()> {
     let manifest = manifest.to_string_lossy();
     let bare = "thumbv7em-none-eabi";
     let has_bare = is_installed(bare)?;
+    let dpe = ["build", "-p", "dpe-core", "--no-default-features"];
+    cargo(&dpe)?;
+    if has_bare {
+        cargo(&[&dpe[..], &["--target", bare]].concat())?;
+    }
     for features in WITHOUT_STD {
         let core = ["build", "-p", "dm-core", "--no-default-features", "--features", features];
         cargo(&core)?;
@@ -129,7 +145,8 @@ fn cargo(args: &[&str]) -> Result<()> {
     finish(&mut command(args))
 }
 
-fn command(args: &[&str]) -> Command {
+/// Cargo with these arguments, in the root of the workspace.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(args);
     command

@@ -3,8 +3,10 @@
 use std::{env, process::ExitCode};
 
 mod ci;
+mod conformance;
 mod demo;
 mod replay;
+mod scripts;
 mod sim;
 mod tidy;
 
@@ -16,8 +18,10 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   demo            the main job: a captured client, a simulated and a real network, journals replayed
   replay FILE     replay a journal and compare every output with what was recorded
   sim             run seeds of a simulated scenario; `sim --help` tells the options
+  conformance     every requirement of the specifications, and the tests that show it, which are run
+  scripts         the sessions written as text, and what each of them covers
   test            all tests of the workspace
-  ci              all of CI: format, lints, docs, tests, no_std, tidy, simulation, demo; `ci --help` lists the steps
+  ci              all of CI: format, lints, docs, tests, conformance, scripts, no_std, simulation, demo; `ci --help` lists the steps
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
   bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
@@ -31,6 +35,8 @@ fn main() -> ExitCode {
         "demo" => demo::run(args),
         "replay" => replay::run(args),
         "sim" => return sim::run(args),
+        "conformance" => return conformance::run(args),
+        "scripts" => return scripts::run(args),
         "test" => ci::test(),
         "ci" => ci::run(args),
         "tidy" => tidy::run(),

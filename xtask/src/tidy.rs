@@ -23,6 +23,7 @@ const CORE_DEPENDENCIES: &[&str] = &[
     "ctutils",
     "digest",
     "dm-core",
+    "dpe-core",
     "hmac",
     "hybrid-array",
     "libc",
@@ -77,6 +78,7 @@ pub(crate) fn run() -> Result<()> {
     }
     found.extend(same_lints()?);
     found.extend(core_dependencies()?);
+    found.extend(crate::conformance::drift()?);
     if found.is_empty() {
         println!("tidy: ok");
         return Ok(());
@@ -97,7 +99,7 @@ fn same_lints() -> Result<Vec<String>> {
     let read = |name: &str| fs::read_to_string(root().join(name).join("clippy.toml")).with_context(|| name.to_owned());
     let own = read("core-kit")?;
     let mut found = Vec::new();
-    for name in ["dm-core", "transport-sim"] {
+    for name in ["dm-core", "dpe-core", "transport-sim"] {
         if read(name)? != own {
             found.push(format!("{name}/clippy.toml differs from core-kit/clippy.toml"));
         }
@@ -107,7 +109,18 @@ fn same_lints() -> Result<Vec<String>> {
 
 /// A new dependency of a core is a decision, not an accident.
 fn core_dependencies() -> Result<Vec<String>> {
-    let tree = ["tree", "-p", "dm-core", "--no-default-features", "-e", "normal,no-proc-macro", "--prefix", "none"];
+    let tree = [
+        "tree",
+        "-p",
+        "dm-core",
+        "-p",
+        "dpe-core",
+        "--no-default-features",
+        "-e",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+    ];
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root())
         .args(tree)
@@ -118,5 +131,5 @@ fn core_dependencies() -> Result<Vec<String>> {
     let mut unknown: Vec<&str> = names.filter(|name| !CORE_DEPENDENCIES.contains(name)).collect();
     unknown.sort_unstable();
     unknown.dedup();
-    Ok(unknown.iter().map(|name| format!("dm-core depends on {name}, which xtask/src/tidy.rs does not list")).collect())
+    Ok(unknown.iter().map(|name| format!("a core depends on {name}, which xtask/src/tidy.rs does not list")).collect())
 }

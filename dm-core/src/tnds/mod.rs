@@ -175,6 +175,12 @@ pub(crate) fn read(bytes: &[u8], encoding: TndsEncoding, limits: Limits) -> Resu
 }
 
 impl Document {
+    /// How many names the ways to so many nodes may have together. A document says a long way once for many nodes, which
+    /// here each have it.
+    pub(crate) const fn names_max(nodes: usize) -> usize {
+        nodes.saturating_mul(64)
+    }
+
     /// Reads a document of at most `bytes_max` octets and `nodes_max` nodes.
     ///
     /// # Errors
@@ -187,11 +193,16 @@ impl Document {
         let mut document = Self { manufacturer: text(Tag::Man), model: text(Tag::Mod), parts: Vec::new() };
         let mut open: Vec<(Vec<String>, &Element)> = root.all(Tag::Node).map(|node| (Vec::new(), node)).collect();
         open.reverse();
+        let mut names_left = Self::names_max(nodes_max);
         while let Some((above, node)) = open.pop() {
             if document.parts.len() >= nodes_max {
                 return Err(TndsError::TooLarge);
             }
             let part = part(above, node)?;
+            // Each node below has its own copy of the way to this one.
+            let copies = node.all(Tag::Node).count().saturating_add(1);
+            let names = part.path.len().saturating_mul(copies);
+            names_left = names_left.checked_sub(names).ok_or(TndsError::TooLarge)?;
             let from = open.len();
             open.extend(node.all(Tag::Node).map(|child| (part.path.clone(), child)));
             if let Some(children) = open.get_mut(from..) {

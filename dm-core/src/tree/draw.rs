@@ -33,7 +33,7 @@ impl Memory {
     /// The tree as lines of text, one for each node, indented by lines from parent to child.
     ///
     /// Behind the name stands the format of a leaf, then the type where it is not `text/plain`, then the node's own
-    /// access control list in brackets. Values are shown only when asked for, shortened and with control characters
+    /// access control list in brackets and its title in parentheses. Values are shown only when asked for, shortened and with control characters
     /// escaped.
     #[must_use]
     pub const fn draw(&self, show: Show) -> Drawing<'_> {
@@ -71,6 +71,9 @@ impl Drawing<'_> {
         }
         if !node.acl().is_empty() {
             write!(f, "  [{}]", node.acl())?;
+        }
+        if !node.title().is_empty() {
+            write!(f, "  ({})", shorten(node.title()))?;
         }
         if let (Kind::Leaf { format, value }, Show::Values) = (&node.kind, self.show) {
             let text = core::str::from_utf8(value).ok().filter(|_| *format != Format::Bin);

@@ -1,11 +1,11 @@
 //! The management tree: what may be asked of it, and an in-memory one that answers.
 //!
 //! A client session never touches a tree. It asks, with a list of [`Op`]s, and takes back one [`OpResult`] for each;
-//! who answers is the embedder's choice. [`Memory`] is a tree that does: [`Memory::apply`] answers, [`Memory::builder`]
-//! makes one, [`Memory::draw`] shows it.
+//! who answers is the embedder's choice. [`Memory`] is a tree that does: [`Memory::answer`] answers, [`Memory::builder`]
+//! makes one, [`Memory::draw`] shows it. [`MountedTree`] is one with sub-trees of the embedder's own in it.
 //!
 //! Sub-trees are read with `?list=`, and added and replaced as [serialised](crate::tnds) ones; in a build without any
-//! codec they are answered with 415 and, being read, with 500.
+//! codec they are answered with 406 and 415.
 
 mod access;
 mod acl;

@@ -13,6 +13,7 @@ mod atomic;
 mod change;
 mod draw;
 mod lists;
+mod model;
 mod mounts;
 mod objects;
 mod parts;

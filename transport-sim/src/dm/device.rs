@@ -123,6 +123,7 @@ impl Device {
         ctx.note(&Fact::Began(id.clone()));
         self.current = Some((id.clone(), host));
         self.answered = None;
+        self.tree.abandon();
         self.drive(ctx, Input::Start(Trigger::Client(id)));
     }
 

@@ -9,6 +9,7 @@ use core::panic::PanicInfo;
 
 use core_kit as _;
 use dm_core as _;
+use dpe_core as _;
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {

@@ -68,6 +68,7 @@ impl<'a> Judge<'a> {
         match listing {
             Listing::Struct => Ok(readable.iter().map(|visit| told(visit, false)).collect()),
             Listing::StructData => Ok(readable.iter().map(|visit| told(visit, true)).collect()),
+            Listing::Tnds(_) if !cfg!(any(feature = "xml", feature = "wbxml")) => Err(StatusCode::NOT_SUPPORTED.into()),
             Listing::Tnds(facets) => self.serialised(uri, &readable, facets),
         }
     }
@@ -96,6 +97,10 @@ impl<'a> Judge<'a> {
             return Err(StatusCode::TOO_LARGE.into());
         }
         let depth = uri.segments().count();
+        let names = readable.iter().map(|visit| visit.uri.segments().count().saturating_sub(depth));
+        if names.sum::<usize>() > Document::names_max(self.tree.limits.list_nodes_max) {
+            return Err(StatusCode::TOO_LARGE.into());
+        }
         let parts = readable.iter().map(|visit| part(visit, depth, facets)).collect();
         let (format, media_type, data) =
             Document { parts, ..Document::default() }.serialise().ok_or(StatusCode::COMMAND_FAILED)?;

@@ -109,6 +109,7 @@ impl<'a> Judge<'a> {
             return self.add_subtree(&uri, content, encoding);
         }
         let place = self.vacant(&uri)?;
+        self.may_add(&uri, place)?;
         self.creation(uri, place, self.new_node(content)?)
     }
 
@@ -241,8 +242,9 @@ impl<'a> Judge<'a> {
         admits(source.node, Verb::Get)?;
         let target = self.tree.nearest(&to);
         if target.missing != 0 {
-            self.may(Right::Get, source.acl)?;
             let target = self.vacant(&to)?;
+            self.may(Right::Get, source.acl)?;
+            self.may_add(&to, target)?;
             let copy = Node::leaf(source.node.format().clone(), source.node.media_type(), value.clone());
             return self.creation(to, target, copy);
         }
@@ -338,7 +340,7 @@ impl<'a> Judge<'a> {
         if place.missing == 0 { Ok(place) } else { Err(TreeFault::NotThere.into()) }
     }
 
-    /// The nearest ancestor of where there is nothing yet, if it can have children and be given one.
+    /// The nearest ancestor of where there is nothing yet, if it can have children.
     fn vacant(self, uri: &LocUri) -> Judged<Place<'a>> {
         let place = self.tree.nearest(uri);
         if place.missing == 0 {
@@ -351,10 +353,13 @@ impl<'a> Judge<'a> {
         if !place.node.access.admits(Verb::Add) {
             return Err(blocked(StatusCode::NOT_ALLOWED));
         }
-        if !self.actor.has(Right::Add, place.acl) {
-            return Err(blocked(StatusCode::PERMISSION_DENIED));
-        }
         Ok(place)
+    }
+
+    /// Whether something may be added to where there is nothing yet.
+    fn may_add(self, uri: &LocUri, place: Place<'_>) -> Judged<()> {
+        let denied = || blocked(uri, place.missing, 0, StatusCode::PERMISSION_DENIED);
+        if self.actor.has(Right::Add, place.acl) { Ok(()) } else { Err(denied()) }
     }
 
     fn may(self, right: Right, acl: &Acl) -> Judged<()> {

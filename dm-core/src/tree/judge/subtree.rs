@@ -52,6 +52,7 @@ impl<'a> Judge<'a> {
         while let Some((path, part)) = parts.pop_first() {
             let uri = part.uri(target, self.tree.limits.uri).map_err(TreeFault::Uri)?;
             let place = self.vacant(&uri)?;
+            self.may_add(&uri, place)?;
             let is_owner = place.missing > 1 || part.is_interior || self.actor.has(Right::Replace, place.acl);
             if part.acl.is_some() && !is_owner {
                 // The list of a leaf is its parent's business [DM TND 1.2, 7.7.1].

@@ -103,7 +103,7 @@ fn unknown_formats_and_values_that_are_none_of_their_format_are_415() {
 }
 
 #[test]
-fn a_serialised_sub_tree_is_415_and_not_a_leaf_of_xml() {
+fn a_serialised_sub_tree_without_nodes_is_415_and_no_leaf_of_xml() {
     let mut tree = open().interior("./A").finish().unwrap();
     for media_type in ["application/vnd.syncml.dmtnds+xml", "Application/Vnd.Syncml.DMTNDS+wbxml; x=y"] {
         let content = Content { format: Some(Format::Xml), ..typed(media_type, "<MgmtTree/>") };

@@ -11,6 +11,7 @@ fn sample() -> Memory {
         .interior("./DevInfo")
         .media_type("urn:oma:mo:oma-dm-devinfo:1.0")
         .leaf("./DevInfo/Man", "Example")
+        .title("Who made\tit")
         .leaf("./DevInfo/Mod", "\u{1b}[2J\"x\"")
         .leaf("./Acc/Secret", "hunter2")
         .access(&[Verb::Replace])
@@ -33,7 +34,7 @@ fn the_structure_shows_no_values() {
 │  ├─ Data  bin  image/png
 │  └─ Secret  chr  [Replace=srv]
 ├─ DevInfo  urn:oma:mo:oma-dm-devinfo:1.0
-│  ├─ Man  chr
+│  ├─ Man  chr  (\"Who made\\tit\")
 │  └─ Mod  chr
 ├─ Long  chr
 └─ Run  null
@@ -50,7 +51,7 @@ fn values_are_short_harmless_and_not_those_that_nobody_may_read() {
 │  ├─ Data  bin  image/png = (2 octets)
 │  └─ Secret  chr  [Replace=srv] = (hidden)
 ├─ DevInfo  urn:oma:mo:oma-dm-devinfo:1.0
-│  ├─ Man  chr = \"Example\"
+│  ├─ Man  chr  (\"Who made\\tit\") = \"Example\"
 │  └─ Mod  chr = \"\\u{{1b}}[2J\\\"x\\\"\"
 ├─ Long  chr = \"{}\"… (82 octets)
 └─ Run  null = \"\"

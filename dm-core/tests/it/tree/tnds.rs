@@ -354,6 +354,17 @@ fn long_ways_are_bounded_whatever_the_tree_allows() {
     refused(&mut tree, OWNER, &add("./T", xml(&flat)), 413);
 }
 
+#[test]
+fn a_long_way_is_not_said_once_for_any_number_of_nodes() {
+    let document = |children: usize| {
+        let inside = leaf("x", "").repeat(children);
+        let way = vec!["n"; 400].join("/");
+        format!("<MgmtTree><Node><NodeName>a</NodeName><Path>{way}</Path>{inside}</Node></MgmtTree>")
+    };
+    let parse = |children| Document::parse(document(children).as_bytes(), TndsEncoding::Xml, 1 << 20, 1000).map(|_| ());
+    assert_eq!((parse(50), parse(200)), (Ok(()), Err(TndsError::TooLarge)));
+}
+
 proptest::proptest! {
     #[test]
     fn no_octets_are_too_much_for_the_readers(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), at in 0usize..80) {

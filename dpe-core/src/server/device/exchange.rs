@@ -1,0 +1,368 @@
+//! The exchange on DPE-2: at most one request is out, the others wait [DPE digest 3.4, 3.12].
+
+use alloc::{collections::VecDeque, format, vec, vec::Vec};
+
+use super::{
+    Device, Step,
+    state::{Dialogue, Life, Op, Outstanding, Target, Waiting},
+    vocabulary::{Downlink, Output, Report},
+};
+use crate::{
+    codes::Code,
+    ids::{Token, dpe2},
+    policy::Watched,
+    property::Reading,
+    server::{
+        link::{Answered, ToGate},
+        write,
+    },
+    wire::{Ie, Kind, Message},
+};
+
+impl Device {
+    /// A Message-ID that this client never saw.
+    fn message_id(&mut self) -> Option<dpe2::MessageId> {
+        dpe2::MessageId::try_from(format!("{}", self.number())).ok()
+    }
+
+    /// Lets the request of an SP wait for its turn; the caller has checked that there is room.
+    pub(super) fn enqueue(&mut self, op: Op, step: &Step<'_>) {
+        let until = step.now + self.config().dpe2.queue_max_wait;
+        self.state.queue.push_back(Waiting { op, until });
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.state.queue.len() < usize::try_from(self.config().dpe2.queue_max).unwrap_or(usize::MAX)
+    }
+
+    /// Sends what is next, if nothing is out.
+    pub(super) fn dispatch(&mut self, step: &mut Step<'_>) {
+        while self.state.outstanding.is_none()
+            && self.state.asking.is_none()
+            && self.state.paused.is_none()
+            && self.state.is_active()
+        {
+            if self.state.sync.is_some() {
+                match self.next_of_sync(step) {
+                    Some(op) => self.start(op, true, step),
+                    None if self.state.sync.is_some() => return,
+                    None => {}
+                }
+                continue;
+            }
+            let next = self.state.urgent.pop_front();
+            let Some(op) = next.or_else(|| self.state.queue.pop_front().map(|waiting| waiting.op)) else { return };
+            self.start(op, false, step);
+        }
+    }
+
+    /// Sends a request, or ends it at once where there is nothing left to ask.
+    fn start(&mut self, op: Op, syncing: bool, step: &mut Step<'_>) {
+        if let Some(readings) = self.answered_by_cache(&op, step.now) {
+            if let Some(from) = op.from() {
+                step.report(Report::CacheHit);
+                self.tell(&from.clone(), Code::OK, readings, step);
+            }
+            return;
+        }
+        let names = self.names_to_ask(&op, step.now);
+        let Some((kind, mut message)) = self.request(&op, &names, step) else {
+            return self.gone(&op, step);
+        };
+        let Some(id) = self.message_id() else { return };
+        message.message_id = Ie::Is((&id).into());
+        let until = step.now + self.wait(&op);
+        self.state.outstanding = Some(Outstanding {
+            op,
+            kind,
+            messages: vec![id],
+            names,
+            until,
+            silences: 0,
+            faults: 0,
+            mistaken: 0,
+            usable: Vec::new(),
+            syncing,
+        });
+        self.send(&message, step);
+    }
+
+    fn wait(&self, op: &Op) -> core_kit::Millis {
+        if op.is_query() { self.config().dpe2.noreply_timeout } else { self.config().dpe2.ack_timeout }
+    }
+
+    fn send(&self, message: &Message, step: &mut Step<'_>) {
+        let contact = self.known().and_then(|known| known.contact.clone());
+        step.out.extend(write::body(message).map(|body| Output::Send(Downlink { contact, body })));
+    }
+
+    /// Sends the outstanding request again, under a fresh Message-ID; the earlier ones stay good.
+    pub(super) fn repeat(&mut self, step: &mut Step<'_>) {
+        let Some(out) = self.state.outstanding.clone() else { return };
+        let (Some((_, mut message)), Some(id)) = (self.request(&out.op, &out.names, step), self.message_id()) else {
+            return self.abandon(Code::NOT_RESPONDING, step);
+        };
+        message.message_id = Ie::Is((&id).into());
+        let until = step.now + self.wait(&out.op);
+        if let Some(out) = &mut self.state.outstanding {
+            out.messages.push(id);
+            out.until = until;
+        }
+        self.send(&message, step);
+    }
+
+    /// The request as a message, without its Message-ID; nothing where what it is about is gone.
+    fn request(&self, op: &Op, names: &[crate::wire::PropertyName], step: &Step<'_>) -> Option<(Kind, Message)> {
+        let state = &self.state;
+        let mut message;
+        match op {
+            Op::Query { .. } => {
+                message = Message::new(Kind::PropertyQuery);
+                message.property_names = names.iter().cloned().map(Ie::Is).collect();
+            }
+            Op::GroupQuery { group, .. } => {
+                message = Message::new(Kind::GroupQuery);
+                message.group_id = Ie::Is((&state.groups.get(group)?.id).into());
+            }
+            Op::GroupSet { group, .. } => {
+                let group = state.groups.get(group)?;
+                message = Message::new(Kind::GroupSet);
+                message.group_id = Ie::Is((&group.id).into());
+                message.property_names = group.members.iter().cloned().map(Ie::Is).collect();
+            }
+            Op::GroupRelease { target, .. } => {
+                message = Message::new(Kind::GroupRelease);
+                message.group_id = Ie::Is(match target {
+                    Target::All => Token::all(),
+                    Target::Number(group) => (&state.groups.get(group)?.id).into(),
+                    Target::Stray(id) => id.into(),
+                });
+            }
+            Op::PolicySet { policy, .. } => {
+                let policy = state.policies.get(policy)?;
+                match &policy.watched {
+                    Watched::Property(name) => {
+                        message = Message::new(Kind::PropertyPolicySet);
+                        message.property_names = vec![Ie::Is(name.clone())];
+                    }
+                    Watched::Group(name) => {
+                        let group = state.groups.get(&state.group_of(&policy.sp, name)?)?;
+                        message = Message::new(Kind::GroupPolicySet);
+                        message.group_id = Ie::Is((&group.id).into());
+                    }
+                }
+                message.policy_id = Ie::Is((&policy.id).into());
+                policy.terms.write(&mut message);
+                // What is left of it, rounded up: the server ends it anyway.
+                let left = policy.expires.map(|end| end.0.saturating_sub(step.now.0).div_ceil(1000).max(1));
+                let left = left.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(policy.duration);
+                message.duration = Ie::Is(left);
+            }
+            Op::PolicyRelease { target, .. } => {
+                message = Message::new(Kind::PolicyRelease);
+                message.policy_id = Ie::Is(match target {
+                    Target::All => Token::all(),
+                    Target::Number(policy) => (&state.policies.get(policy)?.id).into(),
+                    Target::Stray(id) => id.into(),
+                });
+            }
+        }
+        Some((message.kind, message))
+    }
+
+    /// What the request was about ended before its turn came.
+    fn gone(&mut self, op: &Op, step: &mut Step<'_>) {
+        let code = match op {
+            Op::PolicySet { policy, .. } if self.state.policies.contains_key(policy) => {
+                self.state.policies.remove(policy);
+                Code::GROUP_ID_NOT_REGISTERED
+            }
+            Op::PolicySet { .. } | Op::PolicyRelease { .. } => Code::POLICY_ID_NOT_REGISTERED,
+            _ => Code::GROUP_ID_NOT_REGISTERED,
+        };
+        if let Some(from) = op.from().cloned() {
+            self.tell(&from, code, Vec::new(), step);
+        }
+    }
+
+    /// Tells an SP what became of its request.
+    pub(super) fn tell(&self, to: &Dialogue, status: Code, readings: Vec<Reading>, step: &mut Step<'_>) {
+        self.tell_of(to, status, readings, None, None, step);
+    }
+
+    pub(super) fn tell_of(
+        &self,
+        to: &Dialogue,
+        status: Code,
+        readings: Vec<Reading>,
+        group: Option<crate::ids::dpe3::GroupId>,
+        policy: Option<crate::ids::dpe3::PolicyId>,
+        step: &mut Step<'_>,
+    ) {
+        let (client, message) = (self.state.client.clone(), to.message.clone());
+        let answered = Answered { client, message, status, readings, group, policy };
+        step.out.push(Output::Gate(to.sp.clone(), ToGate::Answered(answered)));
+    }
+
+    /// The client did not answer in time, or cannot be reached.
+    pub(super) fn silent(&mut self, step: &mut Step<'_>) {
+        let Some(out) = &mut self.state.outstanding else { return };
+        let max = match &out.op {
+            _ if out.syncing => self.profile.config().device_change.sync_retries,
+            Op::PolicyRelease { from: None, .. } => self.profile.config().policy.expiry_release_retries,
+            _ => self.profile.config().dpe2.ack_retries,
+        };
+        if out.silences < max {
+            out.silences += 1;
+            return self.repeat(step);
+        }
+        let kind = out.kind;
+        step.report(Report::Silent(kind));
+        self.abandon(Code::NOT_RESPONDING, step);
+    }
+
+    /// Takes the outstanding request out. Its Message-IDs are good for late answers only.
+    pub(super) fn close(&mut self) -> Option<Outstanding> {
+        let out = self.state.outstanding.take()?;
+        for message in &out.messages {
+            self.bury_message(message.clone());
+        }
+        self.state.paused = None;
+        Some(out)
+    }
+
+    /// The outstanding request comes to nothing: the SP is told, and what it was about is put right.
+    pub(super) fn abandon(&mut self, code: Code, step: &mut Step<'_>) {
+        let Some(out) = self.close() else { return };
+        if out.syncing {
+            return self.sync_failed(step);
+        }
+        self.end_without_answer(&out.op, true, code, step);
+    }
+
+    /// Puts right what a request was about that ends without the client's answer [DPE digest G6, G11, L5, L9]. What was
+    /// sent may have come to the client.
+    pub(super) fn end_without_answer(&mut self, op: &Op, sent: bool, code: Code, step: &mut Step<'_>) {
+        let (mut group, mut policy) = (None, None);
+        let mut readings = Vec::new();
+        let mut status = code;
+        match op {
+            Op::Query { .. } | Op::GroupQuery { .. } => {
+                if let Some(served) = self.served_when_unreachable(op, code) {
+                    (status, readings) = (Code::OK, served);
+                }
+            }
+            Op::GroupSet { group: number, .. } => {
+                if let Some(lost) = self.state.groups.remove(number) {
+                    if sent {
+                        self.bury_group(lost.id.clone());
+                        self.stray_group(lost.id);
+                    }
+                    group = Some(lost.name);
+                }
+            }
+            Op::GroupRelease { target: Target::Number(number), .. } => {
+                if let Some(kept) = self.state.groups.get_mut(number) {
+                    kept.life = Life::Active;
+                    group = Some(kept.name.clone());
+                }
+            }
+            Op::GroupRelease { target: Target::Stray(id), .. } => self.stray_group(id.clone()),
+            Op::PolicySet { policy: number, .. } => {
+                if let Some(lost) = self.state.policies.remove(number) {
+                    if sent {
+                        self.bury_policy(lost.id.clone());
+                        self.stray_policy(lost.id);
+                    }
+                    policy = Some(lost.name);
+                }
+            }
+            Op::PolicyRelease { target: Target::Number(number), .. } => {
+                if let Some(kept) = self.state.policies.get_mut(number) {
+                    kept.life = Life::Active;
+                    policy = Some(kept.name.clone());
+                }
+            }
+            Op::PolicyRelease { target: Target::Stray(id), .. } => self.stray_policy(id.clone()),
+            Op::GroupRelease { target: Target::All, .. } | Op::PolicyRelease { target: Target::All, .. } => {}
+        }
+        if let Some(from) = op.from().cloned() {
+            self.tell_of(&from, status, readings, group, policy, step);
+        }
+    }
+
+    /// Remembers a group that may be on the client and should not.
+    pub(super) fn stray_group(&mut self, id: dpe2::GroupId) {
+        if self.state.stray_groups.len() < self.config().state.tombstones_max {
+            self.state.stray_groups.insert(id);
+        }
+    }
+
+    /// Remembers a policy that may be on the client and should not.
+    pub(super) fn stray_policy(&mut self, id: dpe2::PolicyId) {
+        if self.state.stray_policies.len() < self.config().state.tombstones_max {
+            self.state.stray_policies.insert(id);
+        }
+    }
+
+    /// The client is there: what should not be on it is released.
+    pub(super) fn clean_up(&mut self) {
+        while let Some(id) = self.state.stray_policies.pop_first() {
+            self.state.urgent.push_back(Op::PolicyRelease { from: None, target: Target::Stray(id) });
+        }
+        while let Some(id) = self.state.stray_groups.pop_first() {
+            self.state.urgent.push_back(Op::GroupRelease { from: None, target: Target::Stray(id) });
+        }
+    }
+
+    pub(super) fn expire_exchange(&mut self, step: &mut Step<'_>) {
+        if self.state.paused.is_some_and(|until| until <= step.now) {
+            self.abandon(Code::NOT_RESPONDING, step);
+        }
+        let is_late = self.state.outstanding.as_ref().is_some_and(|out| out.until <= step.now);
+        if is_late && self.state.paused.is_none() {
+            self.silent(step);
+        }
+        while self.state.queue.front().is_some_and(|waiting| waiting.until <= step.now) {
+            if let Some(waiting) = self.state.queue.pop_front() {
+                self.end_without_answer(&waiting.op, false, Code::NOT_RESPONDING, step);
+            }
+        }
+        self.dispatch(step);
+    }
+
+    /// Ends all requests of SPs, in the order in which they came; the server's own are dropped.
+    pub(super) fn give_up_requests(&mut self, code: Code, step: &mut Step<'_>) {
+        if let Some(out) = self.close() {
+            self.end_without_answer(&out.op, true, code, step);
+        }
+        for waiting in core::mem::take(&mut self.state.queue) {
+            self.end_without_answer(&waiting.op, false, code, step);
+        }
+        self.state.urgent = VecDeque::new();
+        self.state.sync = None;
+    }
+
+    /// Policies whose time is over: the client is told to release them, and the SP that they have ended. The two do not
+    /// wait for each other [DPE 7.2.4.1].
+    pub(super) fn expire_policies(&mut self, step: &mut Step<'_>) {
+        let is_over = |policy: &super::state::Policy| {
+            policy.life == Life::Active && policy.expires.is_some_and(|end| end <= step.now)
+        };
+        let over: Vec<u64> =
+            self.state.policies.iter().filter(|(_, policy)| is_over(policy)).map(|(number, _)| *number).collect();
+        for number in over {
+            let Some(policy) = self.state.policies.remove(&number) else { continue };
+            for message in policy.messages {
+                self.bury_message(message);
+            }
+            self.bury_policy(policy.id.clone());
+            if !matches!(self.state.standing, super::state::Standing::Retired { .. }) {
+                let release = Op::PolicyRelease { from: None, target: Target::Stray(policy.id) };
+                self.state.urgent.push_back(release);
+            }
+            step.report(Report::PolicyExpired(policy.sp.clone(), policy.name.clone()));
+            step.out.push(Output::Gate(policy.sp, ToGate::Expired(self.state.client.clone(), policy.name)));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! One binary for the integration tests: one module per feature.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bench;
+mod cache;
+mod change;
+mod client;
+mod config;
+mod generate;
+mod groups;
+mod lossy;
+mod policies;
+mod providers;
+mod query;
+mod registration;
+mod sp;
+mod table;
+mod verify;
+mod whole;
+mod wire;
+mod wire_faults;
