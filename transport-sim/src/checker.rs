@@ -99,7 +99,36 @@ impl fmt::Display for Violation {
 pub struct Ledger {
     rules: BTreeMap<RuleId, Line>,
     violations: Vec<Violation>,
+    figures: BTreeMap<&'static str, Figure>,
     now: Tick,
+}
+
+/// Something that a checker counted or measured; it judges nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// How often, or how much together.
+    Sum(u64),
+    /// The most.
+    Most(u64),
+}
+
+impl Figure {
+    /// The number.
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        match self {
+            Self::Sum(value) | Self::Most(value) => value,
+        }
+    }
+
+    /// Both together: of another run, for instance.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match self {
+            Self::Sum(value) => Self::Sum(value.saturating_add(other.value())),
+            Self::Most(value) => Self::Most(value.max(other.value())),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +149,17 @@ impl Ledger {
         if !held {
             self.violations.push(Violation { rule: rule.id, at: self.now, how: how().to_string() });
         }
+    }
+
+    /// Takes a figure together with what there is under its name.
+    pub fn count(&mut self, name: &'static str, figure: Figure) {
+        let sum = self.figures.get(name).map_or(figure, |before| before.and(figure));
+        self.figures.insert(name, sum);
+    }
+
+    /// The figures by name.
+    pub fn figures(&self) -> impl Iterator<Item = (&'static str, Figure)> {
+        self.figures.iter().map(|(name, figure)| (*name, *figure))
     }
 
     /// The rules by name, each with what it says and how often it was tried.

@@ -66,6 +66,10 @@
 //!
 //! [`dm`] puts a device with its tree and the nodes of a stateless server into a world. [`dm::Scenario`] says what goes
 //! wrong there; its `run` gives a [`dm::Run`], with everything worth asserting or drawing.
+//!
+//! Scenarios have names ([`dm::Scenario::named`]), each with its faults and with checkers of its own: `session` for the
+//! rules of every session, `objects` for values that come in parts, `atomic` for all or nothing, and `nonces` for two
+//! sides that lose each other's nonces, also because the server's store went back to an earlier commit.
 #![deny(missing_docs)]
 
 mod checker;
@@ -81,7 +85,7 @@ pub mod trace;
 mod traffic;
 mod world;
 
-pub use checker::{Checker, End, Event, Ledger, Rule, RuleId, Violation};
+pub use checker::{Checker, End, Event, Figure, Ledger, Rule, RuleId, Violation};
 pub use context::{Context, EPOCH};
 pub use crash::CrashPlan;
 pub use decide::{Decider, Decision, Permille, Site, Who};

@@ -93,6 +93,11 @@ impl Links {
         self.own.insert((from, to), link);
     }
 
+    pub(crate) fn reset(&mut self, link: Link) {
+        self.default = link;
+        self.own.clear();
+    }
+
     /// Decides about one message that is sent now.
     pub(crate) fn pass(&mut self, decider: &mut Decider, now: Tick, from: NodeId, to: NodeId) -> Passage {
         let link = *self.own.get(&(from, to)).unwrap_or(&self.default);
@@ -154,5 +159,7 @@ mod tests {
         links.set(NodeId(1), NodeId(2), Link { loss: Permille::ALWAYS, ..Link::PERFECT });
         assert_eq!(links.pass(&mut decider, Tick(0), NodeId(1), NodeId(2)).arrives, None);
         assert_eq!(links.pass(&mut decider, Tick(0), NodeId(2), NodeId(1)).arrives, Some(Tick(20)));
+        links.reset(Link::PERFECT);
+        assert_eq!(links.pass(&mut decider, Tick(0), NodeId(1), NodeId(2)).arrives, Some(Tick(20)));
     }
 }

@@ -175,6 +175,12 @@ impl<N: Node> World<N> {
         self.ground.links.set(from, to, link);
     }
 
+    /// Gives all pairs of nodes this link from now on, those with one of their own included. What is on its way arrives as
+    /// it was to.
+    pub fn relink(&mut self, link: Link) {
+        self.ground.links.reset(link);
+    }
+
     /// Lets a checker watch from now on.
     pub fn watch(&mut self, checker: Box<dyn Checker<N>>) {
         for rule in checker.rules() {
@@ -239,6 +245,12 @@ impl<N: Node> World<N> {
     #[must_use]
     pub const fn shared(&self) -> &N::Shared {
         &self.ground.shared
+    }
+
+    /// What the nodes have in common, to be changed from outside between two runs.
+    #[must_use]
+    pub const fn shared_mut(&mut self) -> &mut N::Shared {
+        &mut self.ground.shared
     }
 
     /// The time.

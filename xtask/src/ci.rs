@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
         what: "scripted sessions cover whatever our machines can send",
         run: || cargo(&["xtask", "scripts"]),
     },
-    Step { name: "sim", what: "300 seeds of the simulated session, each twice", run: sim },
+    Step { name: "sim", what: "seeds of every simulated scenario, each twice", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
 
@@ -94,8 +94,12 @@ fn doc() -> Result<()> {
     finish(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Few seeds of the large objects: one of them is thousands of messages.
 fn sim() -> Result<()> {
-    cargo(&["xtask", "sim", "--seeds", "300"])
+    for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60")] {
+        cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
+    }
+    Ok(())
 }
 
 /// The feature sets of `dm-core` that need no std. The smallest one, and that of a device which speaks WBXML only.

@@ -17,7 +17,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
 
   demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal and compare every output with what was recorded
-  sim             run seeds of the simulated session; `sim --help` tells the options
+  sim             run seeds of a simulated scenario; `sim --help` tells the options
   conformance     every requirement of the specifications, and the tests that show it, which are run
   scripts         the sessions written as text, and what each of them covers
   test            all tests of the workspace

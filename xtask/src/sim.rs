@@ -10,19 +10,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use transport_sim::dm::{Run, Scenario, Tallies};
+use transport_sim::{
+    Figure,
+    dm::{Run, Scenario, Tallies},
+};
 
 const HELP: &str = "\
 Runs OMA DM sessions between a device and a server in a simulated network.
 
-Usage: cargo xtask sim [--seeds N] [--first S]
-       cargo xtask sim --seed S [--trace FILE]
+Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
+       cargo xtask sim [--scenario NAME] --seed S [--trace FILE]
 
-  --seeds N     how many seeds to run (1000)
-  --first S     the first of them (0)
-  --seed S      run this seed only
-  --trace FILE  write the trace of that seed to FILE
-  --help        show this
+  --scenario NAME  what is simulated: session (the default), objects, atomic or nonces
+  --seeds N        how many seeds to run (1000)
+  --first S        the first of them (0)
+  --seed S         run this seed only
+  --trace FILE     write the trace of that seed to FILE
+  --help           show this
+
+  session  a few commands of every kind, in one session
+  objects  a value of 1 MiB each way in messages of 2 KiB, with crashes of server nodes and of some devices; both must
+           arrive equal to the byte
+  atomic   an Atomic whose last member fails, with crashes of server nodes and of the device, which may fall into the
+           open Atomic; the tree must be as it was
+  nonces   ten sessions; until the fifth or so three replies in ten are lost, and the server's store twice goes back by
+           up to eight commits; no nonce may be given out twice, and of the first three sessions after that one must
+           be completed on both sides
 
 A seed decides everything that is left to chance: which messages are lost (one in ten), doubled (one in ten), delayed
 and reordered, which commits of the server's two nodes lose their race, and, with every odd seed, where in the session a
@@ -33,8 +46,12 @@ not end, if a command is executed twice on the device, or if any other rule is b
 printed with it. The table shows how often each rule had anything to judge.
 
 The last line says it all, as `sim: ok name=value ..` with exit code 0, or as `sim: FAILED name=value ..` with 1. The
-outcomes in it are those of the device's session. A debug build hands the work to a release build of itself.
+outcomes in it are those of the device's last session; names that end in -max stand for the worst seed, others for all
+seeds together. A debug build hands the work to a release build of itself.
 ";
+
+/// The scenario where none is named.
+const SESSION: &str = "session";
 
 /// Runs the command; `args` are those after `sim`.
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
@@ -90,6 +107,7 @@ fn write(path: &Path, trace: &str) -> std::io::Result<()> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Options {
+    scenario: &'static str,
     first: u64,
     seeds: u64,
     trace: Option<PathBuf>,
@@ -100,6 +118,7 @@ struct Options {
 enum UsageError {
     Unknown(String),
     NoValue(String),
+    NoScenario(String),
     NotANumber { option: String, value: String },
     TraceOfMany,
     SeedAndSeeds,
@@ -111,6 +130,9 @@ impl fmt::Display for UsageError {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::NotANumber { option, value } => write!(f, "{option} needs a number, and {value:?} is none"),
+            Self::NoScenario(name) => {
+                write!(f, "there is no scenario {name:?}; there are {}", Scenario::NAMES.join(", "))
+            }
             Self::TraceOfMany => f.write_str("--trace needs --seed: a trace is of one seed"),
             Self::SeedAndSeeds => f.write_str("--seed runs one seed and goes with neither --seeds nor --first"),
         }
@@ -121,6 +143,7 @@ impl Options {
     /// Nothing where help is asked for.
     fn parse<'a>(mut args: impl Iterator<Item = &'a str>) -> Result<Option<Self>, UsageError> {
         let (mut first, mut seeds, mut seed, mut trace) = (None, None, None, None);
+        let mut scenario = SESSION;
         while let Some(option) = args.next() {
             let number = |value: Option<&str>| {
                 let value = value.ok_or_else(|| UsageError::NoValue(option.into()))?;
@@ -132,6 +155,11 @@ impl Options {
                 "--seeds" => seeds = number(args.next())?,
                 "--first" => first = number(args.next())?,
                 "--seed" => seed = number(args.next())?,
+                "--scenario" => {
+                    let name = args.next().ok_or_else(|| UsageError::NoValue(option.into()))?;
+                    let known = Scenario::NAMES.into_iter().find(|known| *known == name);
+                    scenario = known.ok_or_else(|| UsageError::NoScenario(name.into()))?;
+                }
                 "--trace" => {
                     let path = args.next().ok_or_else(|| UsageError::NoValue(option.into()))?;
                     trace = Some(PathBuf::from(path));
@@ -141,18 +169,19 @@ impl Options {
         }
         match seed {
             Some(_) if seeds.or(first).is_some() => Err(UsageError::SeedAndSeeds),
-            Some(seed) => Ok(Some(Self { first: seed, seeds: 1, trace })),
+            Some(seed) => Ok(Some(Self { scenario, first: seed, seeds: 1, trace })),
             None if trace.is_some() => Err(UsageError::TraceOfMany),
-            None => Ok(Some(Self { first: first.unwrap_or(0), seeds: seeds.unwrap_or(1_000), trace })),
+            None => Ok(Some(Self { scenario, first: first.unwrap_or(0), seeds: seeds.unwrap_or(1_000), trace })),
         }
     }
 }
 
 fn simulate(options: &Options) -> Sum {
-    let (mut sum, mut progress) = (Sum::default(), Progress::new(options.seeds));
+    let (mut sum, mut progress) = (Sum::of(options.scenario), Progress::new(options.seeds));
     let begun = Instant::now();
     for seed in (0..options.seeds).map(|n| options.first.wrapping_add(n)) {
-        let scenario = Scenario::rough(seed);
+        // The name was looked up when the options were read.
+        let Some(scenario) = Scenario::named(options.scenario, seed) else { continue };
         let (run, again) = (scenario.run(), scenario.run());
         sum.add(&run, run.trace == again.trace);
         if options.trace.is_some() {
@@ -201,7 +230,10 @@ fn flush() {
 /// What all seeds came to.
 #[derive(Default)]
 struct Sum {
+    scenario: &'static str,
     seeds: u64,
+    /// What the checkers counted and measured.
+    figures: BTreeMap<&'static str, Figure>,
     /// By outcome of the device's session, and of the server's.
     ends: BTreeMap<(&'static str, &'static str), u64>,
     orders: BTreeMap<&'static str, u64>,
@@ -214,6 +246,10 @@ struct Sum {
 }
 
 impl Sum {
+    fn of(scenario: &'static str) -> Self {
+        Self { scenario, ..Self::default() }
+    }
+
     fn add(&mut self, run: &Run, same: bool) {
         self.seeds += 1;
         let client = run.client().map_or("none", |outcome| outcome.name());
@@ -224,6 +260,10 @@ impl Sum {
         }
         for (rule, met) in run.ledger.rules() {
             self.rules.entry(rule.id.0).or_insert((rule.says, 0)).1 += met;
+        }
+        for (name, figure) in run.ledger.figures() {
+            let sum = self.figures.get(name).map_or(figure, |sum| sum.and(figure));
+            self.figures.insert(name, sum);
         }
         let mut failures = run.failures();
         if !same {
@@ -278,6 +318,12 @@ impl Sum {
             " executed-twice={executed_twice} traces-differing={} commands={commands} restarts={}",
             self.differing, network.restarts
         );
+        if self.scenario != SESSION {
+            let _ = write!(line, " scenario={} dropped={} crashes={}", self.scenario, network.dropped, network.crashes);
+        }
+        for (name, figure) in &self.figures {
+            let _ = write!(line, " {name}={}", figure.value());
+        }
         line
     }
 }
@@ -319,7 +365,8 @@ impl fmt::Display for Sum {
             for failure in failures {
                 writeln!(f, "seed {seed}: {failure}")?;
             }
-            writeln!(f, "cargo xtask sim --seed {seed} --trace target/sim-{seed}.trace")?;
+            let which = if self.scenario == SESSION { String::new() } else { format!(" --scenario {}", self.scenario) };
+            writeln!(f, "cargo xtask sim{which} --seed {seed} --trace target/sim-{seed}.trace")?;
         }
         Ok(())
     }
@@ -337,16 +384,17 @@ mod tests {
 
     #[test]
     fn the_command_line_is_read() {
-        let many = |first, seeds| Ok(Some(Options { first, seeds, trace: None }));
+        let many = |first, seeds| Ok(Some(Options { scenario: SESSION, first, seeds, trace: None }));
         assert_eq!(parse(""), many(0, 1_000));
         assert_eq!(parse("--seeds 10_000 --first 7"), many(7, 10_000));
-        let one = Options { first: 4711, seeds: 1, trace: Some("t".into()) };
-        assert_eq!(parse("--trace t --seed 4711"), Ok(Some(one)));
+        let one = Options { scenario: "atomic", first: 4711, seeds: 1, trace: Some("t".into()) };
+        assert_eq!(parse("--trace t --seed 4711 --scenario atomic"), Ok(Some(one)));
         assert_eq!(parse("--seeds 5 --help"), Ok(None));
         for (wrong, error) in [
             ("--seed", UsageError::NoValue("--seed".into())),
             ("--seed x", UsageError::NotANumber { option: "--seed".into(), value: "x".into() }),
             ("--trace t", UsageError::TraceOfMany),
+            ("--scenario other", UsageError::NoScenario("other".into())),
             ("--seed 1 --seeds 2", UsageError::SeedAndSeeds),
             ("12", UsageError::Unknown("12".into())),
         ] {
@@ -356,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_good_run_ends_in_a_line_with_every_outcome() {
-        let sum = simulate(&Options { first: 0, seeds: 3, trace: None });
+        let sum = simulate(&Options { scenario: SESSION, first: 0, seeds: 3, trace: None });
         assert!(sum.is_good());
         let line = sum.last_line();
         assert!(line.starts_with("sim: ok seeds=3 completed="), "{line}");
@@ -369,12 +417,25 @@ mod tests {
     fn a_broken_rule_fails_the_seed_and_says_how_to_run_it_again() {
         let mut run = Scenario::standard(4711).run();
         run.ledger.judge(ONCE, false, || "Exec ./Sim/Run is done more often than it was ordered");
-        let mut sum = Sum::default();
+        let mut sum = Sum::of(SESSION);
         sum.add(&run, true);
         assert!(sum.last_line().starts_with("sim: FAILED seeds=1 "), "{}", sum.last_line());
         let shown = sum.to_string();
         assert!(shown.contains("seed 4711: D29 at "), "{shown}");
         assert!(shown.contains("\ncargo xtask sim --seed 4711 --trace target/sim-4711.trace\n"), "{shown}");
+    }
+
+    #[test]
+    fn another_scenario_says_its_name_and_its_figures() {
+        let sum = simulate(&Options { scenario: "nonces", first: 0, seeds: 2, trace: None });
+        let line = sum.last_line();
+        assert!(line.starts_with("sim: ok seeds=2 ") && line.contains(" scenario=nonces "), "{line}");
+        assert!(line.contains(" converged=2 ") && line.contains(" repeated-nonces=0"), "{line}");
+        let mut broken = Scenario::nonces(7).run();
+        broken.ledger.judge(ONCE, false, || "something");
+        let mut sum = Sum::of("nonces");
+        sum.add(&broken, true);
+        assert!(sum.to_string().contains("\ncargo xtask sim --scenario nonces --seed 7 "), "{sum}");
     }
 
     #[test]

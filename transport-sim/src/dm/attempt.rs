@@ -66,7 +66,7 @@ impl Attempt {
         let mut open = turn.step(env, input)?;
         while let Some(question) = open {
             let revision = device.map_or(0, |row| row.revision);
-            let (answer, claimed) = answer(device.map(|row| &row.value), question);
+            let (answer, claimed) = answer(backend, device.map(|row| &row.value), question);
             let read = read.get_or_insert(Read { revision, claimed: Claimed::Nothing });
             if let Claimed::Orders(_) = claimed {
                 read.claimed = claimed;
@@ -86,7 +86,7 @@ pub(super) fn new_journal(profile: &Profile) -> JournalOf<Session> {
     journal::begin(&Session::new(profile), profile.clone())
 }
 
-fn answer(device: Option<&StoredDevice>, question: Question) -> (Input, Claimed) {
+fn answer(backend: &Backend, device: Option<&StoredDevice>, question: Question) -> (Input, Claimed) {
     match (question, device) {
         (Question::Authenticate(ask), None) => {
             (ask.answer(Verdict::Refused(StatusCode::FORBIDDEN), None), Claimed::Nothing)
@@ -95,12 +95,17 @@ fn answer(device: Option<&StoredDevice>, question: Question) -> (Input, Claimed)
             let verdict = device.account.judge(&ask.claim);
             (ask.answer(verdict, Some(Scheme::Md5)), Claimed::Nothing)
         }
+        (Question::Commands(ask), _) if backend.one_package_each && ask.taken > 0 => {
+            (ask.answer(Vec::new()), Claimed::Nothing)
+        }
         (Question::Commands(ask), device) => match device.and_then(|device| device.queue.front()) {
             Some(orders) => (ask.answer(orders.clone()), Claimed::Orders(orders.clone())),
             None => (ask.answer(Vec::new()), Claimed::Nothing),
         },
-        // The orders of this world have their values.
-        (Question::Fetch(ask), _) => (ask.decline(), Claimed::Nothing),
+        (Question::Fetch(ask), _) => match backend.part_of_value(&ask.tag, ask.offset, ask.bytes) {
+            Some(part) => (ask.answer(part), Claimed::Nothing),
+            None => (ask.decline(), Claimed::Nothing),
+        },
         (Question::Sign(ask), None) => (ask.decline(), Claimed::Nothing),
         (Question::Sign(ask), Some(device)) => {
             let signature = device.own.sign(&ask.request);

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use core_kit::{Tick, journal::JournalOf};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use core_kit::{Body, Tick, journal::JournalOf};
 use dm_core::{
     auth::Account,
     ids::{DeviceId, JobTag},
-    server::{Done, Order, OrderFault, Profile, Report, Session, SessionKey, Snapshot},
+    server::{Done, Order, OrderFault, Part, PartOf, Profile, Report, Session, SessionKey, Snapshot},
     session::Outcome,
+    wire::Format,
 };
 
 use super::attempt::{Attempt, Claimed, new_journal};
@@ -77,12 +79,34 @@ impl OrderState {
     }
 }
 
+/// A store as it was, to be gone back to.
+struct Past {
+    sessions: Store<SessionKey, StoredSession>,
+    devices: Store<DeviceId, StoredDevice>,
+    /// Steps in each journal.
+    steps: BTreeMap<SessionKey, usize>,
+}
+
+/// Commits that a store can go back.
+pub(super) const PAST_MAX: usize = 8;
+
 /// The store, and what the server's nodes are told from outside.
 pub struct Backend {
     pub(super) profile: Profile,
     pub(super) crashes: CrashPlan,
     pub(super) rivals: Permille,
     pub(super) repeated: u64,
+    /// Whether a session gets one package of orders, and the next session the next.
+    pub(super) one_package_each: bool,
+    /// Values that their orders leave to be fetched part by part.
+    pub(super) values: BTreeMap<JobTag, Body>,
+    /// At which commits the service is stopped and its store goes back.
+    pub(super) restores: CrashPlan,
+    /// Counts the times that it went back. What was begun before is not committed after.
+    pub(super) restored: u64,
+    /// What may be gone back to, oldest first; nothing is kept where no restore is planned.
+    past: VecDeque<Past>,
+    parts: BTreeMap<(DeviceId, JobTag), Vec<u8>>,
     sessions: Store<SessionKey, StoredSession>,
     devices: Store<DeviceId, StoredDevice>,
     journals: BTreeMap<SessionKey, JournalOf<Session>>,
@@ -93,7 +117,88 @@ impl Backend {
     #[must_use]
     pub fn new(profile: Profile, crashes: CrashPlan, rivals: Permille) -> Self {
         let (sessions, devices) = (Store::default(), Store::default());
-        Self { profile, crashes, rivals, repeated: 0, sessions, devices, journals: BTreeMap::new() }
+        Self {
+            profile,
+            crashes,
+            rivals,
+            repeated: 0,
+            one_package_each: false,
+            values: BTreeMap::new(),
+            restores: CrashPlan::NONE,
+            restored: 0,
+            past: VecDeque::new(),
+            parts: BTreeMap::new(),
+            sessions,
+            devices,
+            journals: BTreeMap::new(),
+        }
+    }
+
+    /// The value that the order has read, where it came in parts: of octets that came as base64, the octets. Nothing
+    /// while the order is not done.
+    #[must_use]
+    pub fn value_read(&self, id: &DeviceId, tag: &JobTag) -> Option<Vec<u8>> {
+        let OrderState::Done(done) = &self.devices.load(id)?.value.orders.get(tag)?.state else { return None };
+        let content = &done.items.first()?.found.first()?.content;
+        let parts = self.parts.get(&(id.clone(), tag.clone()))?;
+        let is_whole = content.in_parts == u64::try_from(parts.len()).ok();
+        match content.format {
+            _ if !is_whole => None,
+            Some(Format::B64) => BASE64.decode(parts).ok(),
+            _ => Some(parts.clone()),
+        }
+    }
+
+    /// From here on nothing goes wrong that the server's own nodes do.
+    pub(super) fn heal(&mut self) {
+        self.crashes = CrashPlan::NONE;
+        self.restores = CrashPlan::NONE;
+        self.rivals = Permille::NEVER;
+    }
+
+    /// The octets of a value, as many as there are.
+    pub(super) fn part_of_value(&self, tag: &JobTag, offset: u64, bytes: u64) -> Option<Body> {
+        let value = self.values.get(tag)?;
+        let from = usize::try_from(offset).ok()?;
+        let to = from.saturating_add(usize::try_from(bytes).ok()?).min(value.len());
+        value.get(from..to).map(Body::from)
+    }
+
+    /// How many commits can be undone.
+    pub(super) fn undoable(&self) -> usize {
+        self.past.len()
+    }
+
+    /// Undoes so many commits, and at most those that are remembered: sessions, accounts and orders are as they were.
+    pub(super) fn restore(&mut self, commits: usize) {
+        self.past.truncate(self.past.len().saturating_sub(commits.saturating_sub(1)));
+        let Some(Past { sessions, devices, steps }) = self.past.pop_back() else { return };
+        (self.sessions, self.devices) = (sessions, devices);
+        self.journals.retain(|key, _| steps.contains_key(key));
+        for (key, journal) in &mut self.journals {
+            journal.records.truncate(steps.get(key).copied().unwrap_or_default());
+        }
+        self.restored += 1;
+    }
+
+    /// Keeps what the next commit changes, if there may be a way back.
+    fn remember(&mut self) {
+        if self.restores == CrashPlan::NONE {
+            return;
+        }
+        let steps = self.journals.iter().map(|(key, journal)| (key.clone(), journal.records.len())).collect();
+        self.past.push_back(Past { sessions: self.sessions.clone(), devices: self.devices.clone(), steps });
+        if self.past.len() > PAST_MAX {
+            self.past.pop_front();
+        }
+    }
+
+    /// Takes a part of a value where it belongs; the first one begins the value anew.
+    fn take_part(&mut self, device: &DeviceId, part: &Part) {
+        let PartOf::Order(tag) = &part.of else { return };
+        let value = self.parts.entry((device.clone(), tag.clone())).or_default();
+        value.truncate(usize::try_from(part.offset).unwrap_or(usize::MAX));
+        value.extend_from_slice(&part.data);
     }
 
     /// Enters a device with the orders that wait for it, each with a tag of its own, one list for each package.
@@ -144,6 +249,9 @@ impl Backend {
         {
             return Commit::Lost;
         }
+        if self.sessions.revision(key) == *loaded {
+            self.remember();
+        }
         let stored = StoredSession {
             snapshot: session.snapshot.clone(),
             deadline: session.deadline,
@@ -159,6 +267,15 @@ impl Backend {
         {
             // The revision was compared above where the attempt had read the row; where it had not, it only adds.
             let _ = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
+        }
+        for report in &facts.reports {
+            match report {
+                Report::Part(part) => self.take_part(&key.device, part),
+                Report::PartsVoid { of: PartOf::Order(tag), .. } => {
+                    self.parts.remove(&(key.device.clone(), tag.clone()));
+                }
+                _ => {}
+            }
         }
         let profile = &self.profile;
         let journal = self.journals.entry(key.clone()).or_insert_with(|| new_journal(profile));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use core_kit::{Machine, Millis, journal::JournalOf};
+use core_kit::{Machine, Millis, UnixMillis, journal::JournalOf};
 use dm_core::{
     Packet,
     auth::Account,
@@ -11,11 +11,11 @@ use dm_core::{
     ids::{QuestionId, SessionId},
     prompt::Reply,
     session::Outcome,
-    tree::{Memory, OpResult},
+    tree::{Memory, Op, OpResult},
     wire::Encoding,
 };
 
-use super::{Fact, OpKind, Party};
+use super::{Fact, Fingerprint, OpKind, Party};
 use crate::{Channel, Context, CrashPlan, Host, Message, NodeId, Site};
 
 const SERVER: Site = Site("device.server");
@@ -43,6 +43,10 @@ pub struct Device {
     /// What the server proves itself with.
     pub(super) server: Account,
     pub(super) tree: Memory,
+    /// The tree as it was stored, while the device is down.
+    pub(super) stored: Option<String>,
+    /// The leaves that are told of between two sessions.
+    pub(super) shown: Vec<String>,
     pub(super) sessions: u16,
     pub(super) pause: Millis,
     pub(super) crashes: CrashPlan,
@@ -60,6 +64,7 @@ pub(super) struct Provision {
     pub(super) own: Account,
     pub(super) server: Account,
     pub(super) tree: Memory,
+    pub(super) shown: Vec<String>,
     pub(super) sessions: u16,
     pub(super) pause: Millis,
     pub(super) crashes: CrashPlan,
@@ -67,7 +72,7 @@ pub(super) struct Provision {
 
 impl Device {
     pub(super) fn new(known: Provision) -> Self {
-        let Provision { profile, servers, own, server, tree, sessions, pause, crashes } = known;
+        let Provision { profile, servers, own, server, tree, shown, sessions, pause, crashes } = known;
         let (executions, past) = (Vec::new(), Vec::new());
         let (current, answered, channel) = (None, None, None);
         Self {
@@ -76,6 +81,8 @@ impl Device {
             own,
             server,
             tree,
+            stored: None,
+            shown,
             sessions,
             pause,
             crashes,
@@ -112,6 +119,7 @@ impl Device {
         let id = SessionId::from_number(number.saturating_add(1));
         let session = Session::new(&self.profile);
         let host = Host::new(self.profile.clone(), session);
+        self.show(ctx);
         ctx.note(&Fact::Began(id.clone()));
         self.current = Some((id.clone(), host));
         self.answered = None;
@@ -141,14 +149,24 @@ impl Device {
         }
     }
 
+    /// What is left of the tree is its stored form, with the transaction that may be open in it.
     pub(super) fn crash(&mut self) {
         self.channel = None;
+        self.stored = serde_json::to_string(&self.tree).ok();
+        self.tree = Memory::default();
         if let Some((_, host)) = &mut self.current {
             host.crash();
         }
     }
 
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
+        match self.stored.take().map(|stored| serde_json::from_str(&stored)) {
+            Some(Ok(tree)) => self.tree = tree,
+            _ => return ctx.note(&Fact::Misused("the stored tree cannot be read".into())),
+        }
+        if self.tree.is_open() {
+            ctx.note(&Fact::Resumed);
+        }
         let Some((_, host)) = &mut self.current else {
             return self.rest(ctx);
         };
@@ -213,6 +231,9 @@ impl Device {
         if let Some((id, host)) = self.current.take() {
             ctx.note(&Fact::ClientEnded(id.clone(), outcome.clone()));
             self.past.push((id, host));
+            // What a session left half-way is nobody's any more.
+            self.tree.abandon();
+            self.show(ctx);
         }
     }
 
@@ -262,8 +283,26 @@ impl Device {
                 self.executions.push(done);
             }
         }
+        if ops.ops.contains(&Op::RollBack) {
+            ctx.note(&Fact::RolledBack);
+        }
         self.answered = Some((ops.id, results.clone()));
         results
+    }
+
+    /// Tells what the tree holds, between two sessions.
+    fn show(&self, ctx: &mut Context<'_, Party>) {
+        // When the tree was last told the time is no part of what it holds.
+        let mut tree = self.tree.clone();
+        tree.tell_time(UnixMillis(0));
+        match serde_json::to_vec(&tree) {
+            Ok(tree) => ctx.note(&Fact::Tree(Fingerprint::of(&tree))),
+            Err(error) => ctx.note(&Fact::Misused(error.to_string())),
+        }
+        for uri in &self.shown {
+            let value = self.tree.node(uri).and_then(|node| node.value()).map(|value| Fingerprint::of(value));
+            ctx.note(&Fact::Leaf { uri: uri.clone(), value });
+        }
     }
 
     fn arm(&mut self, ctx: &mut Context<'_, Party>) {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use dm_core::{codes::StatusCode, ids::SessionId, session::Outcome, tree::Op};
+use sha2::{Digest, Sha256};
 
 use crate::NodeId;
 
@@ -54,6 +55,32 @@ impl OpKind {
     }
 }
 
+/// Which octets something has: how many, and the first of their SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// How many.
+    pub octets: usize,
+    /// The first octets of the hash.
+    pub hash: [u8; 16],
+}
+
+impl Fingerprint {
+    /// That of these octets.
+    #[must_use]
+    pub fn of(octets: &[u8]) -> Self {
+        let mut hash = [0; 16];
+        hash.iter_mut().zip(Sha256::digest(octets)).for_each(|(to, from)| *to = from);
+        Self { octets: octets.len(), hash }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "octets={} hash=", self.octets)?;
+        self.hash.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
 /// Something that a party of a DM world did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
@@ -98,6 +125,24 @@ pub enum Fact {
         /// Whose message.
         device: NodeId,
     },
+    /// The service was stopped and its store went back to an earlier commit.
+    Restored {
+        /// How many commits were undone.
+        commits: u64,
+    },
+    /// What a device's tree holds, between two sessions.
+    Tree(Fingerprint),
+    /// What a leaf holds, between two sessions; nothing where there is none.
+    Leaf {
+        /// The leaf.
+        uri: String,
+        /// Its value.
+        value: Option<Fingerprint>,
+    },
+    /// A device undid an `Atomic`.
+    RolledBack,
+    /// A device is back after a crash in the middle of an `Atomic`.
+    Resumed,
     /// By what a server node stored, a session is over.
     ServerEnded {
         /// Whose session.
@@ -125,6 +170,12 @@ impl fmt::Display for Fact {
             Self::LostRace { device, session } => write!(f, "lost-race device={device} session={session}"),
             Self::Repeated { device, session } => write!(f, "repeated device={device} session={session}"),
             Self::Refused { device } => write!(f, "refused device={device}"),
+            Self::Restored { commits } => write!(f, "restored commits={commits}"),
+            Self::Tree(tree) => write!(f, "tree {tree}"),
+            Self::Leaf { uri, value: Some(value) } => write!(f, "leaf {uri} {value}"),
+            Self::Leaf { uri, value: None } => write!(f, "leaf {uri} absent"),
+            Self::RolledBack => f.write_str("rolled-back"),
+            Self::Resumed => f.write_str("resumed in an open atomic"),
             Self::ServerEnded { device, session, outcome } => {
                 write!(f, "server-ended device={device} session={session} outcome={}", outcome.name())
             }

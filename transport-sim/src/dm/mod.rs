@@ -13,17 +13,18 @@ mod fact;
 mod rules;
 mod run;
 mod scenario;
+mod scenarios;
 mod server;
 
 pub use backend::{Backend, Job, OrderState, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
-pub use fact::{Fact, OpKind};
+pub use fact::{Fact, Fingerprint, OpKind};
 pub use rules::{
-    ANSWERED, AUTHENTICATED, BYTES, ENDS, HALF_DUPLEX, NUMBERS, ONCE, REPEATS, Rules, SECRETS, SENT, SETTLED,
-    USED_WELL, Watched,
+    ANSWERED, AUTHENTICATED, BYTE_EQUAL, BYTES, CONVERGES, ENDS, FRESH, HALF_DUPLEX, NUMBERS, Nonces, ONCE, Objects,
+    REPEATS, Rules, SECRETS, SENT, SETTLED, STAYS, USED_WELL, WHOLE, Watched, Whole,
 };
 pub use run::{Direction, Run, SessionRun, Tallies, Transfer};
-pub use scenario::{Faults, Scenario};
+pub use scenario::{Faults, Scenario, Watch};
 pub use server::Server;
 
 /// Anything that lives in a DM world.

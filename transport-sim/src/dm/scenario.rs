@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use core_kit::{Millis, Tick};
+use core_kit::{Body, Millis, Tick};
 use dm_core::{
     auth::{Account, Nonce, Scheme},
     client,
     codes::StatusCode,
-    ids::DeviceId,
+    ids::{DeviceId, JobTag},
+    limits::TreeLimits,
     server::{self, Entry, Order, Request},
     tree::{DevInfo, Memory, TreeError},
 };
 
 use super::{
-    Backend, Party, Rules, Server, Watched,
+    Backend, Nonces, Objects, Party, Rules, Server, Watched, Whole,
     device::{Device, Provision},
     run::Run,
 };
@@ -26,6 +27,8 @@ const FIRST_SERVER: u32 = 100;
 /// Crash points that the standard session passes without faults, at a server and at a device: crashes fall among them.
 const SERVER_POINTS: u32 = 6;
 const DEVICE_POINTS: u32 = 20;
+/// The store, as one who chooses; it is no node.
+const STORE: NodeId = NodeId(99);
 
 const DEVICE_ID: &str = "IMEI:493005100592800";
 const SERVER_URL: &str = "https://dm.example/dm";
@@ -36,10 +39,18 @@ const SERVER_ID: &str = "srv";
 pub struct Faults {
     /// How messages fare, in both directions.
     pub link: Link,
+    /// How those to the device fare, where they fare otherwise.
+    pub replies: Option<Link>,
     /// Crashes of server nodes.
     pub server_crashes: u32,
     /// Crashes of the device.
     pub device_crashes: u32,
+    /// How often the service is stopped and its store goes back to an earlier commit.
+    pub restores: u32,
+    /// Crash points that server nodes pass: crashes and restores fall among them.
+    pub server_points: u32,
+    /// Crash points that the device passes.
+    pub device_points: u32,
     /// How long a crashed node is down.
     pub down: Span,
     /// How often another server node is given the same message, and commits first.
@@ -52,8 +63,12 @@ impl Faults {
     /// Nothing goes wrong.
     pub const NONE: Self = Self {
         link: Link::PERFECT,
+        replies: None,
         server_crashes: 0,
         device_crashes: 0,
+        restores: 0,
+        server_points: SERVER_POINTS,
+        device_points: DEVICE_POINTS,
         down: Span::new(200, 5_000),
         lost_races: Permille::NEVER,
         stale_nonces: false,
@@ -115,6 +130,31 @@ pub struct Scenario {
     pub server: server::Profile,
     /// How far a run may go.
     pub bounds: Bounds,
+    /// The device's tree at first.
+    pub tree: Memory,
+    /// The values of orders that leave theirs to be fetched in parts.
+    pub values: BTreeMap<JobTag, Body>,
+    /// Whether each session gets one package of the orders, where usually the first one that can takes all.
+    pub one_package_each: bool,
+    /// When everything that goes wrong is over, where it is before the end.
+    pub heal: Option<Tick>,
+    /// What is watched for, besides the rules that always hold.
+    pub watch: Watch,
+}
+
+/// What is watched for in a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// The [rules](Rules), and nothing else.
+    #[default]
+    Rules,
+    /// That values arrive whole: in the device's tree those of [`Scenario::values`], and at the server what these orders
+    /// read.
+    Objects(Vec<JobTag>),
+    /// That the tree stays as it is.
+    Whole,
+    /// That nonces are new, and that both sides find each other again after [`Scenario::heal`].
+    Nonces,
 }
 
 impl Scenario {
@@ -140,6 +180,12 @@ impl Scenario {
             client: client::Profile::new(DEVICE_ID, SERVER_URL, SERVER_ID),
             server: server::Profile::new(SERVER_URL),
             bounds: Bounds { until: Tick(7 * 24 * 3_600_000), events: 100_000 },
+            // The tree is written down below and correct, which a test shows; an empty one would fail every order.
+            tree: tree().unwrap_or_default(),
+            values: BTreeMap::new(),
+            one_package_each: false,
+            heal: None,
+            watch: Watch::Rules,
         }
     }
 
@@ -162,21 +208,32 @@ impl Scenario {
     }
 
     fn run_with(&self, mut decider: Decider) -> Run {
-        let Faults { server_crashes, device_crashes, down, .. } = self.faults;
+        let Faults { server_crashes, device_crashes, restores, down, server_points, device_points, .. } = self.faults;
         let first = Who::alone(NodeId(FIRST_SERVER));
-        let crashes = CrashPlan::draw(&mut decider, first, server_crashes, SERVER_POINTS, down);
+        let crashes = CrashPlan::draw(&mut decider, first, server_crashes, server_points, down);
         let mut backend = Backend::new(self.server.clone(), crashes, self.faults.lost_races);
         let (client, server) = accounts();
-        let crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, DEVICE_POINTS, down);
+        backend.values.clone_from(&self.values);
+        backend.one_package_each = self.one_package_each;
+        backend.restores = CrashPlan::draw(&mut decider, Who::alone(STORE), restores, server_points, down);
+        let crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, device_points, down);
         let device = self.provision(crashes);
         backend.enter(DeviceId::from(DEVICE_ID), DEVICE, client, server, &self.packages);
 
         let mut world = World::new(decider, self.faults.link, backend);
-        world.watch(Box::new(Rules::new(BTreeMap::from([(DEVICE, self.watched())]))));
+        self.watch_over(&mut world);
         world.keep_traffic();
         world.add(DEVICE, "device", Party::Device(Box::new(Device::new(device))));
         for node in self.server_nodes() {
             world.add(node, "server", Party::Server(Server::default()));
+            if let Some(link) = self.faults.replies {
+                world.link(node, DEVICE, link);
+            }
+        }
+        if let Some(heal) = self.heal {
+            world.run(Bounds { until: heal, ..self.bounds });
+            world.relink(Link::PERFECT);
+            world.shared_mut().heal();
         }
         let halt = world.run(self.bounds);
         world.finish();
@@ -185,9 +242,49 @@ impl Scenario {
 
     /// The device's tree before its first session.
     #[must_use]
-    pub fn tree(&self) -> Memory {
-        // It is written down below and correct, which a test shows; an empty one would fail every order.
-        tree().unwrap_or_default()
+    pub const fn tree(&self) -> &Memory {
+        &self.tree
+    }
+
+    fn watch_over(&self, world: &mut World<Party>) {
+        let rules = Rules::new(BTreeMap::from([(DEVICE, self.watched())]));
+        world.watch(Box::new(if self.faults.restores > 0 { rules.across_restores() } else { rules }));
+        match &self.watch {
+            Watch::Rules => {}
+            Watch::Whole => world.watch(Box::new(Whole::default())),
+            Watch::Objects(read) => {
+                let value = |uri: &str| self.tree.node(uri)?.value().cloned();
+                let orders = self.packages.iter().flatten();
+                let to_device = orders.clone().filter_map(|order| match &order.request {
+                    Request::Add(entries) | Request::Replace(entries) => {
+                        Some((entries.first()?.uri.clone(), self.values.get(&order.tag)?.clone()))
+                    }
+                    _ => None,
+                });
+                let to_server = orders.filter(|order| read.contains(&order.tag)).filter_map(|order| {
+                    let Request::Get(uris) = &order.request else { return None };
+                    Some((order.tag.clone(), value(uris.first()?)?))
+                });
+                let device = DeviceId::from(DEVICE_ID);
+                world.watch(Box::new(Objects::new(device, to_device.collect(), to_server.collect())));
+            }
+            Watch::Nonces => {
+                let healed = self.heal.unwrap_or_default();
+                let Link { late, held, delay, .. } = self.faults.link;
+                let quiet = healed + Millis(late.most.0.max(held.most.0.saturating_add(delay.most.0)));
+                world.watch(Box::new(Nonces::new(DEVICE, healed, quiet)));
+            }
+        }
+    }
+
+    /// The leaves that a checker wants to know of.
+    fn shown(&self) -> Vec<String> {
+        let orders = self.packages.iter().flatten().filter(|order| self.values.contains_key(&order.tag));
+        let entries = orders.filter_map(|order| match &order.request {
+            Request::Add(entries) | Request::Replace(entries) => entries.first(),
+            _ => None,
+        });
+        entries.map(|entry| entry.uri.clone()).collect()
     }
 
     /// What the rules know beforehand: each side's account as the other side has it.
@@ -213,7 +310,8 @@ impl Scenario {
             servers: self.server_nodes().collect(),
             own,
             server,
-            tree: self.tree(),
+            tree: self.tree.clone(),
+            shown: self.shown(),
             sessions: self.sessions,
             pause: self.pause,
             crashes,
@@ -234,7 +332,11 @@ fn accounts() -> (Account, Account) {
     (client, server)
 }
 
-fn tree() -> Result<Memory, TreeError> {
+pub(super) fn tree() -> Result<Memory, TreeError> {
+    tree_within(TreeLimits::DEFAULT)
+}
+
+pub(super) fn tree_within(limits: TreeLimits) -> Result<Memory, TreeError> {
     let info = DevInfo {
         dev_id: DEVICE_ID.into(),
         manufacturer: "Example".into(),
@@ -242,7 +344,7 @@ fn tree() -> Result<Memory, TreeError> {
         dm_version: "1.2".into(),
         language: "en".into(),
     };
-    Memory::builder()
+    Memory::builder_within(limits)
         .dev_info(&info)
         .interior("./Sim")
         .acl("Add=srv&Delete=srv&Get=*&Replace=srv&Exec=srv")

@@ -9,11 +9,12 @@ use dm_core::{
     wire::Encoding,
 };
 
-use super::{Fact, Party, attempt::Attempt};
+use super::{Fact, Party, attempt::Attempt, backend::PAST_MAX};
 use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
 
 const WORK: Site = Site("server.work");
 const RIVAL: Site = Site("server.rival");
+const RESTORED: Site = Site("server.restored");
 
 /// How long a turn takes from load to commit. Another node's commit fits in between.
 const WORK_MS: Span = Span::new(1, 40);
@@ -33,6 +34,8 @@ struct Task {
     reply_to: Option<Channel>,
     input: Input,
     attempt: Attempt,
+    /// How often the store had gone back when it was begun.
+    restored: u64,
 }
 
 impl Server {
@@ -100,7 +103,8 @@ impl Server {
             Ok(attempt) => {
                 let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
-                self.open.insert((at, self.begun), Task { about, reply_to, input, attempt });
+                let restored = ctx.shared().restored;
+                self.open.insert((at, self.begun), Task { about, reply_to, input, attempt, restored });
             }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
@@ -108,10 +112,14 @@ impl Server {
 
     /// Commits and replies; false if the node crashed instead.
     fn end(&mut self, ctx: &mut Context<'_, Party>, task: Task) -> bool {
+        // No process outlives the restoring of its store.
+        if task.restored != ctx.shared().restored {
+            return true;
+        }
         if passes_away(ctx) {
             return false;
         }
-        let Task { about, reply_to, input, attempt } = task;
+        let Task { about, reply_to, input, attempt, .. } = task;
         let session = attempt.key.session.clone();
         if attempt.counts {
             let_a_rival_in(ctx, &attempt.key, &input, about);
@@ -123,7 +131,7 @@ impl Server {
                     return true;
                 }
             }
-            if passes_away(ctx) {
+            if passes_away(ctx) || goes_back(ctx) {
                 return false;
             }
         } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.session.revision {
@@ -168,6 +176,18 @@ fn note_commit(ctx: &mut Context<'_, Party>, device: NodeId, attempt: &Attempt) 
 fn refuse(ctx: &mut Context<'_, Party>, device: NodeId, channel: Channel) {
     ctx.note(&Fact::Refused { device });
     ctx.send(device, channel, bytes::Bytes::new());
+}
+
+/// With the scenario's plan the service is stopped here, its store goes back by some commits, this one among them, and
+/// the service is started again; true if that happens. The reply is lost with it.
+fn goes_back(ctx: &mut Context<'_, Party>) -> bool {
+    let Some(down) = ctx.shared().restores.passes() else { return false };
+    let options = u32::try_from(ctx.shared().undoable().min(PAST_MAX)).unwrap_or(1);
+    let commits = ctx.choose(RESTORED, None, options).saturating_add(1);
+    ctx.shared().restore(commits as usize);
+    ctx.note(&Fact::Restored { commits: commits.into() });
+    ctx.crash(down);
+    true
 }
 
 /// Passes a point where a crash hurts; true if it happens.

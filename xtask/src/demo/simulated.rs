@@ -16,7 +16,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     chart::title(4, "Our client and our server over a simulated network, digests both ways");
     let run = (1..=1000).map(of_seed).find(shows_both).context("no seed loses and doubles a message")?;
     println!("\n  seed {}: every fifth message is lost, every fifth is doubled", run.seed);
-    let before = scenario(run.seed).tree();
+    let before = scenario(run.seed).tree().clone();
     println!("\n  the device's tree before:");
     chart::tree(&before, None);
     println!();

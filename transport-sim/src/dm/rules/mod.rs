@@ -20,21 +20,27 @@ use crate::{Checker, End, Event, Ledger, Message, NodeId, Rule, RuleId};
 
 mod duplex;
 mod ends;
+mod nonces;
 mod numbers;
+mod objects;
 mod once;
 mod proof;
 mod secrets;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use duplex::HALF_DUPLEX;
 pub use ends::{ENDS, SETTLED, USED_WELL};
+pub use nonces::{CONVERGES, FRESH, Nonces, STAYS};
 pub use numbers::NUMBERS;
+pub use objects::{BYTE_EQUAL, Objects};
 pub use once::{ONCE, REPEATS};
 pub use proof::AUTHENTICATED;
 pub use secrets::SECRETS;
 pub use statuses::{ANSWERED, SENT};
+pub use whole::{WHOLE, Whole};
 
 /// D12.
 pub const BYTES: Rule =
@@ -81,6 +87,7 @@ pub struct Watched {
 
 /// Watches devices and servers.
 pub struct Rules {
+    across_restores: bool,
     devices: BTreeMap<NodeId, Watched>,
     read: BTreeMap<Bytes, Option<wire::Message>>,
     numbers: numbers::Numbers,
@@ -94,6 +101,14 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The same without those that speak of one thread of messages: where a store goes back, a session that was open
+    /// then goes back with it, says the same number twice and answers twice. What must hold all the same is left.
+    #[must_use]
+    pub const fn across_restores(mut self) -> Self {
+        self.across_restores = true;
+        self
+    }
+
     /// Rules for these devices; every other node is a server's.
     #[must_use]
     pub fn new(devices: BTreeMap<NodeId, Watched>) -> Self {
@@ -108,6 +123,7 @@ impl Rules {
             ends: ends::Ends::default(),
             secrets: secrets::Secrets::new(&devices),
             devices,
+            across_restores: false,
         }
     }
 
@@ -115,13 +131,18 @@ impl Rules {
     pub const ALL: [Rule; 12] =
         [ANSWERED, SENT, NUMBERS, HALF_DUPLEX, ENDS, BYTES, AUTHENTICATED, SECRETS, ONCE, REPEATS, USED_WELL, SETTLED];
 
+    /// Those that are left [across restores](Self::across_restores).
+    pub const ACROSS_RESTORES: [Rule; 7] = [ENDS, BYTES, AUTHENTICATED, SECRETS, ONCE, USED_WELL, SETTLED];
+
     fn sent(&mut self, sent: &Message, ledger: &mut Ledger) {
         let (device, side) = self.ends_of(sent);
         // An empty message is the transport's refusal, and no reply.
         if sent.bytes.is_empty() {
             return;
         }
-        self.repeats.sent(device, side, sent, ledger);
+        if !self.across_restores {
+            self.repeats.sent(device, side, sent, ledger);
+        }
         let first = !self.read.contains_key(&sent.bytes);
         if first {
             self.secrets.sent(&sent.bytes, ledger);
@@ -132,11 +153,16 @@ impl Rules {
         }
         let Some(Some(message)) = self.read.get(&sent.bytes) else { return };
         let sight = Sight { key: (device, message.header.session_id.clone()), side, message, first };
+        if first {
+            self.proof.sent(&sight);
+        }
+        if self.across_restores {
+            return;
+        }
         self.duplex.sent(&sight, ledger);
         if first {
             self.numbers.sent(&sight, ledger);
             self.statuses.sent(&sight, ledger);
-            self.proof.sent(&sight);
         }
     }
 
@@ -155,7 +181,7 @@ impl Rules {
 
 impl Checker<Party> for Rules {
     fn rules(&self) -> Vec<Rule> {
-        Self::ALL.to_vec()
+        if self.across_restores { Self::ACROSS_RESTORES.to_vec() } else { Self::ALL.to_vec() }
     }
 
     fn observe(&mut self, _: Tick, event: &Event<'_, Fact>, _: &Backend, ledger: &mut Ledger) {
@@ -173,7 +199,9 @@ impl Checker<Party> for Rules {
 
     fn finish(&mut self, end: &End<'_, Backend>, ledger: &mut Ledger) {
         self.ends.finish(end.shared, ledger);
-        self.statuses.finish(&self.ends.completed(), ledger);
+        if !self.across_restores {
+            self.statuses.finish(&self.ends.completed(), ledger);
+        }
         self.secrets.finish(end.trace, ledger);
     }
 }
@@ -182,6 +210,7 @@ impl Checker<Party> for Rules {
 fn operations(order: &Order) -> Vec<(OpKind, &str)> {
     let all = |kind, uris: Vec<_>| uris.into_iter().map(|uri| (kind, uri)).collect();
     match &order.request {
+        Request::Sequence(orders) | Request::Atomic(orders) => orders.iter().flat_map(operations).collect(),
         Request::Get(uris) => all(OpKind::Get, uris.iter().map(String::as_str).collect()),
         Request::Add(entries) => all(OpKind::Add, entries.iter().map(|entry| entry.uri.as_str()).collect()),
         Request::Replace(entries) => all(OpKind::Replace, entries.iter().map(|entry| entry.uri.as_str()).collect()),

@@ -106,12 +106,24 @@ impl Statuses {
 
 fn note(commands: &[Command], sent: &mut BTreeMap<CmdId, Sent>) {
     for command in commands {
-        let owed = !matches!(command, Command::Status(_) | Command::Results(_));
+        // What goes on in the next message is answered as a whole there.
+        let owed = !matches!(command, Command::Status(_) | Command::Results(_)) && !goes_on(command);
         if let Some(id) = command.cmd_id() {
             sent.insert(id.clone(), Sent::new(command.name(), items(command), owed));
         }
         note(command.inner(), sent);
     }
+}
+
+/// Whether it holds a part of a value that is not the last one.
+fn goes_on(command: &Command) -> bool {
+    let items = match command {
+        Command::Add(edit) | Command::Replace(edit) => &edit.items,
+        Command::Exec(exec) => &exec.items,
+        Command::Alert(alert) => &alert.items,
+        _ => return false,
+    };
+    items.iter().any(|item| item.more_data)
 }
 
 fn items(command: &Command) -> usize {
