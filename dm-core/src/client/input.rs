@@ -44,6 +44,16 @@ pub enum Trigger {
     Client(SessionId),
     /// A notification asked for it: Alert 1200, under the notification's identifier.
     Server(SessionId),
+    /// The same, where the notification wants the user told or asked first [NOTI 1.2, 6.3]: [`Question::User`] comes
+    /// before anything else. Unless the user agrees, a session that wants consent ends before a word was sent, with
+    /// [`Outcome::Declined`](crate::session::Outcome::Declined).
+    Announced {
+        /// The notification's identifier.
+        session: SessionId,
+        /// What to show: [`Wanted::Attention`](crate::prompt::Wanted::Attention), or
+        /// [`Wanted::Consent`](crate::prompt::Wanted::Consent) to ask.
+        prompt: Prompt,
+    },
 }
 
 /// An alert of the device for the server [DM 1.2, 8.7]. The end of an `Exec` that was answered with 202 is one, with the

@@ -19,6 +19,7 @@ use crate::{
     codes::AlertCode,
     fault::PeerFault,
     ids::{MsgId, QuestionId, SessionId},
+    prompt::{Prompt, Reply, Response, Wanted},
     session::{
         Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
@@ -221,10 +222,12 @@ impl Session {
                     }
                     Ok(Accepted::Answer(answer.clone()))
                 }
-                (Asking::Prompting(user, _), Answer::User { reply, .. }) if !user.prompt.admits(reply) => {
+                (Asking::Prompting(user, _) | Asking::Consenting(user), Answer::User { reply, .. })
+                    if !user.prompt.admits(reply) =>
+                {
                     Err(Misuse::WrongReply(open))
                 }
-                (Asking::Prompting(..), Answer::User { .. })
+                (Asking::Prompting(..) | Asking::Consenting(_), Answer::User { .. })
                 | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
                 | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
                 _ => Err(Misuse::WrongKind(open)),
@@ -322,6 +325,9 @@ impl Session {
                     (Asking::Applying(ops, Doing::Part(draft)), Answer::Tree { results, .. }) => {
                         (EventKind::Answered, self.read(env, &ops, *draft, results, out))
                     }
+                    (Asking::Consenting(user), Answer::User { reply, .. }) => {
+                        (EventKind::Answered, self.consented(env, &user.prompt, &reply))
+                    }
                     (Asking::Prompting(_, work), Answer::User { reply, .. }) => {
                         (EventKind::Answered, self.replied(env, *work, &reply, out))
                     }
@@ -344,10 +350,29 @@ impl Session {
 
     fn start(&mut self, env: &Env, trigger: Trigger) -> Next {
         self.common.now = env.now;
-        (self.common.start, self.common.session) = match trigger {
-            Trigger::Client(session) => (AlertCode::CLIENT_INITIATED, session),
-            Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session),
+        let prompt;
+        (self.common.start, self.common.session, prompt) = match trigger {
+            Trigger::Client(session) => (AlertCode::CLIENT_INITIATED, session, None),
+            Trigger::Server(session) => (AlertCode::SERVER_INITIATED, session, None),
+            Trigger::Announced { session, prompt } => (AlertCode::SERVER_INITIATED, session, Some(prompt)),
         };
+        match prompt {
+            Some(prompt) => Next::Ask(Asking::Consenting(User { id: self.next_question(), prompt }).into()),
+            None => self.gather(env),
+        }
+    }
+
+    /// Begins the session, unless the user was asked and did not agree.
+    fn consented(&mut self, env: &Env, prompt: &Prompt, reply: &Reply) -> Next {
+        let agreed = match reply {
+            Reply::Given(response) | Reply::TimedOut { default: Some(response) } => *response == Response::Yes,
+            _ => false,
+        };
+        self.common.now = env.now;
+        if agreed || prompt.wanted == Wanted::Attention { self.gather(env) } else { Next::over(Outcome::Declined) }
+    }
+
+    fn gather(&mut self, env: &Env) -> Next {
         let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
         Next::Ask(Asking::Gathering(Ops::new(self.next_question(), env.wall, None, ops)).into())
     }

@@ -71,6 +71,8 @@ pub(super) enum Asking {
     Applying(Ops, Doing),
     /// The user is asked what the server wants to know.
     Prompting(User, Box<Work>),
+    /// The user is told of the session, or asked for it, before it begins.
+    Consenting(User),
 }
 
 /// What an answer of the tree is for.
@@ -99,7 +101,7 @@ impl Asking {
             Self::Signing(..) | Self::Sealing(..) => PhaseKind::Signing,
             Self::Authenticating(..) => PhaseKind::Authenticating,
             Self::Applying(..) => PhaseKind::Applying,
-            Self::Prompting(..) => PhaseKind::Prompting,
+            Self::Prompting(..) | Self::Consenting(_) => PhaseKind::Prompting,
         }
     }
 
@@ -108,7 +110,7 @@ impl Asking {
             Self::Gathering(ops) | Self::Applying(ops, _) => Question::Tree(ops.clone()),
             Self::Signing(question, _) | Self::Sealing(question, _) => Question::Sign(question.clone()),
             Self::Authenticating(question, _) => Question::Authenticate(question.clone()),
-            Self::Prompting(question, _) => Question::User(question.clone()),
+            Self::Prompting(question, _) | Self::Consenting(question) => Question::User(question.clone()),
         }
     }
 
@@ -117,7 +119,7 @@ impl Asking {
             Self::Gathering(ops) | Self::Applying(ops, _) => ops.id,
             Self::Signing(question, _) | Self::Sealing(question, _) => question.id,
             Self::Authenticating(question, _) => question.id,
-            Self::Prompting(question, _) => question.id,
+            Self::Prompting(question, _) | Self::Consenting(question) => question.id,
         }
     }
 }

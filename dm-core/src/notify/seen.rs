@@ -10,6 +10,7 @@ use crate::{
     auth::{CredentialHash, Nonce},
     client::Trigger,
     ids::ServerId,
+    prompt::{Prompt, Wanted},
 };
 
 /// What a client does before it opens a session that a server asked for.
@@ -57,6 +58,17 @@ impl Start {
     #[must_use]
     pub fn trigger(&self) -> Trigger {
         self.session.trigger()
+    }
+
+    /// The same, where the user is shown this text first if the notification wants that: to be told, or to be asked.
+    #[must_use]
+    pub fn trigger_showing(&self, text: &str) -> Trigger {
+        let wanted = match self.conduct {
+            Conduct::Silent => return self.trigger(),
+            Conduct::Announce => Wanted::Attention,
+            Conduct::Ask => Wanted::Consent { default: None },
+        };
+        Trigger::Announced { session: self.session.id(), prompt: Prompt::new(text, wanted) }
     }
 }
 

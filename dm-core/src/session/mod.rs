@@ -26,6 +26,8 @@ pub enum Outcome {
     ClientNotAuthenticated,
     /// The server's credentials were not believed.
     ServerNotAuthenticated,
+    /// The user of the device was asked for the session and did not agree: nothing was sent.
+    Declined,
     /// The peer gave the session up with Alert 1223 [DM 1.2, 8.1].
     PeerAborted,
     /// The peer refused the session with this status.
@@ -62,6 +64,7 @@ impl Outcome {
             Self::Completed => "completed",
             Self::ClientNotAuthenticated => "client-not-authenticated",
             Self::ServerNotAuthenticated => "server-not-authenticated",
+            Self::Declined => "declined",
             Self::PeerAborted => "peer-aborted",
             Self::PeerRefused(_) => "peer-refused",
             Self::VersionRefused { .. } => "version-refused",

@@ -93,6 +93,7 @@ pub const TABLE: &[Row] = {
     };
     &[
         client(Fresh, Started, Gathering),
+        client(Fresh, Started, Prompting),
         client(Fresh, Ended, Over),
         client(Gathering, Answered, Signing),
         client(Gathering, Answered, Applying),
@@ -122,6 +123,7 @@ pub const TABLE: &[Row] = {
         client(Applying, Answered, Waiting),
         client(Applying, Ended, Over),
         client(Prompting, Answered, Applying),
+        client(Prompting, Answered, Gathering),
         client(Prompting, Answered, Prompting),
         client(Prompting, Answered, Signing),
         client(Prompting, Answered, Waiting),

@@ -11,6 +11,7 @@ use dm_core::{
         Seen, SessionNumber, UiMode, Unverified, VersionHint, push, resync_nonce,
         v1_2::{FormatVersion, Notification},
     },
+    prompt::Wanted,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -390,7 +391,21 @@ fn the_mode_says_what_the_user_sees_and_the_policy_only_fills_the_gap() {
             let (mut account, notification, _) = n1();
             let message = account.sign(&Notification { ui_mode, ..notification });
             let decision = account.receive_in(Layout::V1_2, &message, Tick(0), &policy);
-            assert!(matches!(decision, Decision::Start(start) if start.conduct == conduct), "{ui_mode:?}");
+            let Decision::Start(start) = decision else { panic!("{ui_mode:?}: {decision:?}") };
+            assert_eq!(start.conduct, conduct, "{ui_mode:?}");
+            let wanted = match start.trigger_showing("Manage now?") {
+                Trigger::Announced { prompt, .. } => Some(prompt.wanted),
+                trigger => {
+                    assert_eq!(trigger, start.trigger());
+                    None
+                }
+            };
+            let expected = match conduct {
+                Conduct::Silent => None,
+                Conduct::Announce => Some(Wanted::Attention),
+                Conduct::Ask => Some(Wanted::Consent { default: None }),
+            };
+            assert_eq!(wanted, expected, "{ui_mode:?}");
         }
     }
 }

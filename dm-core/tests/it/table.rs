@@ -40,6 +40,7 @@ fn every_row_is_walked_and_no_other_step_is() {
             a_server_that_takes_no_answer_at_all_is_given_up
             misuse_is_named_and_changes_nothing;
         client::prompts:
+            a_session_that_a_notification_announces_begins_when_the_user_has_seen_it_or_agreed
             what_the_user_says_is_the_status_of_the_alert
             a_no_directly_in_the_body_touches_nothing_else
             a_no_in_a_sequence_keeps_the_rest_of_it_from_being_done

@@ -2,7 +2,7 @@
 
 use dm_core::{
     codes::{AlertCode, StatusCode},
-    prompt::{Choice, PromptFault, Reply, Response},
+    prompt::{Choice, Prompt, PromptFault, Reply, Response, Wanted},
     wire::Command,
 };
 
@@ -49,6 +49,32 @@ fn status(device: &mut Device, alert: &str) -> (StatusCode, Vec<String>) {
 
 /// An alert's code and texts, what the user says, and the status with what its items hold.
 type Case<'a> = (u16, &'a [&'a str], Reply, u16, &'a [&'a str]);
+
+#[test]
+pub(crate) fn a_session_that_a_notification_announces_begins_when_the_user_has_seen_it_or_agreed() {
+    let consent = || Wanted::Consent { default: None };
+    for (wanted, reply, begins) in [
+        (consent(), YES, true),
+        (consent(), NO, false),
+        (consent(), Reply::Cancelled, false),
+        (consent(), Reply::TimedOut { default: None }, false),
+        (consent(), Reply::TimedOut { default: Some(Response::Yes) }, true),
+        (consent(), Reply::NotSupported, false),
+        (Wanted::Attention, YES, true),
+        (Wanted::Attention, Reply::NotSupported, true),
+    ] {
+        let mut device = Device::trusting();
+        device.replies = [reply.clone()].into();
+        let trigger = Trigger::Announced { session: "AB".into(), prompt: Prompt::new("Manage now?", wanted) };
+        let sent = device.send(Input::Start(trigger));
+        assert_eq!(sent.is_some(), begins, "{reply:?}");
+        if let Some(packet) = sent {
+            assert!(lines(&packet).starts_with("Alert 1200 (Server-initiated management)"));
+            assert_eq!(decoded(&packet).header.session_id.as_str(), "AB");
+        }
+        assert_eq!(device.finished, (!begins).then_some(Outcome::Declined), "{reply:?}");
+    }
+}
 
 #[test]
 pub(crate) fn what_the_user_says_is_the_status_of_the_alert() {
