@@ -47,7 +47,7 @@ pub struct Faults {
     pub device_crashes: u32,
     /// How often the service is stopped and its store goes back to an earlier commit.
     pub restores: u32,
-    /// Crash points that server nodes pass: crashes and restores fall among them.
+    /// Crash points that server nodes pass, two at each commit: crashes fall among them, and restores among the commits.
     pub server_points: u32,
     /// Crash points that the device passes.
     pub device_points: u32,
@@ -215,7 +215,7 @@ impl Scenario {
         let (client, server) = accounts();
         backend.values.clone_from(&self.values);
         backend.one_package_each = self.one_package_each;
-        backend.restores = CrashPlan::draw(&mut decider, Who::alone(STORE), restores, server_points, down);
+        backend.restores = CrashPlan::draw(&mut decider, Who::alone(STORE), restores, server_points / 2, down);
         let crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, device_points, down);
         let device = self.provision(crashes);
         backend.enter(DeviceId::from(DEVICE_ID), DEVICE, client, server, &self.packages);

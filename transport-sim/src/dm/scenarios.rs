@@ -72,13 +72,17 @@ impl Scenario {
         let content = Content { format: Some(format.clone()), media_type: None, data: None, in_parts: size };
         // As base64 text, which is what a tree keeps of it until it is whole, an object of octets is a third longer.
         let limits = TreeLimits { value_bytes_max: 2 * OBJECT_BYTES, ..TreeLimits::DEFAULT };
-        let put = Request::Add(vec![Entry { uri: "./Sim/New".into(), content }]);
+        let put = Request::Replace(vec![Entry { uri: "./Sim/New".into(), content }]);
         let get = Request::Get(vec!["./Sim/Large".into()]);
         let mut scenario = Self {
             faults,
             packages: vec![vec![Order::new("put", put)], vec![Order::new("get", get)]],
             tree: tree_within(limits)
-                .and_then(|tree| tree.edit().leaf("./Sim/Large", &*up).format(&format).finish())
+                .and_then(|tree| {
+                    let tree = tree.edit().leaf("./Sim/Large", &*up).format(&format);
+                    // A new leaf would be one of base64 text, which is what comes over the wire.
+                    tree.leaf("./Sim/New", "").format(&format).finish()
+                })
                 .unwrap_or_default(),
             values: BTreeMap::from([("put".into(), down)]),
             watch: Watch::Objects(vec!["get".into()]),
