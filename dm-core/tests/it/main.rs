@@ -27,6 +27,7 @@ mod scripts;
 mod server;
 mod session_props;
 mod table;
+mod tolerance;
 mod tree;
 mod version;
 mod wbxml;
