@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use core_kit::Tick;
 
 use crate::{
-    NodeId,
+    FaultCounts, FaultId, NodeId,
     node::{Message, Node},
 };
 
@@ -73,6 +73,18 @@ pub trait Checker<N: Node> {
     /// Something has happened.
     fn observe(&mut self, at: Tick, event: &Event<'_, N::Fact>, shared: &N::Shared, ledger: &mut Ledger);
 
+    /// A fault was injected: by the world, or by the node itself where it says so. `node` is the one whose message, link,
+    /// process, clock or store it is. Until it is overridden a checker does not care.
+    fn struck(&mut self, at: Tick, fault: FaultId, node: NodeId, ledger: &mut Ledger) {
+        let _ = (at, fault, node, ledger);
+    }
+
+    /// All faults are over from now on: what must come true in the end now has its time. Until it is overridden a checker
+    /// does not care.
+    fn healed(&mut self, at: Tick, shared: &N::Shared, ledger: &mut Ledger) {
+        let _ = (at, shared, ledger);
+    }
+
     /// The run is over. Called once, and last.
     fn finish(&mut self, end: &End<'_, N::Shared>, ledger: &mut Ledger);
 }
@@ -98,6 +110,8 @@ impl fmt::Display for Violation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     rules: BTreeMap<RuleId, Line>,
+    /// Rules of the world itself that held, since they were last entered into `rules`: they are judged at every event.
+    held: [u64; OWN.len()],
     violations: Vec<Violation>,
     figures: BTreeMap<&'static str, Figure>,
     now: Tick,
@@ -128,6 +142,48 @@ impl Figure {
             Self::Sum(value) => Self::Sum(value.saturating_add(other.value())),
             Self::Most(value) => Self::Most(value.max(other.value())),
         }
+    }
+}
+
+/// The world's own rules.
+const OWN: [Rule; 2] = [CONSERVATION, FORWARD];
+
+/// Message conservation, judged after every event.
+pub const CONSERVATION: Rule =
+    Rule { id: RuleId("S05"), says: "messages sent and copied are delivered, dropped or in flight" };
+/// The order of time, judged at every event.
+pub const FORWARD: Rule = Rule { id: RuleId("S06"), says: "time does not go back" };
+
+/// What has never happened, in a run or in many: rules that slept, and faults that were expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Rules that never had anything to judge.
+    pub rules: Vec<Rule>,
+    /// Faults that never took place.
+    pub faults: Vec<FaultId>,
+}
+
+impl Gaps {
+    /// The gaps of a ledger, and of counts where these faults are `expected`.
+    #[must_use]
+    pub fn of(ledger: &Ledger, counts: &FaultCounts, expected: &[FaultId]) -> Self {
+        let rules = ledger.rules().filter(|(_, met)| *met == 0).map(|(rule, _)| rule).collect();
+        let faults = expected.iter().filter(|fault| counts.of(**fault) == 0).copied().collect();
+        Self { rules, faults }
+    }
+
+    /// Whether everything happened.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.faults.is_empty()
+    }
+}
+
+/// A line for each.
+impl fmt::Display for Gaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.iter().try_for_each(|rule| writeln!(f, "{:<5} never judged  {}", rule.id, rule.says))?;
+        self.faults.iter().try_for_each(|fault| writeln!(f, "{fault:<5} never happened  {}", fault.says()))
     }
 }
 
@@ -164,13 +220,41 @@ impl Ledger {
 
     /// The rules by name, each with what it says and how often it was tried.
     pub fn rules(&self) -> impl Iterator<Item = (Rule, u64)> {
-        self.rules.iter().map(|(id, line)| (Rule { id: *id, says: line.says }, line.met))
+        self.rules.iter().map(|(id, line)| (Rule { id: *id, says: line.says }, line.met + self.held_by_world(*id)))
+    }
+
+    fn held_by_world(&self, id: RuleId) -> u64 {
+        OWN.iter().zip(self.held).find(|(rule, _)| rule.id == id).map_or(0, |(_, held)| held)
+    }
+
+    /// Judges one of the world's own rules; as [`judge`](Self::judge), without a search.
+    pub(crate) fn judge_own<D: fmt::Display>(&mut self, own: usize, is_held: bool, how: impl FnOnce() -> D) {
+        match (is_held, OWN.get(own), self.held.get_mut(own)) {
+            (true, _, Some(held)) => *held += 1,
+            (_, Some(rule), _) => self.judge(*rule, is_held, how),
+            _ => {}
+        }
+    }
+
+    /// Takes in what another run found: how often each rule had anything to judge, what was broken, the figures.
+    pub fn add(&mut self, other: &Self) {
+        for (rule, met) in other.rules() {
+            self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 }).met += met;
+        }
+        self.violations.extend(other.violations.iter().cloned());
+        other.figures().for_each(|(name, figure)| self.count(name, figure));
+    }
+
+    /// The first rule that was broken.
+    #[must_use]
+    pub fn first_broken(&self) -> Option<RuleId> {
+        self.violations.first().map(|violation| violation.rule)
     }
 
     /// How often the rule was tried.
     #[must_use]
     pub fn met(&self, rule: Rule) -> u64 {
-        self.rules.get(&rule.id).map_or(0, |line| line.met)
+        self.rules.get(&rule.id).map_or(0, |line| line.met) + self.held_by_world(rule.id)
     }
 
     /// What was broken, in the order it happened.
@@ -181,5 +265,31 @@ impl Ledger {
 
     pub(crate) const fn advance(&mut self, now: Tick) {
         self.now = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLEEPS: Rule = Rule { id: RuleId("T1"), says: "it sleeps" };
+    const WAKES: Rule = Rule { id: RuleId("T2"), says: "it wakes" };
+
+    #[test]
+    fn what_slept_in_all_runs_is_a_gap_and_what_woke_in_one_is_none() {
+        let (mut sum, mut other) = (Ledger::default(), Ledger::default());
+        sum.enter(SLEEPS);
+        sum.enter(WAKES);
+        other.judge(WAKES, false, || "once");
+        other.enter(CONSERVATION);
+        other.judge_own(0, true, || "");
+        sum.add(&other);
+        let mut counts = FaultCounts::default();
+        counts.count(FaultId::F02);
+        let gaps = Gaps::of(&sum, &counts, &[FaultId::F01, FaultId::F02]);
+        assert_eq!(gaps, Gaps { rules: vec![SLEEPS], faults: vec![FaultId::F01] });
+        assert_eq!(gaps.to_string(), "T1    never judged  it sleeps\nF01   never happened  A request is lost.\n");
+        assert_eq!((sum.met(WAKES), sum.met(CONSERVATION), sum.first_broken()), (1, 1, Some(WAKES.id)));
+        assert!(Gaps::default().is_empty());
     }
 }

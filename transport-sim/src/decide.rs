@@ -3,18 +3,23 @@
 //! A run is a list of [`Decision`]s; the seed is merely its short form. Each pair of a [`Who`] and a [`Site`] has a
 //! stream of its own, so that leaving out a node, or adding a draw elsewhere, changes nobody else's draws.
 //!
-//! Choice 0 is always the mildest: no fault, the shortest delay, the first of several. A recorded list that has been
-//! cut short, or that has lost some of its entries, therefore still runs: what it does not say is mild.
+//! Choice 0 is always the mildest: no fault, the shortest delay, the first of several. A decision names its place in its
+//! stream and is written down only if it is not 0. So a list that has lost some of its entries still runs, what it does
+//! not say is mild, and what it does say keeps its place.
+//!
+//! # How a choice is drawn
+//!
+//! Streams are counters and no generators: the `n`th draw of a stream is a hash of the stream's key and of `n`, and the
+//! key is a hash of seed, site and nodes. Opening a stream costs some ten multiplications, and one that was opened takes
+//! 16 octets, so a million devices can have a handful each. The hash is the finaliser of SplitMix64: even enough for
+//! choices, the same on every machine and for ever, and no cryptography, which nothing here needs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
+use crate::{
+    NodeId,
+    table::{STEP, Table, absorb, mix},
 };
-use sha2::{Digest, Sha256};
-
-use crate::NodeId;
 
 /// Where in the code a choice is made, and so what it is about: `link.loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +56,8 @@ pub struct Decision {
     pub who: Who,
     /// Where.
     pub site: Site,
+    /// Which draw of that stream it is, counted from 0.
+    pub nth: u32,
     /// How many options there were.
     pub options: u32,
     /// Which one was taken, counted from 0.
@@ -81,47 +88,53 @@ impl Permille {
 }
 
 /// Takes every choice of one world, from a seed or from a list, and records it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decider {
-    streams: Streams,
-    recorded: Option<BTreeMap<(Who, Site), VecDeque<u32>>>,
-    taken: Vec<Decision>,
+    seed: u64,
+    /// Draws of each stream so far, by the stream's key.
+    drawn: Table,
+    listed: Option<BTreeMap<(u64, u32), u32>>,
+    taken: Option<Vec<Decision>>,
 }
 
 impl Decider {
     /// Choices drawn from `seed`.
     #[must_use]
     pub const fn from_seed(seed: u64) -> Self {
-        Self { streams: Streams { seed, open: BTreeMap::new() }, recorded: None, taken: Vec::new() }
+        Self { seed, drawn: Table::new(), listed: None, taken: Some(Vec::new()) }
     }
 
-    /// The choices of `decisions`, in the order that each node made them at each site; 0 where the list ends.
+    /// The choices of `decisions`, each at its place; 0 at all other places. Of two for the same place the latter counts.
     ///
     /// `seed` still gives the entropy of the machines, which are octets and no choices.
     #[must_use]
     pub fn from_decisions(seed: u64, decisions: &[Decision]) -> Self {
-        let mut recorded = BTreeMap::<_, VecDeque<u32>>::new();
-        for decision in decisions {
-            recorded.entry((decision.who, decision.site)).or_default().push_back(decision.chosen);
-        }
-        Self { recorded: Some(recorded), ..Self::from_seed(seed) }
+        let place = |decision: &Decision| (stream_key(seed, decision.site, decision.who), decision.nth);
+        let listed = decisions.iter().map(|decision| (place(decision), decision.chosen)).collect();
+        Self { listed: Some(listed), ..Self::from_seed(seed) }
+    }
+
+    /// The same choices, but not written down: for worlds whose decisions would not fit into memory.
+    #[must_use]
+    pub fn unrecorded(self) -> Self {
+        Self { taken: None, ..self }
     }
 
     /// The seed.
     #[must_use]
     pub const fn seed(&self) -> u64 {
-        self.streams.seed
+        self.seed
     }
 
     /// One of `options`, each as likely as the others; 0 without a choice where there is but one.
     pub fn choose(&mut self, site: Site, who: Who, options: u32) -> u32 {
-        self.decide(site, who, options, |stream| below(stream, options))
+        self.decide(site, who, options, |word| below(word, options))
     }
 
     /// One of 1 to `options - 1`, each as likely as the others. 0 comes only from a list, where the choice was taken out:
     /// this is for a fault that shall happen, at a place that is open.
     pub fn choose_fault(&mut self, site: Site, who: Who, options: u32) -> u32 {
-        self.decide(site, who, options, |stream| 1 + below(stream, options.saturating_sub(1)))
+        self.decide(site, who, options, |word| 1 + below(word, options.saturating_sub(1)))
     }
 
     /// Whether something happens that happens with this probability.
@@ -129,67 +142,92 @@ impl Decider {
         if probability == Permille::NEVER {
             return false;
         }
-        self.decide(site, who, 2, |stream| u32::from(below(stream, 1000) < u32::from(probability.0))) == 1
+        self.decide(site, who, 2, |word| u32::from(below(word, 1000) < u32::from(probability.0))) == 1
+    }
+
+    /// At most one of several things that happen with these probabilities: which, counted from 0. Those that would bring
+    /// the sum above certainty are as likely as what is left for them.
+    pub fn one_of(&mut self, site: Site, who: Who, probabilities: &[Permille]) -> Option<usize> {
+        let options = u32::try_from(probabilities.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if probabilities.iter().all(|probability| *probability == Permille::NEVER) {
+            return None;
+        }
+        let chosen = self.decide(site, who, options, |word| {
+            let (drawn, mut sum) = (below(word, 1000), 0);
+            let hit = probabilities.iter().position(|probability| {
+                sum += u32::from(probability.0);
+                drawn < sum
+            });
+            hit.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0)
+        });
+        chosen.checked_sub(1).map(|at| at as usize)
+    }
+
+    /// A number of up to `bits` bits, at most 31, of which small ones are as likely as large ones: each number of bits
+    /// comes as often as another. For spans that reach from milliseconds to hours. Takes two choices.
+    pub fn choose_scale(&mut self, site: Site, who: Who, bits: u32) -> u32 {
+        let floor = 1u32 << self.choose(site, who, bits.clamp(1, 31));
+        floor.saturating_add(self.choose(site, who, floor)) - 1
     }
 
     /// 256 bits for a machine's [`Env`](core_kit::Env). They come from the same streams and are not recorded: they
     /// follow from the seed alone, with decisions drawn or recorded.
     pub fn entropy(&mut self, site: Site, who: Who) -> [u8; 32] {
+        let (_, word) = self.word(site, who);
         let mut bytes = [0; 32];
-        self.streams.of(site, who).fill_bytes(&mut bytes);
+        for (n, octets) in (1u64..).zip(bytes.chunks_exact_mut(8)) {
+            octets.copy_from_slice(&mix(word.wrapping_add(STEP.wrapping_mul(n))).to_be_bytes());
+        }
         bytes
     }
 
-    /// The choices so far, in the order they were made.
+    /// The choices so far that are not 0, in the order they were made.
     #[must_use]
     pub fn decisions(&self) -> &[Decision] {
-        &self.taken
+        self.taken.as_deref().unwrap_or_default()
     }
 
-    fn decide(&mut self, site: Site, who: Who, options: u32, draw: impl FnOnce(&mut ChaCha8Rng) -> u32) -> u32 {
+    fn decide(&mut self, site: Site, who: Who, options: u32, draw: impl FnOnce(u64) -> u32) -> u32 {
         if options < 2 {
             return 0;
         }
-        let chosen = match &mut self.recorded {
-            Some(recorded) => recorded.get_mut(&(who, site)).and_then(VecDeque::pop_front).unwrap_or(0),
-            None => draw(self.streams.of(site, who)),
+        let ((key, nth), word) = self.word(site, who);
+        let chosen = match &self.listed {
+            Some(listed) => listed.get(&(key, nth)).copied().unwrap_or(0),
+            None => draw(word),
         };
         let chosen = chosen.min(options - 1);
-        self.taken.push(Decision { who, site, options, chosen });
+        if chosen > 0
+            && let Some(taken) = &mut self.taken
+        {
+            taken.push(Decision { who, site, nth, options, chosen });
+        }
         chosen
     }
-}
 
-/// The generators, opened when they are first used.
-#[derive(Debug)]
-struct Streams {
-    seed: u64,
-    open: BTreeMap<(Who, Site), ChaCha8Rng>,
-}
-
-impl Streams {
-    fn of(&mut self, site: Site, who: Who) -> &mut ChaCha8Rng {
-        let seed = self.seed;
-        self.open.entry((who, site)).or_insert_with(|| ChaCha8Rng::from_seed(stream_seed(seed, site, who)))
+    /// The next draw of a stream, and its place.
+    fn word(&mut self, site: Site, who: Who) -> ((u64, u32), u64) {
+        let key = stream_key(self.seed, site, who);
+        let nth = self.drawn.update(key, |count| count + 1) - 1;
+        #[allow(clippy::cast_possible_truncation, reason = "a stream of 2^32 draws begins its places anew")]
+        ((key, nth as u32), mix(key ^ mix(nth.wrapping_add(STEP))))
     }
 }
 
-fn stream_seed(seed: u64, site: Site, who: Who) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(b"transport-sim stream 1");
-    hash.update(seed.to_be_bytes());
-    hash.update(who.node.0.to_be_bytes());
+/// What a stream's draws follow from.
+fn stream_key(seed: u64, site: Site, who: Who) -> u64 {
+    let mut key = absorb(seed, site.0.len() as u64);
+    for octets in site.0.as_bytes().chunks(8) {
+        key = absorb(key, octets.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)));
+    }
     // A node about node 0 is not a node about nobody.
-    hash.update([u8::from(who.about.is_some())]);
-    hash.update(who.about.map_or(0, |about| about.0).to_be_bytes());
-    hash.update(site.0.as_bytes());
-    hash.finalize().into()
+    let about = who.about.map_or(0, |about| 1 << 32 | u64::from(about.0));
+    absorb(absorb(key, who.node.0.into()), about)
 }
 
 /// A number below `options`, by a widening multiplication: one draw always, and a bias of less than one in 2^32.
-fn below(stream: &mut ChaCha8Rng, options: u32) -> u32 {
-    let wide = u64::from(stream.next_u32()) * u64::from(options);
-    u32::try_from(wide >> 32).unwrap_or(0)
+fn below(word: u64, options: u32) -> u32 {
+    u32::try_from((word >> 32).wrapping_mul(u64::from(options)) >> 32).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -272,10 +310,59 @@ mod tests {
 
     #[test]
     fn what_a_list_does_not_say_is_mild_and_what_it_cannot_mean_is_bounded() {
-        let list = [Decision { who: who(1), site: A, options: 9, chosen: 8 }];
+        let list = [Decision { who: who(1), site: A, nth: 0, options: 9, chosen: 8 }];
         let mut decider = Decider::from_decisions(0, &list);
         assert_eq!(decider.choose(A, who(1), 4), 3, "eight of four options is the last");
         assert_eq!((decider.choose(A, who(1), 4), decider.choose_fault(B, who(1), 4)), (0, 0));
         assert!(!decider.chance(A, who(1), Permille::ALWAYS));
+    }
+
+    #[test]
+    fn taking_an_entry_out_leaves_the_others_where_they_are() {
+        let run = |decider: &mut Decider| (0..20).map(|_| decider.choose(A, who(1), 4)).collect::<Vec<_>>();
+        let mut drawn = Decider::from_seed(6);
+        let mut expected = run(&mut drawn);
+        let mut list = drawn.decisions().to_vec();
+        assert!(list.len() < 20, "choices of 0 are not written down");
+        let out = list.remove(3);
+        expected[out.nth as usize] = 0;
+        assert_eq!(run(&mut Decider::from_decisions(6, &list)), expected);
+    }
+
+    #[test]
+    fn at_most_one_of_several_happens_each_as_often_as_said() {
+        let mut decider = Decider::from_seed(7);
+        let mut seen = [0u32; 4];
+        for _ in 0..10_000 {
+            let hit = decider.one_of(A, who(1), &[Permille::new(100), Permille::NEVER, Permille::new(300)]);
+            seen[hit.unwrap_or(3)] += 1;
+        }
+        assert!((900..1100).contains(&seen[0]) && seen[1] == 0 && (2800..3200).contains(&seen[2]), "{seen:?}");
+        assert_eq!(decider.one_of(A, who(1), &[Permille::NEVER]), None);
+        assert_eq!(Decider::from_decisions(7, &[]).one_of(A, who(1), &[Permille::ALWAYS]), None);
+    }
+
+    #[test]
+    fn every_scale_is_as_likely_as_the_next() {
+        let mut decider = Decider::from_seed(8);
+        let drawn: Vec<u32> = (0..1_000).map(|_| decider.choose_scale(A, who(1), 20)).collect();
+        let below = |limit: u32| drawn.iter().filter(|number| **number < limit).count();
+        assert!((400..600).contains(&below(1_023)) && below(1 << 20) == 1_000, "{}", below(1_023));
+        assert_eq!(Decider::from_decisions(8, &[]).choose_scale(A, who(1), 20), 0);
+    }
+
+    #[test]
+    fn entropy_differs_from_step_to_step_and_in_all_its_parts() {
+        let mut decider = Decider::from_seed(9);
+        let (first, second) = (decider.entropy(A, who(1)), decider.entropy(A, who(1)));
+        let parts: std::collections::BTreeSet<&[u8]> = first.chunks(8).chain(second.chunks(8)).collect();
+        assert_eq!(parts.len(), 8);
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_drawn_all_the_same() {
+        let mut decider = Decider::from_seed(1).unrecorded();
+        assert_eq!(ten(&mut decider, A, who(1)), ten(&mut Decider::from_seed(1), A, who(1)));
+        assert_eq!(decider.decisions(), []);
     }
 }

@@ -7,6 +7,7 @@ use core_kit::{Millis, Tick};
 use crate::{
     NodeId,
     decide::{Decider, Permille, Site, Who},
+    table::Table,
 };
 
 const LOSS: Site = Site("link.loss");
@@ -67,6 +68,12 @@ impl Link {
         reordering: Permille::NEVER,
         held: Span::new(0, 0),
     };
+
+    /// The same without losses, copies and overtaking: what is left of a link when its faults are over.
+    #[must_use]
+    pub const fn calm(self) -> Self {
+        Self { loss: Permille::NEVER, duplication: Permille::NEVER, reordering: Permille::NEVER, ..self }
+    }
 }
 
 /// When a message arrives, if it does, and when its copy does.
@@ -74,6 +81,8 @@ impl Link {
 pub(crate) struct Passage {
     pub(crate) arrives: Option<Tick>,
     pub(crate) copy_arrives: Option<Tick>,
+    /// Whether it was held back.
+    pub(crate) held: bool,
 }
 
 /// All links of a world.
@@ -81,43 +90,74 @@ pub(crate) struct Passage {
 pub(crate) struct Links {
     default: Link,
     own: BTreeMap<(NodeId, NodeId), Link>,
-    last_arrival: BTreeMap<(NodeId, NodeId), Tick>,
+    /// When the last message of each link arrives that others wait behind. Nothing is kept while every message takes as
+    /// long as every other.
+    last_arrival: Table,
+    varies: bool,
 }
 
 impl Links {
-    pub(crate) const fn new(default: Link) -> Self {
-        Self { default, own: BTreeMap::new(), last_arrival: BTreeMap::new() }
+    pub(crate) fn new(default: Link) -> Self {
+        Self { default, own: BTreeMap::new(), last_arrival: Table::new(), varies: varies(&default) }
     }
 
     pub(crate) fn set(&mut self, from: NodeId, to: NodeId, link: Link) {
+        self.varies |= varies(&link);
         self.own.insert((from, to), link);
     }
 
     pub(crate) fn reset(&mut self, link: Link) {
+        // What is on its way may have been slower.
+        self.varies |= link.delay != self.default.delay || !self.own.is_empty();
         self.default = link;
         self.own.clear();
     }
 
+    /// Ends all that goes wrong on links by themselves; what they take stays.
+    pub(crate) fn heal(&mut self) {
+        self.default = self.default.calm();
+        self.own.values_mut().for_each(|link| *link = link.calm());
+    }
+
     /// Decides about one message that is sent now.
     pub(crate) fn pass(&mut self, decider: &mut Decider, now: Tick, from: NodeId, to: NodeId) -> Passage {
-        let link = *self.own.get(&(from, to)).unwrap_or(&self.default);
+        let own = if self.own.is_empty() { None } else { self.own.get(&(from, to)) };
+        let link = *own.unwrap_or(&self.default);
         let who = Who::about(from, to);
+        let mut held = false;
         let arrives = if decider.chance(LOSS, who, link.loss) {
             None
         } else {
             let in_time = now + link.delay.draw(decider, DELAY, who);
-            Some(if decider.chance(REORDERING, who, link.reordering) {
-                in_time + link.held.draw(decider, HELD, who)
-            } else {
-                let last = self.last_arrival.entry((from, to)).or_default();
-                *last = in_time.max(*last);
-                *last
-            })
+            held = decider.chance(REORDERING, who, link.reordering);
+            Some(if held { in_time + link.held.draw(decider, HELD, who) } else { self.queue(from, to, in_time) })
         };
         let copied = decider.chance(DUPLICATION, who, link.duplication);
         let copy_arrives = copied.then(|| now + link.late.draw(decider, LATE, who));
-        Passage { arrives, copy_arrives }
+        Passage { arrives, copy_arrives, held }
     }
+
+    /// A message that arrives at this time at the earliest, behind those before it.
+    fn queue(&mut self, from: NodeId, to: NodeId, arrives: Tick) -> Tick {
+        if !self.varies {
+            return arrives;
+        }
+        Tick(self.last_arrival.update(pair(from, to), |last| last.max(arrives.0)))
+    }
+
+    /// Lets later messages wait behind one that takes longer than its link has it.
+    pub(crate) fn wait_behind(&mut self, from: NodeId, to: NodeId, arrives: Tick) {
+        self.varies = true;
+        self.queue(from, to, arrives);
+    }
+}
+
+fn varies(link: &Link) -> bool {
+    link.delay.least != link.delay.most
+}
+
+fn pair(from: NodeId, to: NodeId) -> u64 {
+    u64::from(from.0) << 32 | u64::from(to.0)
 }
 
 #[cfg(test)]
@@ -151,6 +191,15 @@ mod tests {
         let arrivals = |link| passages(link, 500).iter().filter_map(|passage| passage.arrives).collect::<Vec<_>>();
         assert!(arrivals(ROUGH).is_sorted());
         assert!(!arrivals(Link { reordering: Permille::new(100), ..ROUGH }).is_sorted());
+    }
+
+    #[test]
+    fn later_messages_wait_behind_one_that_stalls() {
+        let (mut links, mut decider) = (Links::new(Link::PERFECT), Decider::from_seed(1));
+        let mut pass = |links: &mut Links, to| links.pass(&mut decider, Tick(0), NodeId(1), NodeId(to)).arrives;
+        assert_eq!(pass(&mut links, 2), Some(Tick(20)));
+        links.wait_behind(NodeId(1), NodeId(2), Tick(500));
+        assert_eq!([pass(&mut links, 2), pass(&mut links, 3)], [Some(Tick(500)), Some(Tick(20))]);
     }
 
     #[test]

@@ -42,16 +42,52 @@ pub struct Message {
     pub channel: Channel,
     /// The content.
     pub bytes: Bytes,
-    /// The first octets of its SHA-256.
+    /// Whether the network has changed the content: for checkers, which cannot take it for its sender's word. A node does
+    /// not know it.
+    pub altered: bool,
+    /// Whether what the transport says of the content (its type, charset or length) is wrong, as fault F14 makes it. A node
+    /// that goes by it refuses the message.
+    pub mislabelled: bool,
+    /// Octets of the pieces that it arrives in; 0 where it arrives as one.
+    pub(crate) pieces: u32,
+    /// The first octets of its SHA-256, where a trace wants them.
     pub(crate) hash: [u8; 8],
 }
 
 impl Message {
+    #[cfg(test)]
     pub(crate) fn new(number: u64, from: NodeId, to: NodeId, channel: Channel, bytes: Bytes) -> Self {
-        let mut hash = [0; 8];
-        hash.iter_mut().zip(Sha256::digest(&bytes)).for_each(|(to, from)| *to = from);
-        Self { number, copy: false, from, to, channel, bytes, hash }
+        Self { hash: hash(&bytes), ..Self::unhashed(number, from, to, channel, bytes) }
     }
+
+    /// A message for a world without a trace.
+    pub(crate) const fn unhashed(number: u64, from: NodeId, to: NodeId, channel: Channel, bytes: Bytes) -> Self {
+        Self {
+            number,
+            copy: false,
+            from,
+            to,
+            channel,
+            bytes,
+            altered: false,
+            mislabelled: false,
+            pieces: 0,
+            hash: [0; 8],
+        }
+    }
+
+    /// Whether its sender opened the channel.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.channel.opener == self.from
+    }
+}
+
+/// The first octets of the SHA-256.
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 8] {
+    let mut hash = [0; 8];
+    hash.iter_mut().zip(Sha256::digest(bytes)).for_each(|(to, from)| *to = from);
+    hash
 }
 
 /// Content may be credentials, so only its length shows.
@@ -92,4 +128,26 @@ pub trait Node: Sized {
 
     /// The process is back, with what was durable and with its timer off.
     fn restart(&mut self, ctx: &mut Context<'_, Self>);
+
+    /// A message has arrived piece by piece (F11, F12). Until it is overridden the node reads on until it is whole.
+    fn deliver_in_pieces(&mut self, ctx: &mut Context<'_, Self>, message: &Message, pieces: &[Bytes]) {
+        let _ = pieces;
+        self.deliver(ctx, message);
+    }
+
+    /// A connection that this node opened was reset (F13). Until it is overridden the node does not notice.
+    fn reset(&mut self, ctx: &mut Context<'_, Self>, channel: Channel) {
+        let _ = (ctx, channel);
+    }
+
+    /// The node has lost its network and has it again, as have many others (F21). Until it is overridden it does not
+    /// mind; one that keeps a connection opens it anew, and one that would report reports.
+    fn reconnect(&mut self, ctx: &mut Context<'_, Self>) {
+        let _ = ctx;
+    }
+
+    /// Whether this is a server: its crashes are counted as F25, those of all others as F22.
+    fn is_server(&self) -> bool {
+        false
+    }
 }

@@ -1,7 +1,7 @@
 //! What happened in a world, as text: the same seed gives the same bytes.
 //!
 //! ```text
-//! transport-sim trace 1
+//! transport-sim trace 2
 //! seed 4711
 //! node 1 device
 //! node 2 server
@@ -23,29 +23,47 @@
 //! | `wake` | a node's timer fires | `-` |
 //! | `crash` | a node loses all that is not durable | `-` |
 //! | `restart` | it is back | `-` |
+//! | `pause` | it stands still | `-` |
+//! | `reset` | a connection that it opened is reset | `-` |
+//! | `reconnect` | it has its network again, with many others | `-` |
+//! | `clock` | its clock changes | the name of the fault |
+//! | `fault` | something is done to a message that was sent | the name of the fault |
+//! | `trouble` | something goes wrong with many links | the name of the fault |
+//! | `heal` | all faults end | `-` |
 //! | `note` | a node says what it did | the note, to the end of the line |
 //!
-//! Content never appears: only sizes and hashes, and what nodes choose to note.
+//! Content never appears: only sizes and hashes, and what nodes choose to note. A world can do without a trace: then
+//! nothing is written and nothing is hashed.
 
 use core::fmt::{self, Write};
 
 use core_kit::Tick;
 
-use crate::{NodeId, node::Message};
+use crate::{FaultId, NodeId, node::Message};
 
 /// The version of the form that this crate writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A trace that only grows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     text: String,
     lines: u64,
+    is_on: bool,
 }
 
 impl Trace {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { text: format!("transport-sim trace {VERSION}\nseed {seed}\n"), lines: 0 }
+        Self { text: format!("transport-sim trace {VERSION}\nseed {seed}\n"), lines: 0, is_on: true }
+    }
+
+    /// Writes nothing from now on.
+    pub(crate) const fn turn_off(&mut self) {
+        self.is_on = false;
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.is_on
     }
 
     /// All of it, every line with its end.
@@ -61,10 +79,16 @@ impl Trace {
     }
 
     pub(crate) fn node(&mut self, node: NodeId, name: &str) {
+        if !self.is_on {
+            return;
+        }
         self.put(format_args!("node {node} {}", OneLine(name)));
     }
 
     pub(crate) fn message(&mut self, at: Tick, kind: &str, message: &Message, fate: &str) {
+        if !self.is_on {
+            return;
+        }
         let Message { from, to, number, bytes, hash, .. } = message;
         let seq = self.next();
         self.put(format_args!("{} {seq} {kind} {from} {to} {number} {} {} {fate}", at.0, bytes.len(), Hex(hash)));
@@ -74,7 +98,29 @@ impl Trace {
         self.note(at, kind, node, &"-");
     }
 
+    /// Something is done to a message, or to its link.
+    pub(crate) fn fault(&mut self, at: Tick, message: &Message, fault: FaultId) {
+        if !self.is_on {
+            return;
+        }
+        let Message { from, to, number, .. } = message;
+        let seq = self.next();
+        self.put(format_args!("{} {seq} fault {from} {to} {number} - - {fault}", at.0));
+    }
+
+    /// Something that no node does.
+    pub(crate) fn world(&mut self, at: Tick, kind: &str, text: &dyn fmt::Display) {
+        if !self.is_on {
+            return;
+        }
+        let seq = self.next();
+        self.put(format_args!("{} {seq} {kind} - - - - - {text}", at.0));
+    }
+
     pub(crate) fn note(&mut self, at: Tick, kind: &str, node: NodeId, text: &dyn fmt::Display) {
+        if !self.is_on {
+            return;
+        }
         let seq = self.next();
         self.put(format_args!("{} {seq} {kind} {node} - - - - {}", at.0, OneLine(text)));
     }
@@ -132,7 +178,7 @@ mod tests {
         let message = Message::new(5, NodeId(1), NodeId(2), channel, Bytes::from_static(b"test"));
         trace.message(Tick(3), "send", &message, "sent");
         trace.note(Tick(4), "note", NodeId(2), &"two\nlines");
-        let expected = "transport-sim trace 1\nseed 7\nnode 1 device\n0 1 start 1 - - - - -\n\
+        let expected = "transport-sim trace 2\nseed 7\nnode 1 device\n0 1 start 1 - - - - -\n\
                         3 2 send 1 2 5 4 9f86d081884c7d65 sent\n4 3 note 2 - - - - two?lines\n";
         assert_eq!(trace.as_str(), expected);
     }

@@ -2,7 +2,7 @@
 
 use core_kit::Tick;
 
-use crate::node::Message;
+use crate::{FaultId, NodeId, node::Message};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,38 @@ pub struct Transmission {
     pub fate: Fate,
 }
 
+/// Something that happened to a node, or that it said, between messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Tick,
+    /// To whom; nobody for what happens to the world.
+    pub node: Option<NodeId>,
+    /// What.
+    pub what: MarkKind,
+}
+
+/// What a [`Mark`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MarkKind {
+    /// It crashed.
+    Crashed,
+    /// It is back.
+    Restarted,
+    /// A fault of its own took place, or of a link, whose message has this number.
+    Struck(FaultId, Option<u64>),
+    /// It noted something.
+    Noted(String),
+    /// All faults are over.
+    Healed,
+}
+
 /// The traffic of a world, oldest first, where the world was told to keep it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     list: Option<Vec<Transmission>>,
+    marks: Vec<Mark>,
 }
 
 impl Traffic {
@@ -41,6 +69,17 @@ impl Traffic {
 
     pub(crate) fn take(&mut self) -> Vec<Transmission> {
         self.list.take().unwrap_or_default()
+    }
+
+    pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
+        core::mem::take(&mut self.marks)
+    }
+
+    /// `what` is asked for only where it is kept.
+    pub(crate) fn mark(&mut self, at: Tick, node: Option<NodeId>, what: impl FnOnce() -> MarkKind) {
+        if self.list.is_some() {
+            self.marks.push(Mark { at, node, what: what() });
+        }
     }
 
     pub(crate) fn sent(&mut self, sent_at: Tick, message: &Message, fate: Fate) {

@@ -36,7 +36,7 @@ fn worst(seed: u64) -> Scenario {
 }
 
 fn one(who: NodeId, site: &'static str, chosen: u32) -> Decision {
-    Decision { who: Who::alone(who), site: Site(site), options: u32::MAX, chosen }
+    Decision { who: Who::alone(who), site: Site(site), nth: 0, options: u32::MAX, chosen }
 }
 
 fn assert_good(run: &Run) {
@@ -185,8 +185,8 @@ fn a_copy_that_comes_after_the_end_gets_the_stored_reply() {
     scenario.faults.link.late = Span::new(0, 3_600_000);
     scenario.servers = 1;
     let link = |site, chosen| Decision { who: Who::about(DEVICE, SERVER), ..one(DEVICE, site, chosen) };
-    let copies = [0, 0, 1].map(|copied| link("link.duplication", copied));
-    let run = scenario.replay(&[&copies[..], &[link("link.late", 3_000_000)]].concat());
+    let third = Decision { nth: 2, ..link("link.duplication", 1) };
+    let run = scenario.replay(&[third, link("link.late", 3_000_000)]);
     assert_completed_once(&run);
     assert_eq!((run.tallies.network.duplicated, run.tallies.commits, run.tallies.repeated), (1, 3, 1));
     let replies: Vec<&Transfer> = arrived(&run, Direction::ToDevice);
@@ -208,10 +208,9 @@ fn a_server_that_cannot_be_reached_ends_the_session_in_a_typed_outcome() {
 fn a_device_that_falls_silent_leaves_its_orders_unknown() {
     let mut scenario = Scenario::standard(1);
     scenario.faults.link.loss = Permille::new(1);
-    let lost = |from, to| Decision { who: Who::about(from, to), ..one(from, "link.loss", 1) };
+    let lost = |nth| Decision { who: Who::about(DEVICE, SERVER), nth, ..one(DEVICE, "link.loss", 1) };
     // The first message passes, its reply passes, and then nothing does.
-    let passes = Decision { chosen: 0, ..lost(DEVICE, SERVER) };
-    let run = scenario.replay(&[&[passes][..], &[lost(DEVICE, SERVER); 9]].concat());
+    let run = scenario.replay(&(1..=9).map(lost).collect::<Vec<_>>());
     assert_good(&run);
     assert_eq!((run.client(), run.server()), (Some(&Outcome::TimedOut), Some(&Outcome::TimedOut)));
     assert_eq!(run.executed(OpKind::Exec, "./Sim/Run"), 1, "it was carried out, and the server cannot know");

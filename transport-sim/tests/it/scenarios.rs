@@ -47,14 +47,17 @@ fn an_atomic_that_fails_leaves_the_tree_as_it_was_whoever_crashes() {
 
 #[test]
 fn an_atomic_that_works_is_seen_in_the_tree() {
-    let mut scenario = Scenario::atomic(0);
-    for order in scenario.packages.iter_mut().flatten() {
-        if let Request::Atomic(members) = &mut order.request {
-            members.pop();
+    let works = |seed| {
+        let mut scenario = Scenario::atomic(seed);
+        for order in scenario.packages.iter_mut().flatten() {
+            if let Request::Atomic(members) = &mut order.request {
+                members.pop();
+            }
         }
-    }
-    let run = scenario.run();
-    assert!(run.failures().iter().any(|failure| failure.starts_with("D25")), "{:?}", run.failures());
+        scenario.run()
+    };
+    let seen = (0..20).filter(|seed| works(*seed).failures().iter().any(|failure| failure.starts_with("D25"))).count();
+    assert!(seen >= 15, "{seen} of 20: only a device that is not reached keeps its tree");
 }
 
 #[test]

@@ -1,0 +1,142 @@
+//! Numbers under numbers, for the hot path, and the mixing that everything drawn comes from.
+
+/// What sets one step of a sequence apart from the next: 2^64 divided by the golden ratio.
+pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A one-to-one map of 64 bits in which every bit of the input sways every bit of the output: the last steps of
+/// SplitMix64, with the constants of its variant 13.
+pub(crate) const fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+/// Takes another number into a hash of several.
+pub(crate) const fn absorb(hash: u64, number: u64) -> u64 {
+    mix(hash.wrapping_add(STEP) ^ number)
+}
+
+/// No key: one that comes as this is kept under the key before.
+const EMPTY: u64 = u64::MAX;
+
+/// A hash table with open addresses. It cannot be walked, so no order of it can leak into a run; 16 octets an entry,
+/// and at most three entries in four are taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    entries: Vec<(u64, u64)>,
+    len: usize,
+}
+
+impl Table {
+    pub(crate) const fn new() -> Self {
+        Self { entries: Vec::new(), len: 0 }
+    }
+
+    /// Puts what `next` makes of the number under `key` in its place, 0 where there is none; the new number.
+    pub(crate) fn update(&mut self, key: u64, next: impl FnOnce(u64) -> u64) -> u64 {
+        if self.len * 4 >= self.entries.len() * 3 {
+            self.grow();
+        }
+        let key = key.min(EMPTY - 1);
+        let at = self.place(key);
+        let Some(entry) = self.entries.get_mut(at) else { return 0 };
+        if entry.0 == EMPTY {
+            *entry = (key, 0);
+            self.len += 1;
+        }
+        entry.1 = next(entry.1);
+        entry.1
+    }
+
+    /// Where `key` is or belongs. There is always an empty entry, so the search ends.
+    fn place(&self, key: u64) -> usize {
+        let mask = self.entries.len().wrapping_sub(1);
+        // The low bits of a mixed key are as good as any.
+        #[allow(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits anyway")]
+        let mut at = mix(key) as usize & mask;
+        while self.entries.get(at).is_some_and(|entry| entry.0 != key && entry.0 != EMPTY) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    fn grow(&mut self) {
+        let larger = vec![(EMPTY, 0); (self.entries.len() * 2).max(16)];
+        for (key, number) in core::mem::replace(&mut self.entries, larger) {
+            if key != EMPTY {
+                let at = self.place(key);
+                if let Some(entry) = self.entries.get_mut(at) {
+                    *entry = (key, number);
+                }
+            }
+        }
+    }
+}
+
+/// Values under small numbers that are given out again when they are free.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    values: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Slab<T> {
+    pub(crate) const fn new() -> Self {
+        Self { values: Vec::new(), free: Vec::new() }
+    }
+
+    pub(crate) fn put(&mut self, value: T) -> u32 {
+        match self.free.pop() {
+            Some(at) => {
+                if let Some(place) = self.values.get_mut(at as usize) {
+                    *place = Some(value);
+                }
+                at
+            }
+            None => {
+                self.values.push(Some(value));
+                u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
+    pub(crate) fn take(&mut self, at: u32) -> Option<T> {
+        let value = self.values.get_mut(at as usize)?.take();
+        if value.is_some() {
+            self.free.push(at);
+        }
+        value
+    }
+
+    pub(crate) fn get(&self, at: u32) -> Option<&T> {
+        self.values.get(at as usize)?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_table_holds_what_a_map_holds() {
+        let (mut table, mut map) = (Table::new(), BTreeMap::new());
+        for n in 0..20_000u64 {
+            let key = mix(n % 5_000) % 7_000;
+            let expected = map.entry(key).and_modify(|count| *count += n).or_insert(n);
+            assert_eq!(table.update(key, |count| count + n), *expected);
+        }
+        assert_eq!(table.len, map.len());
+        assert_eq!(table.update(u64::MAX, |_| 7), 7);
+        assert_eq!(table.update(u64::MAX, |n| n + 1), 8);
+    }
+
+    #[test]
+    fn a_place_that_is_free_is_given_out_again() {
+        let mut slab = Slab::new();
+        let (a, b) = (slab.put('a'), slab.put('b'));
+        assert_eq!((slab.take(a), slab.take(a), slab.get(b)), (Some('a'), None, Some(&'b')));
+        assert_eq!((slab.put('c'), slab.put('d')), (a, 2));
+    }
+}
