@@ -14,7 +14,10 @@
 //! 16 octets, so a million devices can have a handful each. The hash is the finaliser of SplitMix64: even enough for
 //! choices, the same on every machine and for ever, and no cryptography, which nothing here needs.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     NodeId,
@@ -24,6 +27,30 @@ use crate::{
 /// Where in the code a choice is made, and so what it is about: `link.loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Site(pub &'static str);
+
+/// Octets of a site's name that comes from outside, and how many such names a process takes.
+const SITE_NAME_MAX: usize = 64;
+const SITES_MAX: usize = 4_096;
+
+impl Site {
+    /// The site of that name, for names that come from a file. They stay in memory as long as the process does, so there is
+    /// a bound: nothing for a name of more than 64 octets, or after 4,096 different ones.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        // A set of names is whole whoever panicked while he held it.
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = known.get(name) {
+            return Some(Self(name));
+        }
+        if name.len() > SITE_NAME_MAX || known.len() >= SITES_MAX {
+            return None;
+        }
+        let name: &'static str = Box::leak(name.into());
+        known.insert(name);
+        Some(Self(name))
+    }
+}
 
 /// Who chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

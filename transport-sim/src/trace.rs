@@ -57,9 +57,11 @@ impl Trace {
         Self { text: format!("transport-sim trace {VERSION}\nseed {seed}\n"), lines: 0, is_on: true }
     }
 
-    /// Writes nothing from now on.
-    pub(crate) const fn turn_off(&mut self) {
+    /// Forgets what there is, and writes nothing from now on.
+    pub(crate) fn turn_off(&mut self) {
         self.is_on = false;
+        self.lines = 0;
+        self.text.clear();
     }
 
     pub(crate) const fn is_on(&self) -> bool {

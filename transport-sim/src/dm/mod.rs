@@ -73,4 +73,8 @@ impl Node for Party {
             Self::Server(server) => server.arm(ctx),
         }
     }
+
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
 }

@@ -195,6 +195,15 @@ impl<N: Node> Ground<N> {
         true
     }
 
+    /// What shall happen now happens before anything else does; only a crash is an event of its own.
+    pub(super) fn plan_strike(&mut self, at: Tick, strike: Strike, drawn: bool) {
+        if at <= self.now && !matches!(strike, Strike::Crash(..)) {
+            self.strike(strike);
+        } else {
+            self.agenda.plan(at.max(self.now), Plan::Strike { strike, drawn });
+        }
+    }
+
     /// Everything that is struck but a process that crashes.
     pub(super) fn strike(&mut self, strike: Strike) {
         match strike {

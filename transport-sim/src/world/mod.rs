@@ -142,7 +142,7 @@ impl<N: Node> World<N> {
 
     /// Lets something go wrong at a time, or now where that has passed. It happens even after the world was healed.
     pub fn strike_at(&mut self, at: Tick, strike: Strike) {
-        self.ground.agenda.plan(at.max(self.ground.now), Plan::Strike { strike, drawn: false });
+        self.ground.plan_strike(at, strike, false);
     }
 
     /// Lets things go wrong as often as `swarm` says: with messages from now on, and with the nodes that are there and
@@ -154,7 +154,7 @@ impl<N: Node> World<N> {
         let nodes: Vec<(NodeId, bool)> = ids.zip(&self.nodes).map(|(id, node)| (id, node.is_server())).collect();
         let (times, places) = ((ground.now, ground.now + span), &ground.places);
         for (at, strike) in draw_strikes(&mut ground.decider, swarm, times, &nodes, |drawn| places.any(drawn)) {
-            ground.agenda.plan(at, Plan::Strike { strike, drawn: true });
+            ground.plan_strike(at, strike, true);
         }
     }
 
