@@ -6,7 +6,6 @@
 //!
 //! The last line gives the figures as `name=value`. Memory is that of the process, which Linux tells; elsewhere it is 0.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a bench is about real time")]
-#![expect(clippy::expect_used, clippy::panic, reason = "nobody is to handle a bench that does not run")]
 
 use std::time::Instant;
 
@@ -115,9 +114,7 @@ fn idle() -> (u64, u128) {
     for node in 1..=IDLE {
         world.add(NodeId(node), "pinger", Pinger { pings: 1, every: Span { least: Millis(0), most: DAY } });
     }
-    if world.run(Bounds { until: Tick(0), events: u64::MAX }) != Halt::OutOfTime {
-        panic!("all of them rest");
-    }
+    assert_eq!(world.run(Bounds { until: Tick(0), events: u64::MAX }), Halt::OutOfTime, "all of them rest");
     let took = begun.elapsed().as_millis();
     let octets = resident().saturating_sub(before) / u64::from(IDLE);
     println!("{IDLE} idle nodes: {octets} octets each, {took} ms to build and start");

@@ -10,7 +10,7 @@ use crate::{
     link::Span,
     node::{Channel, Node},
     traffic::MarkKind,
-    world::{Ground, Slot},
+    world::{Ground, Slot, Status},
 };
 
 const ENTROPY: Site = Site("node.entropy");
@@ -77,7 +77,7 @@ impl<N: Node> Context<'_, N> {
     /// A channel that was never used before, not even before a crash.
     #[must_use]
     pub fn open_channel(&mut self) -> Channel {
-        let number = self.ground.places.status_mut(self.slot).map_or(0, |status| status.next_channel());
+        let number = self.ground.places.status_mut(self.slot).map_or(0, Status::next_channel);
         Channel { opener: self.node, number }
     }
 

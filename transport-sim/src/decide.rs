@@ -11,7 +11,7 @@
 //!
 //! Streams are counters and no generators: the `n`th draw of a stream is a hash of the stream's key and of `n`, and the
 //! key is a hash of seed, site and nodes. Opening a stream costs some ten multiplications, and one that was opened takes
-//! 16 octets, so a million devices can have a handful each. The hash is the finaliser of SplitMix64: even enough for
+//! 16 octets, so a million devices can have a handful each. The hash is the finaliser of `SplitMix64`: even enough for
 //! choices, the same on every machine and for ever, and no cryptography, which nothing here needs.
 
 use std::{

@@ -4,7 +4,7 @@
 pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A one-to-one map of 64 bits in which every bit of the input sways every bit of the output: the last steps of
-/// SplitMix64, with the constants of its variant 13.
+/// `SplitMix64`, with the constants of its variant 13.
 pub(crate) const fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -86,18 +86,14 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn put(&mut self, value: T) -> u32 {
-        match self.free.pop() {
-            Some(at) => {
-                if let Some(place) = self.values.get_mut(at as usize) {
-                    *place = Some(value);
-                }
-                at
-            }
-            None => {
-                self.values.push(Some(value));
-                u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
-            }
+        let Some(at) = self.free.pop() else {
+            self.values.push(Some(value));
+            return u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX);
+        };
+        if let Some(place) = self.values.get_mut(at as usize) {
+            *place = Some(value);
         }
+        at
     }
 
     pub(crate) fn take(&mut self, at: u32) -> Option<T> {

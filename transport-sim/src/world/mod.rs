@@ -21,7 +21,7 @@ mod places;
 
 use agenda::{Due, Plan, Scheduled};
 pub(crate) use ground::Ground;
-pub(crate) use places::Slot;
+pub(crate) use places::{Slot, Status};
 
 /// How far a run may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,4 +6,5 @@
 mod dm;
 mod faults;
 mod scenarios;
+mod shrink;
 mod world;
