@@ -11,7 +11,7 @@
 //!
 //! Streams are counters and no generators: the `n`th draw of a stream is a hash of the stream's key and of `n`, and the
 //! key is a hash of seed, site and nodes. Opening a stream costs some ten multiplications, and one that was opened takes
-//! 16 octets, so a million devices can have a handful each. The hash is the finaliser of `SplitMix64`: even enough for
+//! 16 octets, so a million devices can have a handful each; those of one chooser lie side by side. The hash is the finaliser of `SplitMix64`: even enough for
 //! choices, the same on every machine and for ever, and no cryptography, which nothing here needs.
 
 use std::{
@@ -119,7 +119,7 @@ impl Permille {
 pub struct Decider {
     seed: u64,
     /// Draws of each stream so far, by the stream's key.
-    drawn: Table,
+    drawn: Table<u32>,
     listed: Option<BTreeMap<(u64, u32), u32>>,
     taken: Option<Vec<Decision>>,
 }
@@ -232,24 +232,32 @@ impl Decider {
         chosen
     }
 
-    /// The next draw of a stream, and its place.
+    /// The next draw of a stream, and its place. A stream of 2^32 draws begins its places anew.
     fn word(&mut self, site: Site, who: Who) -> ((u64, u32), u64) {
-        let key = stream_key(self.seed, site, who);
-        let nth = self.drawn.update(key, |count| count + 1) - 1;
-        #[allow(clippy::cast_possible_truncation, reason = "a stream of 2^32 draws begins its places anew")]
-        ((key, nth as u32), mix(key ^ mix(nth.wrapping_add(STEP))))
+        let home = chooser(self.seed, who);
+        let key = absorb(home, hash(site));
+        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let nth = self.drawn.update(key, home as u32, |count| count.wrapping_add(1)).wrapping_sub(1);
+        ((key, nth), mix(key ^ mix(u64::from(nth).wrapping_add(STEP))))
     }
 }
 
 /// What a stream's draws follow from.
 fn stream_key(seed: u64, site: Site, who: Who) -> u64 {
-    let mut key = absorb(seed, site.0.len() as u64);
-    for octets in site.0.as_bytes().chunks(8) {
-        key = absorb(key, octets.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)));
-    }
+    absorb(chooser(seed, who), hash(site))
+}
+
+/// What all draws of a chooser follow from, and where his streams lie, side by side.
+fn chooser(seed: u64, who: Who) -> u64 {
     // A node about node 0 is not a node about nobody.
     let about = who.about.map_or(0, |about| 1 << 32 | u64::from(about.0));
-    absorb(absorb(key, who.node.0.into()), about)
+    absorb(absorb(seed, who.node.0.into()), about)
+}
+
+fn hash(site: Site) -> u64 {
+    site.0.as_bytes().chunks(8).fold(site.0.len() as u64, |hash, octets| {
+        absorb(hash, octets.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)))
+    })
 }
 
 /// A number below `options`, by a widening multiplication: one draw always, and a bias of less than one in 2^32.

@@ -7,7 +7,7 @@ use core_kit::{Millis, Tick};
 use crate::{
     NodeId,
     decide::{Decider, Permille, Site, Who},
-    table::Table,
+    table::{Table, mix},
 };
 
 const LOSS: Site = Site("link.loss");
@@ -92,7 +92,7 @@ pub(crate) struct Links {
     own: BTreeMap<(NodeId, NodeId), Link>,
     /// When the last message of each link arrives that others wait behind. Nothing is kept while every message takes as
     /// long as every other.
-    last_arrival: Table,
+    last_arrival: Table<u64>,
     varies: bool,
 }
 
@@ -142,7 +142,10 @@ impl Links {
         if !self.varies {
             return arrives;
         }
-        Tick(self.last_arrival.update(pair(from, to), |last| last.max(arrives.0)))
+        let pair = u64::from(from.0) << 32 | u64::from(to.0);
+        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let home = mix(pair) as u32;
+        Tick(self.last_arrival.update(pair, home, |last| last.max(arrives.0)))
     }
 
     /// Lets later messages wait behind one that takes longer than its link has it.
@@ -154,10 +157,6 @@ impl Links {
 
 fn varies(link: &Link) -> bool {
     link.delay.least != link.delay.most
-}
-
-fn pair(from: NodeId, to: NodeId) -> u64 {
-    u64::from(from.0) << 32 | u64::from(to.0)
 }
 
 #[cfg(test)]

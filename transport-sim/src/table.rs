@@ -19,54 +19,63 @@ pub(crate) const fn absorb(hash: u64, number: u64) -> u64 {
 /// No key: one that comes as this is kept under the key before.
 const EMPTY: u64 = u64::MAX;
 
-/// A hash table with open addresses. It cannot be walked, so no order of it can leak into a run; 16 octets an entry,
-/// and at most three entries in four are taken.
+/// A hash table with open addresses. It cannot be walked, so no order of it can leak into a run. At most two entries in
+/// three are taken.
+///
+/// Whoever uses it says where a key is at home. Keys that are used together have one home, so that they lie side by side
+/// and all but the first are in the cache.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
-    entries: Vec<(u64, u64)>,
+pub(crate) struct Table<V> {
+    entries: Vec<Entry<V>>,
     len: usize,
 }
 
-impl Table {
+#[derive(Clone, Copy, Debug)]
+struct Entry<V> {
+    key: u64,
+    home: u32,
+    value: V,
+}
+
+impl<V: Copy + Default> Table<V> {
     pub(crate) const fn new() -> Self {
         Self { entries: Vec::new(), len: 0 }
     }
 
-    /// Puts what `next` makes of the number under `key` in its place, 0 where there is none; the new number.
-    pub(crate) fn update(&mut self, key: u64, next: impl FnOnce(u64) -> u64) -> u64 {
-        if self.len * 4 >= self.entries.len() * 3 {
+    /// Puts what `next` makes of the value under `key` in its place, the default where there is none; the new value.
+    pub(crate) fn update(&mut self, key: u64, home: u32, next: impl FnOnce(V) -> V) -> V {
+        if self.len * 3 >= self.entries.len() * 2 {
             self.grow();
         }
         let key = key.min(EMPTY - 1);
-        let at = self.place(key);
-        let Some(entry) = self.entries.get_mut(at) else { return 0 };
-        if entry.0 == EMPTY {
-            *entry = (key, 0);
+        let at = self.place(key, home);
+        let Some(entry) = self.entries.get_mut(at) else { return V::default() };
+        if entry.key == EMPTY {
+            *entry = Entry { key, home, value: V::default() };
             self.len += 1;
         }
-        entry.1 = next(entry.1);
-        entry.1
+        entry.value = next(entry.value);
+        entry.value
     }
 
     /// Where `key` is or belongs. There is always an empty entry, so the search ends.
-    fn place(&self, key: u64) -> usize {
+    fn place(&self, key: u64, home: u32) -> usize {
         let mask = self.entries.len().wrapping_sub(1);
-        // The low bits of a mixed key are as good as any.
-        #[allow(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits anyway")]
-        let mut at = mix(key) as usize & mask;
-        while self.entries.get(at).is_some_and(|entry| entry.0 != key && entry.0 != EMPTY) {
+        let mut at = (home as usize) & mask;
+        while self.entries.get(at).is_some_and(|entry| entry.key != key && entry.key != EMPTY) {
             at = (at + 1) & mask;
         }
         at
     }
 
     fn grow(&mut self) {
-        let larger = vec![(EMPTY, 0); (self.entries.len() * 2).max(16)];
-        for (key, number) in core::mem::replace(&mut self.entries, larger) {
-            if key != EMPTY {
-                let at = self.place(key);
-                if let Some(entry) = self.entries.get_mut(at) {
-                    *entry = (key, number);
+        let larger = (self.entries.len() * 2).max(16);
+        let empty = Entry { key: EMPTY, home: 0, value: V::default() };
+        for entry in core::mem::replace(&mut self.entries, vec![empty; larger]) {
+            if entry.key != EMPTY {
+                let at = self.place(entry.key, entry.home);
+                if let Some(place) = self.entries.get_mut(at) {
+                    *place = entry;
                 }
             }
         }
@@ -120,12 +129,13 @@ mod tests {
         let (mut table, mut map) = (Table::new(), BTreeMap::new());
         for n in 0..20_000u64 {
             let key = mix(n % 5_000) % 7_000;
+            let home = u32::try_from(key % 900).unwrap();
             let expected = map.entry(key).and_modify(|count| *count += n).or_insert(n);
-            assert_eq!(table.update(key, |count| count + n), *expected);
+            assert_eq!(table.update(key, home, |count| count + n), *expected);
         }
         assert_eq!(table.len, map.len());
-        assert_eq!(table.update(u64::MAX, |_| 7), 7);
-        assert_eq!(table.update(u64::MAX, |n| n + 1), 8);
+        assert_eq!(table.update(u64::MAX, 3, |_| 7), 7);
+        assert_eq!(table.update(u64::MAX, 3, |n| n + 1), 8);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Ground<N: Node> {
     pub(super) checkers: Vec<Box<dyn Checker<N>>>,
     pub(super) ledger: Ledger,
     pub(super) counts: Counts,
+    /// Whether a node has ever stood still: else nobody needs to look.
+    has_paused: bool,
     /// The places in the code that take rare ways in this run, and those that do not.
     buggified: Vec<(Site, bool)>,
 }
@@ -65,6 +67,7 @@ impl<N: Node> Ground<N> {
             checkers: Vec::new(),
             ledger,
             counts: Counts::default(),
+            has_paused: false,
             buggified: Vec::new(),
         }
     }
@@ -222,6 +225,7 @@ impl<N: Node> Ground<N> {
                     && !status.down
                 {
                     status.pause(now, lasts);
+                    self.has_paused = true;
                     self.trace.event(now, "pause", node);
                     self.struck(FaultId::F27, Some(node), None);
                 }
@@ -325,6 +329,9 @@ impl<N: Node> Ground<N> {
 
     /// Until when the node that this is for stands still, if it does now.
     pub(super) fn paused_until(&self, what: Due) -> Option<Tick> {
+        if !self.has_paused {
+            return None;
+        }
         let slot = match what {
             Due::Start(slot) | Due::Timer(slot, _) => slot,
             Due::Arrival(message) => self.places.slot(self.agenda.messages.get(message)?.to)?,
