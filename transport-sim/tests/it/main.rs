@@ -7,4 +7,5 @@ mod dm;
 mod faults;
 mod scenarios;
 mod shrink;
+mod simulator;
 mod world;
