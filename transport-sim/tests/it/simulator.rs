@@ -55,13 +55,17 @@ fn all() -> Swarm {
 }
 
 fn stormy(decider: Decider, nodes: &[NodeId]) -> World<Party> {
+    under(&all(), decider, nodes)
+}
+
+fn under(swarm: &Swarm, decider: Decider, nodes: &[NodeId]) -> World<Party> {
     let rough = Link { delay: Span::new(10, 300), loss: Permille::new(50), ..Link::PERFECT };
     let mut builder = World::builder(decider, ()).link(rough).checker(Watcher::default()).keep_traffic();
     builder = builder.node(SERVER, "server", Party::default());
     for node in nodes {
         builder = builder.node(*node, "client", Party::client(60));
     }
-    builder.faults(all(), Millis(60_000)).build()
+    builder.faults(*swarm, Millis(60_000)).build()
 }
 
 #[test]
@@ -107,13 +111,8 @@ fn ran_on(mut world: World<Party>) -> World<Party> {
 fn s03_a_client_less_leaves_what_the_others_draw_and_see_unchanged() {
     // Faults that choose among all nodes, or that fill what all share, are about all of them: F15, F18 and F20.
     let swarm = [FaultId::F15, FaultId::F18, FaultId::F20].iter().fold(all(), |all, f| all.with(*f, Permille::NEVER));
-    let of_a = |others: &[NodeId], seed| {
-        let mut world = stormy(Decider::from_seed(seed), &[]);
-        for node in others {
-            world.add(*node, "client", Party::client(60));
-        }
-        world.unleash(&swarm, Millis(60_000));
-        let world = ran_on(world);
+    let of_a = |clients: &[NodeId], seed| {
+        let world = ran_on(under(&swarm, Decider::from_seed(seed), clients));
         let is_its = |line: &&str| {
             let fields: Vec<&str> = line.split(' ').collect();
             fields.get(3) == Some(&"1") || (fields.get(3) == Some(&"100") && fields.get(4) == Some(&"1"))
