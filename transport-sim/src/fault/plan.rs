@@ -52,7 +52,7 @@ pub(crate) fn draw(
             && let Some(trouble) = trouble(decider, who, fault, &other)
         {
             let at = when(decider, who, from, until);
-            let lasts = Millis(1_000 + u64::from(decider.choose_scale(HOW_LONG, who, 22)));
+            let lasts = Millis(5_000 + u64::from(decider.choose_scale(HOW_LONG, who, 22)));
             strikes.push((at, Strike::Trouble(trouble, lasts)));
         }
     }
@@ -87,7 +87,7 @@ fn trouble(decider: &mut Decider, who: Who, fault: FaultId, other: impl Fn(u32) 
         FaultId::F17 => Trouble::OneWay(group),
         FaultId::F18 => Trouble::Isolation(other(drawn)?),
         FaultId::F19 => Trouble::SwizzleClog(group),
-        FaultId::F20 => Trouble::Capacity { to: Group::All, per_second: 1 + drawn % 16 },
+        FaultId::F20 => Trouble::Capacity { to: Group::All, per_second: 1 << (drawn % 8) },
         _ => Trouble::Herd(Group::All),
     })
 }

@@ -354,7 +354,10 @@ fn f15_a_response_reaches_another_client_as_the_answer_to_its_question() {
     assert_eq!(client.saw.iter().filter(own).count(), 2, "it came on the connection of the last question");
     let world = only(FaultId::F15, 200);
     assert_eq!(answers(&world, A) + answers(&world, B), 400);
-    assert_ne!(answers(&world, A), 200);
+    let mut channels = BTreeSet::new();
+    let saw = [A, B].into_iter().flat_map(|node| &world.node(node).expect("it is there").saw);
+    let again = saw.filter(|(.., saw)| matches!(saw, Saw::Message { channel, .. } if !channels.insert(*channel)));
+    assert!(again.count() > 10, "questions have two answers");
 }
 
 #[test]
@@ -362,7 +365,7 @@ fn f16_a_partition_stops_both_ways_and_ends() {
     let world = strike(Strike::Trouble(Trouble::Partition(group(&[A])), Millis(3_000)));
     assert_eq!((answers(&world, A), answers(&world, B), answers(&world, SERVER)), (7, 10, 17));
     assert_eq!(world.faults().of(FaultId::F16), 3);
-    only(FaultId::F16, 1000);
+    assert!(in_some_seed(FaultId::F16));
 }
 
 #[test]
@@ -370,9 +373,7 @@ fn f17_a_partition_one_way_lets_requests_through_and_no_response() {
     let world = strike(Strike::Trouble(Trouble::OneWay(group(&[SERVER])), Millis(3_000)));
     assert_eq!((answers(&world, A), answers(&world, B), answers(&world, SERVER)), (7, 7, 20));
     assert_eq!(world.faults().of(FaultId::F17), 6);
-    // In half of all worlds both clients are on the server's side.
-    let seen: u64 = (0..20).map(|seed| unleashed(seed, FaultId::F17).faults().of(FaultId::F17)).sum();
-    assert!(seen > 0);
+    assert!(in_some_seed(FaultId::F17));
 }
 
 #[test]
@@ -380,7 +381,7 @@ fn f18_one_node_is_cut_off() {
     let world = strike(Strike::Trouble(Trouble::Isolation(B), Millis(3_000)));
     assert_eq!((answers(&world, A), answers(&world, B)), (10, 7));
     assert_eq!(world.faults().of(FaultId::F18), 3);
-    only(FaultId::F18, 1000);
+    assert!(in_some_seed(FaultId::F18));
 }
 
 #[test]
@@ -394,7 +395,7 @@ fn f19_links_clog_one_after_the_other_and_nothing_is_lost() {
         times.zip(0..).map(|(at, n)| at - n * 1_000).max()
     };
     assert!(cleared(A).max(cleared(B)) > Some(1_000), "answers came late");
-    only(FaultId::F19, 1000);
+    assert!(in_some_seed(FaultId::F19));
 }
 
 #[test]
@@ -402,14 +403,17 @@ fn f20_a_link_takes_so_many_messages_a_second() {
     let capacity = Trouble::Capacity { to: group(&[SERVER]), per_second: 1 };
     let world = strike(Strike::Trouble(capacity, Millis(3_000)));
     assert_eq!((answers(&world, SERVER), world.faults().of(FaultId::F20)), (17, 3));
-    let seen: u64 = (0..20).map(|seed| unleashed(seed, FaultId::F20).faults().of(FaultId::F20)).sum();
-    assert!(seen > 0);
+    assert!(in_some_seed(FaultId::F20));
 }
 
-fn unleashed(seed: u64, fault: FaultId) -> World<Party> {
-    let mut world = world(seed, 30);
-    world.unleash(&Swarm::CALM.with(fault, Permille::ALWAYS), Millis(10_000));
-    ran(world)
+/// Whether the fault comes over messages in one of some seeds: in many it finds no link that is used, or all nodes are on
+/// one side.
+fn in_some_seed(fault: FaultId) -> bool {
+    (0..60).any(|seed| {
+        let mut world = world(seed, 30);
+        world.unleash(&Swarm::CALM.with(fault, Permille::ALWAYS), Millis(10_000));
+        ran(world).faults().of(fault) > 0
+    })
 }
 
 #[test]

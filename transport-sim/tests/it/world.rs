@@ -352,7 +352,8 @@ fn a_machine_is_taken_up_where_its_last_step_left_it_and_its_journal_replays() {
 #[test]
 fn the_traffic_that_is_kept_tells_every_fate() {
     use transport_sim::Fate;
-    let mut world = world(Decider::from_seed(4), &Setting { crashes: &[(CLERK, 150)], ..TWO });
+    let mut world =
+        world(Decider::from_seed(4), &Setting { crashes: &[150, 900, 1_700, 2_500].map(|at| (CLERK, at)), ..TWO });
     let (counts, traffic) = (world.counts(), world.take_traffic());
     let of = |fate: fn(&Fate) -> bool| traffic.iter().filter(|sent| fate(&sent.fate)).count() as u64;
     assert_eq!(of(|fate| matches!(fate, Fate::Delivered(_))), counts.delivered);
