@@ -1,0 +1,1 @@
+//! OMA Device Profile Evolution over HTTP.
