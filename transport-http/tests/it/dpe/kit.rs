@@ -84,6 +84,8 @@ pub(crate) struct Counter {
     pub(crate) facts: Mutex<Vec<Fact>>,
     /// Whether a filter keeps anything.
     pub(crate) keep: bool,
+    /// Whether it takes longer than anybody waits.
+    pub(crate) slow: bool,
 }
 
 impl Counter {
@@ -95,6 +97,9 @@ impl Counter {
 #[async_trait]
 impl Hooks for Counter {
     async fn filter(&self, question: &server::device::Filter) -> Vec<bool> {
+        if self.slow {
+            std::future::pending().await
+        }
         vec![self.keep; question.items.len()]
     }
 
@@ -167,7 +172,19 @@ impl World {
         assert_eq!(response.status, Ie::Is(Code::OK), "{response:?}");
         let client = ClientId::try_from(response.client_id.into_option().unwrap()).unwrap();
         assert_eq!(self.post("/register", &success(&client)).await.unwrap().status, 204);
+        self.synchronise(&client).await;
         client
+    }
+
+    /// Answers everything that the server wants of a client.
+    pub(crate) async fn synchronise(&self, client: &ClientId) {
+        loop {
+            let polled = self.poll(client, 0).await.unwrap();
+            if polled.status == 204 {
+                return;
+            }
+            self.answers(&answer(client, &read(&polled))).await;
+        }
     }
 
     pub(crate) async fn poll(&self, client: &ClientId, seconds: u32) -> Option<Answer> {
@@ -289,7 +306,7 @@ pub(crate) fn answer(client: &ClientId, request: &Message) -> Message {
 /// A device: what its properties are worth.
 #[derive(Clone)]
 pub(crate) struct Phone {
-    pub(crate) worth: Arc<Mutex<BTreeMap<&'static str, Value>>>,
+    pub(crate) worth: Arc<Mutex<BTreeMap<String, Value>>>,
     pub(crate) asked: Arc<Mutex<Vec<PropertyName>>>,
     pub(crate) reports: Arc<Mutex<Vec<Report>>>,
 }
@@ -301,6 +318,7 @@ impl Phone {
             ("OSName", Value::text("ExampleOS")),
             ("currentOrientation", Value::text("portrait")),
         ];
+        let worth = worth.map(|(name, value)| (name.to_owned(), value));
         Self { worth: Arc::new(Mutex::new(worth.into())), asked: Arc::default(), reports: Arc::default() }
     }
 
@@ -398,6 +416,7 @@ impl Driven {
     }
 
     pub(crate) async fn sample(&self, property: &str, value: Value) {
+        self.phone.worth.lock().unwrap().insert(property.to_owned(), value.clone());
         self.inputs.send(Input::Sampled(vec![Reading::of(name(property), value)])).await.unwrap();
     }
 
