@@ -98,7 +98,7 @@ impl Counter {
 impl Hooks for Counter {
     async fn filter(&self, question: &server::device::Filter) -> Vec<bool> {
         if self.slow {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         vec![self.keep; question.items.len()]
     }
@@ -126,7 +126,9 @@ impl World {
         let counter = Arc::new(counter);
         let profile = server::Profile::new(config).unwrap();
         let mut server = Server::with(&profile, Outgoing::new().unwrap(), bounds, counter.clone());
-        sps.into_iter().for_each(|sp| server.add_sp(sp));
+        for sp in sps {
+            server.add_sp(sp);
+        }
         let handle = server.handle();
         let node = Node::start(router(handle.clone()), bounds.limits).await;
         let (stop, stopped) = oneshot::channel();
@@ -218,14 +220,9 @@ impl Drop for World {
 }
 
 pub(crate) fn raw(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} /dpe/1.0{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if method == "POST" {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    head.push_str("\r\n");
+    let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    let fields: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let head = format!("{method} /dpe/1.0{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}{length}\r\n");
     [head.as_bytes(), body].concat()
 }
 

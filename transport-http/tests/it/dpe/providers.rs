@@ -48,7 +48,7 @@ fn report(client: &ClientId, set: &Message, sequence: u64) -> Message {
 
 fn query_of(set: &Message) -> Message {
     let mut message = Message::new(Kind::PropertyQuery);
-    message.property_names = set.property_names.clone();
+    message.property_names.clone_from(&set.property_names);
     message
 }
 
