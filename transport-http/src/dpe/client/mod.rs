@@ -226,7 +226,7 @@ impl<'a> Drive<'a> {
     /// both ends see to the rest.
     ///
     /// # Errors
-    /// The client knows no server.
+    /// The client knows no server, or an input from outside answers a question.
     pub async fn run(mut self, client: &mut Client, shutdown: impl Future<Output = ()> + Send) -> Result<(), Misuse> {
         let mut shutdown = pin!(shutdown);
         let (mut uplink, mut downlink) = (Uplink::default(), Downlink::default());

@@ -250,6 +250,22 @@ async fn an_address_has_so_many_exchanges_open_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_driven_sp_keeps_below_the_connections_that_its_server_allows() {
+    let mut config = config();
+    config.sp.max_connections = dpe_core::config::Config::default().sp.max_connections;
+    let world = World::start(config, vec![sp_profile("sp")]).await;
+    let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
+    let client = phone.registered(None).await;
+    let mut sp = Provider::start(&world.url(), Settings::DEFAULT);
+    for _ in 0..20 {
+        sp.wants(Some(&client), What::Query(vec![name("batteryLevel")])).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(sp.done().await.status, Some(Code::OK));
+    }
+}
+
+#[tokio::test]
 async fn a_callback_takes_what_its_server_delivers_and_nothing_else() {
     let server = nowhere().await;
     let sp = Provider::start(&server, Settings { reports: Reports::Posted, ..SETTINGS });
