@@ -232,3 +232,14 @@ async fn a_contact_that_cannot_be_reached_is_39_at_once() {
         assert!(world.counter.count(|fact| matches!(fact, Fact::Device(_, device::Report::Silent(_)))) > 0);
     }
 }
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_contact_that_is_not_the_address_of_the_client() {
+    let world = World::usual().await;
+    let mut elsewhere = Callback::taking().await;
+    // A name may lead anywhere, whatever it leads to now.
+    let client = with_contact(&world, &elsewhere.url.replace(HERE, "localhost")).await;
+    let silent = read(&world.post("/sp", &query("1", &client)).await.unwrap());
+    assert_eq!(silent.status, Ie::Is(Code::NOT_RESPONDING));
+    assert!(elsewhere.came.try_recv().is_err());
+}
