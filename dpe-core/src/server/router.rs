@@ -18,12 +18,14 @@ use super::{
     directory::Directory,
     gate::{self, Gate, Route, ToSp},
     link::{ToDevice, ToGate},
+    write,
 };
 use crate::{
+    codes::Code,
     config::SpProfile,
     identity::Source,
-    ids::{ClientId, SpId},
-    wire,
+    ids::{ClientId, SpId, Token},
+    wire::{self, Ie, Kind, Message},
 };
 
 /// Bound of what one call carries between machines. Far more than any call does; a guard against a loop of two.
@@ -46,6 +48,17 @@ pub enum Effect {
     Gate(SpId, gate::Report),
     /// Answer this with [`Router::filtered`].
     Ask(ClientId, Question),
+}
+
+/// What is done with a poll of a client [DPE digest H5].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// It is this client's.
+    Of(ClientId),
+    /// It is answered with this `DPE_Error`.
+    Refused(Body),
+    /// It does not come from where clients are.
+    Ignored,
 }
 
 enum Work {
@@ -174,15 +187,10 @@ impl Router {
     /// A device waits for the answer to its question.
     pub fn from_sp(&mut self, env: &Env, source: &Source, body: &Body) -> Result<Vec<Effect>, Misuse> {
         let config = self.profile.config();
-        let address = source.address(&config.identity);
-        let is_known = || {
-            let mut networks = self.providers.values().flat_map(|sp| &sp.networks);
-            networks.any(|network| network.contains(address))
-        };
         // Only a message without SP-ID needs to know that, so only such a one pays for it.
         let mut route = gate::route(config, body, false);
-        if let Route::Ignore(gate::Ignored::Fault(crate::codes::Code::SP_ID_MISSING)) = route
-            && is_known()
+        if let Route::Ignore(gate::Ignored::Fault(Code::SP_ID_MISSING)) = route
+            && self.is_from_sp(None, source)
         {
             route = gate::route(config, body, true);
         }
@@ -195,6 +203,49 @@ impl Router {
             Route::To(sp) => self.run(env, Work::Gate(sp, gate::Input::Received(source.clone(), body.clone()))),
             Route::Ignore(_) => Ok([Effect::Ignore].into()),
             Route::Reply(_, body) => Ok([Effect::Reply(body)].into()),
+        }
+    }
+
+    /// Whose poll this is. `named` is the Client-ID that it names.
+    #[must_use]
+    pub fn poll(&self, source: &Source, named: Option<&str>) -> Poll {
+        let config = self.profile.config();
+        let (address, networks) = (source.address(&config.identity), &config.dpe1.allowed_networks);
+        if !networks.is_empty() && !networks.iter().any(|network| network.contains(address)) {
+            return Poll::Ignored;
+        }
+        let token = named.and_then(|named| Token::try_from(named).ok());
+        let recognised = || {
+            let token = token.as_ref().ok_or(Code::CLIENT_ID_MISSING)?;
+            let client = ClientId::try_from(token.clone()).map_err(|_| Code::CLIENT_ID_NOT_REGISTERED)?;
+            let device = self.devices.get(&client).ok_or(Code::CLIENT_ID_NOT_REGISTERED)?;
+            device.recognises(source).map(|()| client)
+        };
+        recognised().map_or_else(
+            |code| {
+                let mut error = Message::new(Kind::Error);
+                error.client_id = token.clone().into();
+                error.status = Ie::Is(code);
+                write::body(&error).map_or(Poll::Ignored, Poll::Refused)
+            },
+            Poll::Of,
+        )
+    }
+
+    /// What was settled with an SP.
+    #[must_use]
+    pub fn provider(&self, sp: &SpId) -> Option<&SpProfile> {
+        self.providers.get(sp)
+    }
+
+    /// Whether the sender comes from where this SP may come from (P6), or any SP if none is named.
+    #[must_use]
+    pub fn is_from_sp(&self, sp: Option<&SpId>, source: &Source) -> bool {
+        let address = source.address(&self.profile.config().identity);
+        let has = |sp: &SpProfile| sp.networks.iter().any(|network| network.contains(address));
+        match sp {
+            Some(sp) => self.providers.get(sp).is_some_and(has),
+            None => self.providers.values().any(has),
         }
     }
 

@@ -10,6 +10,7 @@ mod generate;
 mod groups;
 mod lossy;
 mod policies;
+mod polls;
 mod providers;
 mod query;
 mod registration;
