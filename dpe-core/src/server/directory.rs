@@ -162,6 +162,11 @@ impl Directory {
         self.associations.get(client)
     }
 
+    /// All that is known.
+    pub fn associations(&self) -> impl Iterator<Item = (&ClientId, &Association)> {
+        self.associations.iter()
+    }
+
     /// How many Client-IDs there are.
     #[must_use]
     pub fn len(&self) -> usize {

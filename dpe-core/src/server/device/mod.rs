@@ -156,6 +156,15 @@ impl Device {
         self.state.outstanding.is_some()
     }
 
+    /// How many groups and policies are on the client, as far as the server knows.
+    #[must_use]
+    pub fn settings(&self) -> (usize, usize) {
+        let is_there = |life: state::Life| life != state::Life::Pending;
+        let groups = self.state.groups.values().filter(|group| is_there(group.life)).count();
+        let policies = self.state.policies.values().filter(|policy| is_there(policy.life)).count();
+        (groups, policies)
+    }
+
     /// Entries of all tables together, for tests that look for leaks.
     #[must_use]
     pub fn size(&self) -> usize {
