@@ -1,7 +1,10 @@
 //! Who has which Client-ID: the questions that a store answers atomically, how an answer is found, and a directory in
 //! memory that answers them.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -251,9 +254,9 @@ impl Directory {
     }
 
     fn insert(&mut self, client: ClientId, association: Association) {
-        self.by_device.entry(association.device.clone()).or_default().push(client.clone());
+        room_for_one(self.by_device.entry(association.device.clone())).push(client.clone());
         if let Some(user) = &association.user {
-            self.by_user.entry(user.clone()).or_default().push(client.clone());
+            room_for_one(self.by_user.entry(user.clone())).push(client.clone());
         }
         self.associations.insert(client, association);
     }
@@ -265,6 +268,11 @@ impl Directory {
             drop_from(&mut self.by_user, user, client);
         }
     }
+}
+
+/// The list of an entry. Nearly all of them stay at one, so a new one has room for one.
+fn room_for_one<K: Ord>(entry: Entry<'_, K, Vec<ClientId>>) -> &mut Vec<ClientId> {
+    entry.or_insert_with(|| Vec::with_capacity(1))
 }
 
 fn drop_from<K: Ord>(index: &mut BTreeMap<K, Vec<ClientId>>, key: &K, client: &ClientId) {
