@@ -81,8 +81,16 @@ pub(crate) fn test() -> Result<()> {
 
 /// `cargo xtask bless`: the tests that compare with files write these files.
 pub(crate) fn bless() -> Result<()> {
-    let tests = ["test", "--package", "dm-core", "--all-features", "--test", "it", "--", "golden", "scripts::"];
-    finish(command(&tests).env("BLESS", "1"))
+    for package in ["dm-core", "dpe-core"] {
+        let tests = ["test", "--package", package, "--all-features", "--test", "it", "--", "golden", "scripts::"];
+        finish(command(&tests).env("BLESS", "1"))?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask bench`: what a query costs by the number of devices, and what the messages cost.
+pub(crate) fn bench() -> Result<()> {
+    cargo(&["bench", "--package", "dpe-core", "--bench", "scale"])
 }
 
 fn clippy() -> Result<()> {

@@ -10,7 +10,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::net::IpAddr;
 
-use core_kit::{Body, Env, Machine, Tick};
+use core_kit::{Body, Durable, Env, Machine, Tick, journal::RecordOf};
 
 use super::{
     Misuse, Profile,
@@ -104,6 +104,40 @@ pub trait Rows {
     /// # Errors
     /// The store's own.
     fn change(&mut self, change: Change) -> Result<(), Self::Error>;
+
+    /// Whether steps are to be kept; without it nothing is copied for them.
+    fn keeps_steps(&self) -> bool {
+        false
+    }
+
+    /// Keeps a step that a machine has just taken. Nobody does where [`keeps_steps`](Self::keeps_steps) says so.
+    fn keep(&mut self, _: Taken) {}
+}
+
+/// A step of a machine, and the state before it: what a journal is made of.
+#[derive(Clone, Debug)]
+pub enum Taken {
+    /// Of the device of this Client-ID.
+    Device(ClientId, device::Snapshot, RecordOf<Device>),
+    /// Of the gate of this SP.
+    Gate(SpId, gate::Snapshot, RecordOf<Gate>),
+}
+
+/// What came of a step, and what a journal wants of it.
+type Stepped<M> = (Vec<<M as Machine>::Output>, Option<(<M as Durable>::Snapshot, RecordOf<M>)>);
+
+fn step<M>(machine: &mut M, env: &Env, input: M::Input, is_kept: bool) -> Result<Stepped<M>, M::Misuse>
+where
+    M: Durable<Input: Clone, Output: Clone>,
+{
+    if is_kept {
+        let before = machine.snapshot();
+        let record = core_kit::journal::step(machine, env, input)?;
+        return Ok((record.outputs.clone(), Some((before, record))));
+    }
+    let mut out = Vec::new();
+    machine.handle(env, input, &mut out)?;
+    Ok((out, None))
 }
 
 /// A message on DPE-1.
@@ -224,13 +258,16 @@ struct Carrier<'a, R> {
 
 impl<R: Rows> Carrier<'_, R> {
     fn step_device(&mut self, client: ClientId, input: device::Input) -> Result<(), R::Error> {
+        let is_kept = self.rows.keeps_steps();
         let Some(device) = self.rows.device(&client)? else {
             self.nobody(client, input);
             return Ok(());
         };
-        let mut out = Vec::new();
-        device.handle(self.env, input, &mut out)?;
+        let (out, kept) = step(device, self.env, input, is_kept)?;
         let wake = device.deadline().map(|deadline| deadline.at);
+        if let Some((before, record)) = kept {
+            self.rows.keep(Taken::Device(client.clone(), before, record));
+        }
         self.rows.stepped(&client, wake);
         for output in out {
             match output {
@@ -270,9 +307,12 @@ impl<R: Rows> Carrier<'_, R> {
     }
 
     fn step_gate(&mut self, sp: &SpId, input: gate::Input) -> Result<(), R::Error> {
+        let is_kept = self.rows.keeps_steps();
         let Some(gate) = self.rows.gate(sp)? else { return Ok(()) };
-        let mut out = Vec::new();
-        gate.handle(self.env, input, &mut out)?;
+        let (out, kept) = step(gate, self.env, input, is_kept)?;
+        if let Some((before, record)) = kept {
+            self.rows.keep(Taken::Gate(sp.clone(), before, record));
+        }
         for output in out {
             match output {
                 gate::Output::Report(report) => self.effects.push(Effect::Gate(sp.clone(), report)),

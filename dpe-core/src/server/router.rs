@@ -5,17 +5,21 @@
 //! to all SPs does, where that is configured. A server that keeps its machines in a store has rows of its own.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
 use core::net::IpAddr;
 
-use core_kit::{Body, Env, Tick};
+use core_kit::{
+    Body, Env, Tick,
+    journal::{self, JournalOf},
+};
 
 pub use super::carry::Effect;
 use super::{
     Misuse, Profile,
-    carry::{self, Rows},
+    carry::{self, Rows, Taken},
     device::{self, Device},
     directory::{Assign, Assignation, Change, Directory},
     gate::{self, Gate},
@@ -32,11 +36,13 @@ pub struct Router {
     profile: Profile,
     /// Who has which Client-ID.
     pub directory: Directory,
-    devices: BTreeMap<ClientId, Device>,
+    /// In boxes, since a map keeps room for entries that it does not have.
+    devices: BTreeMap<ClientId, Box<Device>>,
     gates: BTreeMap<SpId, Gate>,
     providers: BTreeMap<SpId, SpProfile>,
     wakes: BTreeSet<(Tick, ClientId)>,
     wake_of: BTreeMap<ClientId, Tick>,
+    journals: Option<Journals>,
 }
 
 impl Router {
@@ -53,10 +59,21 @@ impl Router {
         self.providers.insert(sp.id.clone(), sp);
     }
 
+    /// Keeps a journal of every machine from its next step on.
+    pub fn record(&mut self) {
+        self.journals.get_or_insert_default();
+    }
+
+    /// The journals kept so far; none are kept after this.
+    #[must_use]
+    pub fn take_journals(&mut self) -> Journals {
+        self.journals.take().unwrap_or_default()
+    }
+
     /// The machine of a Client-ID.
     #[must_use]
     pub fn device(&self, client: &ClientId) -> Option<&Device> {
-        self.devices.get(client)
+        self.devices.get(client).map(Box::as_ref)
     }
 
     /// The machine of an SP.
@@ -151,6 +168,15 @@ impl Router {
     }
 }
 
+/// What the machines of a router did. Treat it as personal data.
+#[derive(Clone, Debug, Default)]
+pub struct Journals {
+    /// One for each device that took a step.
+    pub devices: BTreeMap<ClientId, JournalOf<Device>>,
+    /// One for each SP whose gate took a step.
+    pub gates: BTreeMap<SpId, JournalOf<Gate>>,
+}
+
 impl Rows for Router {
     type Error = Misuse;
 
@@ -159,11 +185,11 @@ impl Rows for Router {
     }
 
     fn device(&mut self, client: &ClientId) -> Result<Option<&mut Device>, Misuse> {
-        Ok(self.devices.get_mut(client))
+        Ok(self.devices.get_mut(client).map(Box::as_mut))
     }
 
     fn add(&mut self, device: Device) -> Result<(), Misuse> {
-        self.devices.insert(device.client().clone(), device);
+        self.devices.insert(device.client().clone(), Box::new(device));
         Ok(())
     }
 
@@ -205,5 +231,27 @@ impl Rows for Router {
     fn change(&mut self, change: Change) -> Result<(), Misuse> {
         self.directory.apply(change);
         Ok(())
+    }
+
+    fn keeps_steps(&self) -> bool {
+        self.journals.is_some()
+    }
+
+    fn keep(&mut self, taken: Taken) {
+        let Some(journals) = &mut self.journals else { return };
+        match taken {
+            Taken::Device(client, before, record) => {
+                let profile = || self.profile.clone();
+                let journal =
+                    journals.devices.entry(client).or_insert_with(|| journal::begin_at::<Device>(before, profile()));
+                journal.records.push(record);
+            }
+            Taken::Gate(sp, before, record) => {
+                let Some(provider) = self.providers.get(&sp) else { return };
+                let profile = || gate::Profile { config: self.profile.clone(), sp: provider.clone() };
+                let journal = journals.gates.entry(sp).or_insert_with(|| journal::begin_at::<Gate>(before, profile()));
+                journal.records.push(record);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod change;
 mod client;
 mod config;
 mod generate;
+mod golden;
 mod groups;
 mod lossy;
 mod policies;
