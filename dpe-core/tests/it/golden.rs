@@ -138,7 +138,7 @@ fn journals_of_device_and_gate_replay_identical() {
     for code in [Code::POLICY_EXPIRED, Code::NOT_RESPONDING, Code::CLIENT_ID_NOT_REGISTERED] {
         assert!(codes.contains(&code), "{code:?} is not among {codes:?}");
     }
-    let journals = bench.router.take_journals();
+    let journals = bench.router.journals().unwrap();
     assert_eq!(journals.devices.len(), 2);
     check_journal::<device::Device>("device-left", &journals.devices[&client]);
     check_journal::<device::Device>("device-next", &journals.devices[&next]);

@@ -11,6 +11,7 @@ mod golden;
 mod groups;
 mod lossy;
 mod policies;
+mod polls;
 mod providers;
 mod query;
 mod registration;

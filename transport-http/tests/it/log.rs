@@ -13,7 +13,10 @@ use dm_core::{
 };
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
-use transport_http::{App, device::run_session, env, router};
+use transport_http::{
+    dm::{App, device::run_session, router},
+    env,
+};
 
 use crate::{
     kit::{self, DEVICE, Node, PASSWORD, SERVER_PASSWORD},

@@ -67,6 +67,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
     simulated::run(&mut demo).context("simulated network")?;
     over_http::run(&mut demo).context("HTTP")?;
     dpe::simulated(&mut demo).context("DPE over a simulated network")?;
+    dpe::over_http(&mut demo).context("DPE over HTTP")?;
     demo.replay().context("replay")?;
     let Demo { sessions, scenes, messages, journals, .. } = demo;
     let (journals, seconds) = (journals.len(), began.elapsed().as_secs_f32());

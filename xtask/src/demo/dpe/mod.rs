@@ -17,13 +17,13 @@ use dpe_core::{
 use super::Demo;
 
 mod draw;
+mod over_http;
 mod simulated;
 mod story;
 
+pub(super) use over_http::run as over_http;
 pub(super) use simulated::run as simulated;
 
-/// The name of the server, as clients know it.
-const SERVER: &str = "dpe.example";
 /// The user, who has first one device and then the other.
 const USER: &str = "+34600111222";
 /// The devices of the story.
@@ -59,11 +59,11 @@ impl Pace {
     }
 }
 
-/// A device with the user's card in it.
-fn phone(number: usize, contact: Option<String>) -> client::Profile {
+/// A device with the user's card in it, which knows the server by this name.
+fn phone(number: usize, server: &str, contact: Option<String>) -> client::Profile {
     let imei = DEVICES.get(number).copied().unwrap_or_default();
     client::Profile {
-        config: ClientConfig { server_addresses: vec![SERVER.into()], ..ClientConfig::default() },
+        config: ClientConfig { server_addresses: vec![server.into()], ..ClientConfig::default() },
         version: "1.0".into(),
         device: Some(Identity::new("imei", imei)),
         user: Some(Identity::new("msisdn", USER)),

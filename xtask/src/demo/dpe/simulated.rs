@@ -23,12 +23,14 @@ use transport_sim::{Bounds, Context, Decider, Fate, Halt, Host, Link, Message, N
 
 use super::{
     super::{Demo, chart},
-    Pace, Properties, SERVER,
+    Pace, Properties,
     draw::{Said, Who},
     phone, provider, provider_id,
     story::{Stage, Story, View},
 };
 
+/// The name of the server, as clients know it.
+const SERVER: &str = "dpe.example";
 const SERVER_NODE: NodeId = NodeId(1);
 /// The nodes of clients are these and the next.
 const PHONES: u32 = 11;
@@ -137,7 +139,7 @@ impl Simulated {
         let air = Link { delay: Span::new(40, 400), loss: LOSS, late: Span::new(100, 900), ..Link::PERFECT };
         for number in 0..super::DEVICES.len() {
             let node = node(PHONES, number);
-            let profile = phone(number, Some(node.0.to_string()));
+            let profile = phone(number, SERVER, Some(node.0.to_string()));
             let host = Host::new(profile.clone(), Client::new(&profile));
             let phone = Phone { host, properties: Properties::new()?, view: None };
             world.add(node, &format!("phone-{}", number + 1), Party::Phone(phone.into()));
@@ -173,7 +175,7 @@ impl Simulated {
             match node {
                 Party::Phone(phone) => journals.phones.push(phone.host.journal().clone()),
                 Party::Provider(host) => journals.providers.push(host.journal().clone()),
-                Party::Server(mut router) => journals.server = router.take_journals(),
+                Party::Server(router) => journals.server = router.journals().cloned().unwrap_or_default(),
                 Party::Hand(..) => {}
             }
         }

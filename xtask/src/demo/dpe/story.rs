@@ -176,6 +176,7 @@ impl<'a, S: Stage> Story<'a, S> {
         self.sample(OLD, 15)?;
         let level = self.reported(&policy, client)?;
         self.found.push(format!("reported when the level fell: {level}"));
+        self.stage.pass(Millis::from_secs(u64::from(self.pace.policy_seconds)))?;
         let ended = Output::PolicyEnded(policy, Code::POLICY_EXPIRED);
         self.until("the end of the policy", |story| Ok(take(&mut story.told[WEATHER], |output| *output == ended)))?;
         self.until("the release at the client", |story| Ok(then(story.stage.view(OLD)?.settings == (0, 0))))?;
