@@ -78,7 +78,7 @@ const INPUTS_MAX: usize = 16;
 pub(in super::super) fn run(demo: &mut Demo) -> Result<()> {
     chart::title(7, "DPE: the same over HTTP on loopback");
     let mut stage = OverHttp::new()?;
-    println!("\n  {}", stage.url);
+    println!("\n  {}; where the story lets a minute pass, both ends are told that it is later", stage.url);
     let mut story = Story::new(&mut stage, PACE);
     let played = story.play();
     print!("{}", story.text);
@@ -345,13 +345,13 @@ async fn start_provider(
 impl Stage for OverHttp {
     fn pass(&mut self, time: Millis) -> Result<()> {
         if time < LONG {
-            self.runtime.block_on(tokio::time::sleep(Duration::from_millis(time.0)));
+            std::thread::sleep(Duration::from_millis(time.0));
             return Ok(());
         }
         self.clock.0.fetch_add(time.0, Ordering::Relaxed);
         // Whoever is spoken to looks at the time.
         self.runtime.block_on(self.server.look(|_| ())).context("the server has ended")?;
-        self.runtime.block_on(tokio::time::sleep(MOMENT));
+        std::thread::sleep(MOMENT);
         Ok(())
     }
 
