@@ -400,7 +400,9 @@ impl Stage for OverHttp {
 
     fn said(&mut self) -> Vec<Said> {
         let mut said = core::mem::take(&mut lock(&self.tap.0).said);
-        said.iter_mut().for_each(|one| one.at_ms = one.at_ms.saturating_sub(self.began.0));
+        for one in &mut said {
+            one.at_ms = one.at_ms.saturating_sub(self.began.0);
+        }
         said
     }
 }
