@@ -130,8 +130,10 @@ impl Pause {
 #[derive(Default)]
 struct Uplink {
     waiting: VecDeque<(Channel, Body)>,
-    /// Messages that were ever put in.
-    pushed: u64,
+    /// Answers and reports that were ever put in.
+    answers: u64,
+    /// Messages of the server in which the client found a fault.
+    faults: u64,
     tries: u32,
     pause: Pause,
     sending: Option<Exchange>,
@@ -139,7 +141,9 @@ struct Uplink {
 
 impl Uplink {
     fn push(&mut self, channel: Channel, body: Body) {
-        self.pushed = self.pushed.wrapping_add(1);
+        if channel == Channel::Messages {
+            self.answers = self.answers.wrapping_add(1);
+        }
         if channel == Channel::Register && self.waiting.iter().any(|(other, _)| *other == Channel::Register) {
             // What is left of an earlier try to register is not meant any more, unless it is on its way.
             let first = self.waiting.pop_front();
@@ -246,9 +250,11 @@ impl<'a> Drive<'a> {
                 }
             }
             match polled.take() {
+                Some((answers, faults)) if answers != uplink.answers && faults == uplink.faults => {
+                    downlink.pause.failures = 0;
+                }
                 // It came to nothing: a server that goes on so is not asked all the time.
-                Some(before) if before == uplink.pushed => downlink.pause.fail(&self.timing),
-                Some(_) => downlink.pause.failures = 0,
+                Some(_) => downlink.pause.fail(&self.timing),
                 None => {}
             }
             self.send(&mut uplink);
@@ -265,7 +271,10 @@ impl<'a> Drive<'a> {
                 }
                 Event::Heard(Some((peer, message))) => {
                     if let Some(ear) = &mut self.ear {
-                        let sender = ear.sender(peer, self.link.host()).await;
+                        let sender = tokio::select! {
+                            () = &mut shutdown => return Ok(()),
+                            sender = ear.sender(peer, self.link.host()) => sender,
+                        };
                         todo.push_back(Input::Received(sender, message));
                     }
                 }
@@ -274,7 +283,7 @@ impl<'a> Drive<'a> {
                 Event::Sent(came) => todo.extend(self.sent(&mut uplink, came)),
                 Event::Polled(came) => {
                     let received = self.polled(&mut downlink, came);
-                    polled = received.is_some().then_some(uplink.pushed);
+                    polled = received.is_some().then_some((uplink.answers, uplink.faults));
                     todo.extend(received);
                 }
                 Event::Resume => {}
@@ -299,6 +308,7 @@ impl<'a> Drive<'a> {
             match output {
                 Output::Report(report) => {
                     note(&report);
+                    uplink.faults = uplink.faults.wrapping_add(u64::from(is_fault(&report)));
                     self.agent.report(&report);
                 }
                 Output::Ask(question) => asked = Some(question),
@@ -427,6 +437,19 @@ fn note(report: &Report) {
         Report::ForeignSender => warn!("a message of somebody else was ignored"),
         _ => {}
     }
+}
+
+/// Whether the server said something that it should not have said.
+const fn is_fault(report: &Report) -> bool {
+    matches!(
+        report,
+        Report::Faulty(_)
+            | Report::Unreadable
+            | Report::ForeignSender
+            | Report::ForeignClientId
+            | Report::Unexpected(_)
+            | Report::ServerError(_)
+    )
 }
 
 async fn until(at: Option<Instant>) {

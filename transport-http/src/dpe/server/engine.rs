@@ -115,6 +115,7 @@ impl Engine {
             Call::Register(source, body, tell) => {
                 let effects = self.router.register(&env, &source, &body);
                 let outcome = self.settle(effects, None).await;
+                self.count_ignored(outcome.as_ref());
                 answer(tell, outcome, Answer::Ignored);
             }
             Call::FromClient(source, named, body, tell) => {
@@ -122,6 +123,7 @@ impl Engine {
                 let outcome = self.settle(effects, None).await;
                 let is_known = || named.is_some() && matches!(self.router.poll(&source, named.as_deref()), Poll::Of(_));
                 let ignored = if is_known() { self.unread(&body) } else { Answer::Ignored };
+                self.count_ignored(outcome.as_ref());
                 answer(tell, outcome, ignored);
             }
             Call::FromSp(source, body, tell) => self.sp_asks(&env, &source, &body, tell).await,
@@ -133,6 +135,12 @@ impl Engine {
             }
             Call::AddSp(sp) => self.router.add_sp(sp),
             Call::Look(look) => look(&self.router),
+        }
+    }
+
+    fn count_ignored(&self, outcome: Option<&Outcome>) {
+        if outcome.is_some_and(|outcome| outcome.ignored && outcome.reply.is_none()) {
+            self.shared.hooks.count(&Fact::Ignored);
         }
     }
 
@@ -311,21 +319,22 @@ impl Engine {
         let Some(mailbox) = self.mailboxes.get_mut(client).filter(|mailbox| !mailbox.is_sending) else {
             return Vec::new();
         };
-        let Some((class, body)) = mailbox.take(is_waiting) else { return Vec::new() };
-        let number = mailbox.requests;
         let device = self.router.device(client);
         let contact = device.and_then(device::Device::contact).and_then(|contact| contact.parse::<Uri>().ok());
         let seen = device.and_then(device::Device::address);
-        match contact.filter(|contact| self.shared.hooks.contact(client, contact, seen)) {
-            Some(contact) => {
+        let contact = contact.filter(|contact| self.shared.hooks.contact(client, contact, seen));
+        while let Some((class, body)) = mailbox.take(is_waiting) {
+            if let Some(contact) = contact {
                 mailbox.is_sending = true;
-                let (shared, client) = (self.shared.clone(), client.clone());
+                let (shared, client, number) = (self.shared.clone(), client.clone(), mailbox.requests);
                 self.deliveries.spawn(deliver::to_contact(shared, client, class, number, contact, body));
-                Vec::new()
+                break;
             }
-            None if class == Class::Request => self.unreachable(client),
-            None => Vec::new(),
+            if class == Class::Request {
+                return self.unreachable(client);
+            }
         }
+        Vec::new()
     }
 
     fn unreachable(&mut self, client: &ClientId) -> Vec<Effect> {

@@ -152,14 +152,12 @@ async fn poll(handle: &Handle, parts: &Parts, source: Source, is_sp: bool) -> Re
     }
     let answer = if wait.is_zero() {
         told.await.ok()
+    } else if let Ok(answer) = timeout(wait, &mut told).await {
+        answer.ok()
     } else {
-        if let Ok(answer) = timeout(wait, &mut told).await {
-            answer.ok()
-        } else {
-            // What comes in this very moment was handed over, and is not lost.
-            told.close();
-            told.try_recv().ok()
-        }
+        // What comes in this very moment was handed over, and is not lost.
+        told.close();
+        told.try_recv().ok()
     };
     respond(front, answer.unwrap_or(Answer::Nothing))
 }

@@ -14,7 +14,7 @@ use crate::{Limits, Peer, dpe::parts};
 
 /// Who may deliver to a callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Origin {
     /// Whoever knows its address, which is a secret then.
     Anywhere,
     /// Servers of these networks.
@@ -24,13 +24,13 @@ pub enum From {
 #[derive(Clone)]
 struct Callback {
     handle: Handle,
-    from: From,
+    from: Origin,
     limits: Limits,
 }
 
 /// What to mount at the path of the SP's callback, with [`serve`](crate::serve()). A message is delivered (204) once the SP
 /// has taken it; 503 makes the server try again.
-pub fn callback(handle: Handle, from: From, limits: Limits) -> Router {
+pub fn callback(handle: Handle, from: Origin, limits: Limits) -> Router {
     Router::new().fallback(take).with_state(Callback { handle, from, limits })
 }
 
@@ -39,7 +39,7 @@ async fn take(State(callback): State<Callback>, request: Request) -> Response {
     if parts.method != Method::POST {
         return parts::other_method("POST");
     }
-    if let From::Networks(networks) = &callback.from {
+    if let Origin::Networks(networks) = &callback.from {
         let peer = parts.extensions.get().map(|Peer(peer)| *peer);
         if !peer.is_some_and(|peer| networks.iter().any(|network| network.contains(peer))) {
             warn!("a delivery of somebody else was ignored");

@@ -35,7 +35,7 @@ use crate::{env, outgoing::Outgoing};
 
 mod callback;
 
-pub use callback::{From, callback};
+pub use callback::{Origin, callback};
 
 /// How often a request is sent that cannot have arrived.
 const TRIES_MAX: u32 = 4;

@@ -84,6 +84,8 @@ pub(crate) struct Counter {
     pub(crate) facts: Mutex<Vec<Fact>>,
     /// Whether a filter keeps anything.
     pub(crate) keep: bool,
+    /// Whether it takes longer than anybody waits.
+    pub(crate) slow: bool,
 }
 
 impl Counter {
@@ -95,6 +97,9 @@ impl Counter {
 #[async_trait]
 impl Hooks for Counter {
     async fn filter(&self, question: &server::device::Filter) -> Vec<bool> {
+        if self.slow {
+            std::future::pending::<()>().await;
+        }
         vec![self.keep; question.items.len()]
     }
 
@@ -121,7 +126,9 @@ impl World {
         let counter = Arc::new(counter);
         let profile = server::Profile::new(config).unwrap();
         let mut server = Server::with(&profile, Outgoing::new().unwrap(), bounds, counter.clone());
-        sps.into_iter().for_each(|sp| server.add_sp(sp));
+        for sp in sps {
+            server.add_sp(sp);
+        }
         let handle = server.handle();
         let node = Node::start(router(handle.clone()), bounds.limits).await;
         let (stop, stopped) = oneshot::channel();
@@ -167,7 +174,19 @@ impl World {
         assert_eq!(response.status, Ie::Is(Code::OK), "{response:?}");
         let client = ClientId::try_from(response.client_id.into_option().unwrap()).unwrap();
         assert_eq!(self.post("/register", &success(&client)).await.unwrap().status, 204);
+        self.synchronise(&client).await;
         client
+    }
+
+    /// Answers everything that the server wants of a client.
+    pub(crate) async fn synchronise(&self, client: &ClientId) {
+        loop {
+            let polled = self.poll(client, 0).await.unwrap();
+            if polled.status == 204 {
+                return;
+            }
+            self.answers(&answer(client, &read(&polled))).await;
+        }
     }
 
     pub(crate) async fn poll(&self, client: &ClientId, seconds: u32) -> Option<Answer> {
@@ -201,14 +220,9 @@ impl Drop for World {
 }
 
 pub(crate) fn raw(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} /dpe/1.0{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if method == "POST" {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    head.push_str("\r\n");
+    let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    let fields: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let head = format!("{method} /dpe/1.0{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}{length}\r\n");
     [head.as_bytes(), body].concat()
 }
 
@@ -289,7 +303,7 @@ pub(crate) fn answer(client: &ClientId, request: &Message) -> Message {
 /// A device: what its properties are worth.
 #[derive(Clone)]
 pub(crate) struct Phone {
-    pub(crate) worth: Arc<Mutex<BTreeMap<&'static str, Value>>>,
+    pub(crate) worth: Arc<Mutex<BTreeMap<String, Value>>>,
     pub(crate) asked: Arc<Mutex<Vec<PropertyName>>>,
     pub(crate) reports: Arc<Mutex<Vec<Report>>>,
 }
@@ -301,6 +315,7 @@ impl Phone {
             ("OSName", Value::text("ExampleOS")),
             ("currentOrientation", Value::text("portrait")),
         ];
+        let worth = worth.map(|(name, value)| (name.to_owned(), value));
         Self { worth: Arc::new(Mutex::new(worth.into())), asked: Arc::default(), reports: Arc::default() }
     }
 
@@ -398,6 +413,7 @@ impl Driven {
     }
 
     pub(crate) async fn sample(&self, property: &str, value: Value) {
+        self.phone.worth.lock().unwrap().insert(property.to_owned(), value.clone());
         self.inputs.send(Input::Sampled(vec![Reading::of(name(property), value)])).await.unwrap();
     }
 

@@ -72,6 +72,7 @@ async fn a_phone_a_server_and_an_sp_go_through_a_whole_story() {
         .await;
 
     // The user takes the SIM to another phone: settings follow.
+    phone.sample("batteryLevel", Value::integer(83)).await;
     assert_eq!(sp.asks(&client, threshold("follows", 3600)).await.status, Some(Code::OK));
     let left = phone.stop().await;
     assert_eq!(left.settings(), (0, 1), "the expired policy was released");
@@ -86,7 +87,13 @@ async fn a_phone_a_server_and_an_sp_go_through_a_whole_story() {
     }
     other.sample("batteryLevel", Value::integer(5)).await;
     assert!(matches!(sp.next().await, Output::Reported(report) if report.client == new));
-    assert_eq!(sp.asks(&client, level()).await.status, Some(Code::CLIENT_ID_NOT_REGISTERED));
+    sp.wants(Some(&client), level()).await;
+    // Whoever uses the old Client-ID hears of the new one once more.
+    let told = [sp.next().await, sp.next().await];
+    let is_refused =
+        |told: &Output| matches!(told, Output::Done(done) if done.status == Some(Code::CLIENT_ID_NOT_REGISTERED));
+    assert!(told.iter().any(is_refused), "{told:?}");
+    assert!(told.iter().any(|told| matches!(told, Output::ClientChanged(_))), "{told:?}");
 
     // The phone falls silent.
     let last = other.stop().await;
