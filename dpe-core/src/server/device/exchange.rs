@@ -93,7 +93,8 @@ impl Device {
 
     fn send(&self, message: &Message, step: &mut Step<'_>) {
         let contact = self.known().and_then(|known| known.contact.clone());
-        step.out.extend(write::body(message).map(|body| Output::Send(Downlink { contact, body })));
+        step.request = write::body(message);
+        step.out.extend(step.request.clone().map(|body| Output::Send(Downlink { contact, body })));
     }
 
     /// Sends the outstanding request again, under a fresh Message-ID; the earlier ones stay good.
@@ -222,8 +223,9 @@ impl Device {
     }
 
     /// Takes the outstanding request out. Its Message-IDs are good for late answers only.
-    pub(super) fn close(&mut self) -> Option<Outstanding> {
+    pub(super) fn close(&mut self, step: &mut Step<'_>) -> Option<Outstanding> {
         let out = self.state.outstanding.take()?;
+        step.withdraw();
         for message in &out.messages {
             self.bury_message(message.clone());
         }
@@ -233,7 +235,7 @@ impl Device {
 
     /// The outstanding request comes to nothing: the SP is told, and what it was about is put right.
     pub(super) fn abandon(&mut self, code: Code, step: &mut Step<'_>) {
-        let Some(out) = self.close() else { return };
+        let Some(out) = self.close(step) else { return };
         if out.syncing {
             return self.sync_failed(step);
         }
@@ -333,7 +335,7 @@ impl Device {
 
     /// Ends all requests of SPs, in the order in which they came; the server's own are dropped.
     pub(super) fn give_up_requests(&mut self, code: Code, step: &mut Step<'_>) {
-        if let Some(out) = self.close() {
+        if let Some(out) = self.close(step) {
             self.end_without_answer(&out.op, true, code, step);
         }
         for waiting in core::mem::take(&mut self.state.queue) {
