@@ -174,6 +174,7 @@ impl Device {
     /// What the request was about ended before its turn came.
     fn gone(&mut self, op: &Op, step: &mut Step<'_>) {
         let code = match op {
+            Op::PolicySet { from: None, policy } => return self.lose_policy(*policy, step),
             Op::PolicySet { policy, .. } if self.state.policies.contains_key(policy) => {
                 self.state.policies.remove(policy);
                 Code::GROUP_ID_NOT_REGISTERED
@@ -333,16 +334,20 @@ impl Device {
         self.dispatch(step);
     }
 
-    /// Ends all requests of SPs, in the order in which they came; the server's own are dropped.
+    /// Ends all requests of SPs, in the order in which they came. What the server itself wants of the client waits for its
+    /// next session.
     pub(super) fn give_up_requests(&mut self, code: Code, step: &mut Step<'_>) {
-        if let Some(out) = self.close(step) {
+        // What a synchronisation was to set stays registered: no SP asked for it now.
+        self.state.sync_owed |= self.state.sync.take().is_some();
+        if let Some(out) = self.close(step).filter(|out| !out.syncing) {
             self.end_without_answer(&out.op, true, code, step);
         }
         for waiting in core::mem::take(&mut self.state.queue) {
             self.end_without_answer(&waiting.op, false, code, step);
         }
-        self.state.urgent = VecDeque::new();
-        self.state.sync = None;
+        for op in core::mem::take(&mut self.state.urgent) {
+            self.end_without_answer(&op, false, code, step);
+        }
     }
 
     /// Policies whose time is over: the client is told to release them, and the SP that they have ended. The two do not
