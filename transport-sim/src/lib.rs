@@ -77,6 +77,7 @@ mod context;
 mod crash;
 mod decide;
 pub mod dm;
+pub mod dpe;
 mod host;
 mod link;
 mod node;

@@ -345,6 +345,15 @@ pub fn decide(question: &Assign, known: &[(ClientId, Association)]) -> Assigned 
     if let Some((from, association)) = foreign {
         leaves(from, false, true, false, other_of(known, association, from));
     }
+    // Registrations that were begun and not completed, of the device or of the user: what they came to was decided before
+    // this, and does not hold any more once this one is complete.
+    let begun = known.iter().filter(|(_, association)| !association.complete);
+    for (from, association) in begun {
+        let is_of_user = question.user.is_some() && association.user == question.user;
+        if on_device(association) || (is_of_user && !question.multi_device) {
+            leaves(from, false, on_device(association), false, None);
+        }
+    }
     let mut siblings = Vec::new();
     for (other, _) in elsewhere {
         if question.multi_device {

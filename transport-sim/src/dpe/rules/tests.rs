@@ -1,0 +1,1 @@
+//! Every rule fires when it is broken.
