@@ -53,11 +53,11 @@ fn run(sizes: &[u32]) -> Fallible<bool> {
 
     let mut stores = Vec::new();
     for crowd in routers {
-        stores.push(store::Rows::of(crowd)?);
+        stores.push(store::Table::of(crowd)?);
     }
     println!("\nstateless, a device and a gate restored from JSON and stored again for each message:");
     let stateless = query::measure(&mut stores, &mut clock)?;
-    let bytes: Vec<_> = stores.iter().map(store::Rows::bytes_each).collect();
+    let bytes: Vec<_> = stores.iter().map(store::Table::bytes_each).collect();
     table(sizes, &stateless, &bytes);
     drop(stores);
 

@@ -106,20 +106,28 @@ impl Server for Crowd {
     }
 
     fn asked(&mut self, env: &Env, body: &Body) -> Fallible<Body> {
-        let effects = self.router.from_sp(env, &self.sp, body)?;
-        let sent = effects.into_iter().find_map(|effect| match effect {
-            Effect::ToClient(_, link) => Some(link.body),
-            _ => None,
-        });
-        sent.ok_or_else(|| "the client is asked nothing".into())
+        to_client(self.router.from_sp(env, &self.sp, body)?)
     }
 
     fn answered(&mut self, env: &Env, body: &Body) -> Fallible<Body> {
-        let effects = self.router.from_client(env, None, &self.device, body)?;
-        let sent = effects.into_iter().find_map(|effect| match effect {
-            Effect::ToSp(_, message) => Some(message.body),
-            _ => None,
-        });
-        sent.ok_or_else(|| "the SP is told nothing".into())
+        to_sp(self.router.from_client(env, None, &self.device, body)?)
     }
+}
+
+/// The message that goes to a client.
+pub(crate) fn to_client(effects: Vec<Effect>) -> Fallible<Body> {
+    let sent = effects.into_iter().find_map(|effect| match effect {
+        Effect::ToClient(_, link) => Some(link.body),
+        _ => None,
+    });
+    sent.ok_or_else(|| "the client is asked nothing".into())
+}
+
+/// The message that goes to the SP.
+pub(crate) fn to_sp(effects: Vec<Effect>) -> Fallible<Body> {
+    let sent = effects.into_iter().find_map(|effect| match effect {
+        Effect::ToSp(_, message) => Some(message.body),
+        _ => None,
+    });
+    sent.ok_or_else(|| "the SP is told nothing".into())
 }

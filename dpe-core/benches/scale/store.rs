@@ -1,28 +1,29 @@
 //! A node that keeps nothing: what a message names is loaded, stepped and stored.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use core_kit::{Body, Durable, Env, Machine};
+use core_kit::{Body, Durable, Env, Tick};
 use dpe_core::{
     config::Config,
-    identity::Source,
+    identity::{Key, Source},
     ids::{ClientId, SpId},
     server::{
-        Profile,
-        device::{self, Device},
-        gate::{self, Gate, Route},
+        Misuse, Profile, RestoreError,
+        carry::{self, Effect, Rows},
+        device::Device,
+        directory::{Assign, Assignation, Change},
+        gate::{self, Gate},
     },
-    wire,
 };
 
 use crate::{
     Fallible,
     query::{Server, roll},
-    router::{Crowd, sources, sp},
+    router::{Crowd, sources, sp, to_client, to_sp},
 };
 
 /// A table of devices and a table of gates, as text.
-pub(crate) struct Rows {
+pub(crate) struct Table {
     profile: Profile,
     gate_profile: gate::Profile,
     devices: BTreeMap<ClientId, String>,
@@ -33,7 +34,7 @@ pub(crate) struct Rows {
     sp: Source,
 }
 
-impl Rows {
+impl Table {
     /// The machines of a router, stored.
     pub(crate) fn of(crowd: Crowd) -> Fallible<Self> {
         let profile = Profile::new(Config::default())?;
@@ -55,59 +56,112 @@ impl Rows {
         (bytes as u64).checked_div(self.devices.len() as u64)
     }
 
-    fn step_device(&mut self, env: &Env, client: &ClientId, input: device::Input) -> Fallible<Vec<device::Output>> {
-        let row = self.devices.get_mut(client).ok_or("no such device")?;
-        let mut machine = Device::restore(serde_json::from_str(row)?, &self.profile)?;
-        let mut out = Vec::new();
-        machine.handle(env, input, &mut out)?;
-        *row = serde_json::to_string(&machine.snapshot())?;
-        Ok(out)
-    }
-
-    fn step_gate(&mut self, env: &Env, sp: &SpId, input: gate::Input) -> Fallible<Vec<gate::Output>> {
-        let row = self.gates.get_mut(sp).ok_or("no such SP")?;
-        let mut machine = Gate::restore(serde_json::from_str(row)?, &self.gate_profile)?;
-        let mut out = Vec::new();
-        machine.handle(env, input, &mut out)?;
-        *row = serde_json::to_string(&machine.snapshot())?;
-        Ok(out)
+    /// Carries one message over the rows that it names: they are loaded as they are named, and stored in the end.
+    fn transact(
+        &mut self,
+        carry: impl FnOnce(&mut Transaction<'_>) -> Result<Vec<Effect>, Failed>,
+    ) -> Fallible<Vec<Effect>> {
+        let mut transaction = Transaction { table: self, devices: BTreeMap::new(), gates: BTreeMap::new() };
+        let effects = carry(&mut transaction)?;
+        let Transaction { devices, gates, .. } = transaction;
+        for (client, device) in devices {
+            self.devices.insert(client, serde_json::to_string(&device.snapshot())?);
+        }
+        for (sp, gate) in gates {
+            self.gates.insert(sp, serde_json::to_string(&gate.snapshot())?);
+        }
+        Ok(effects)
     }
 }
 
-impl Server for Rows {
+impl Server for Table {
     fn pick(&mut self) -> Fallible<ClientId> {
         let at = roll(&mut self.random, self.clients.len());
         Ok(self.clients.get(at).ok_or("there are devices")?.clone())
     }
 
     fn asked(&mut self, env: &Env, body: &Body) -> Fallible<Body> {
-        let Route::To(sp) = gate::route(self.profile.config(), body, false) else { return Err("no gate".into()) };
-        let told = self.step_gate(env, &sp, gate::Input::Received(self.sp.clone(), body.clone()))?;
-        for output in told {
-            if let gate::Output::Device(client, told) = output {
-                for output in self.step_device(env, &client, device::Input::Told(told))? {
-                    if let device::Output::Send(link) = output {
-                        return Ok(link.body);
-                    }
-                }
-            }
-        }
-        Err("the client is asked nothing".into())
+        let source = self.sp.clone();
+        let effects = self.transact(|rows| carry::from_sp(rows, env, &source, body))?;
+        to_client(effects)
     }
 
     fn answered(&mut self, env: &Env, body: &Body) -> Fallible<Body> {
-        let read = wire::decode(body, &self.profile.config().wire)?;
-        let client = ClientId::try_from(read.client_id().ok_or("an answer names its client")?.clone())?;
-        let input = device::Input::Received(self.device.clone(), body.clone());
-        for output in self.step_device(env, &client, input)? {
-            if let device::Output::Gate(sp, told) = output {
-                for output in self.step_gate(env, &sp, gate::Input::Told(told))? {
-                    if let gate::Output::Send(message) = output {
-                        return Ok(message.body);
-                    }
-                }
-            }
+        let source = self.device.clone();
+        let effects = self.transact(|rows| carry::from_client(rows, env, None, &source, body))?;
+        to_sp(effects)
+    }
+}
+
+/// What one message reads and changes.
+struct Transaction<'a> {
+    table: &'a Table,
+    devices: BTreeMap<ClientId, Device>,
+    gates: BTreeMap<SpId, Gate>,
+}
+
+/// A row that is not to be had, or a machine that took no input.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("a query wants this of nobody")]
+    Unexpected,
+}
+
+impl Rows for Transaction<'_> {
+    type Error = Failed;
+
+    fn profile(&self) -> Profile {
+        self.table.profile.clone()
+    }
+
+    fn device(&mut self, client: &ClientId) -> Result<Option<&mut Device>, Failed> {
+        if let (false, Some(row)) = (self.devices.contains_key(client), self.table.devices.get(client)) {
+            let device = Device::restore(serde_json::from_str(row)?, &self.table.profile)?;
+            self.devices.insert(client.clone(), device);
         }
-        Err("the SP is told nothing".into())
+        Ok(self.devices.get_mut(client))
+    }
+
+    fn gate(&mut self, sp: &SpId) -> Result<Option<&mut Gate>, Failed> {
+        if let (false, Some(row)) = (self.gates.contains_key(sp), self.table.gates.get(sp)) {
+            let gate = Gate::restore(serde_json::from_str(row)?, &self.table.gate_profile)?;
+            self.gates.insert(sp.clone(), gate);
+        }
+        Ok(self.gates.get_mut(sp))
+    }
+
+    /// A node would store it for whoever wakes machines.
+    fn stepped(&mut self, _: &ClientId, _: Option<Tick>) {}
+
+    fn forget(&mut self, _: &ClientId) {}
+
+    fn providers(&self) -> Vec<SpId> {
+        self.table.gates.keys().cloned().collect()
+    }
+
+    fn is_provider(&self, _: IpAddr) -> bool {
+        true
+    }
+
+    fn add(&mut self, _: Device) -> Result<(), Failed> {
+        Err(Failed::Unexpected)
+    }
+
+    fn assign(&mut self, _: &Assign) -> Result<Assignation, Failed> {
+        Err(Failed::Unexpected)
+    }
+
+    fn find(&mut self, _: &Key) -> Result<Vec<ClientId>, Failed> {
+        Err(Failed::Unexpected)
+    }
+
+    fn change(&mut self, _: Change) -> Result<(), Failed> {
+        Err(Failed::Unexpected)
     }
 }

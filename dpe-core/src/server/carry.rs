@@ -110,7 +110,7 @@ pub trait Rows {
         false
     }
 
-    /// Keeps a step that a machine has just taken. Nobody does where [`keeps_steps`](Self::keeps_steps) says so.
+    /// Keeps a step that a machine has just taken; called only where [`keeps_steps`](Self::keeps_steps) says so.
     fn keep(&mut self, _: Taken) {}
 }
 
