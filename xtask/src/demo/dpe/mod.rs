@@ -30,6 +30,8 @@ const USER: &str = "+34600111222";
 const DEVICES: [&str; 2] = ["490154203237518", "356938035643809"];
 /// The SPs of the story.
 const PROVIDERS: [&str; 2] = ["weather", "maps"];
+/// What the devices run.
+const OS: &str = "Example OS 7";
 /// Requests that an SP may send within a window.
 const THRESHOLD: u32 = 5;
 
@@ -94,7 +96,7 @@ struct Properties(BTreeMap<PropertyName, Reading>);
 impl Properties {
     fn new() -> Result<Self> {
         let mut properties = Self(BTreeMap::new());
-        properties.set(Reading::of(name("OSName")?, Value::text("Example OS 7")));
+        properties.set(Reading::of(name("OSName")?, Value::text(OS)));
         properties.set(Reading::of(name("batteryLevel")?, Value::integer(100)));
         properties.set(Reading::of(name("currentOrientation")?, Value::text("portrait")));
         properties.set(Reading::of(name("displayLightIntensity")?, Value::integer(40)));

@@ -15,7 +15,7 @@ use dpe_core::{
 };
 
 use super::{
-    Pace, THRESHOLD,
+    OS, Pace, THRESHOLD,
     draw::{self, Said, Who, short, status},
     name,
 };
@@ -113,15 +113,15 @@ impl<'a, S: Stage> Story<'a, S> {
         self.scenes += 1;
         // A `String` takes whatever is written to it.
         let _ = writeln!(self.text, "\n  {}. {what}\n", self.scenes);
-        let result = play(self).with_context(|| what.to_owned())?;
-        self.settle()?;
+        let result = play(self).and_then(|result| self.settle().map(|()| result)).with_context(|| what.to_owned());
+        self.listen();
         self.messages += self.said.len();
         draw::sequence(&mut self.text, &self.said);
         self.text.push('\n');
         for line in self.found.drain(..) {
             let _ = writeln!(self.text, "    {line}");
         }
-        Ok(result)
+        result
     }
 
     /// Lets what is under way come to its end, as far as that does not take long.
@@ -151,6 +151,7 @@ impl<'a, S: Stage> Story<'a, S> {
             let before = self.asked_of(OLD);
             let done = self.ask(WEATHER, client, What::Query(vec![name("OSName")?]), Code::OK)?;
             asked.push(self.asked_of(OLD) - before);
+            ensure!(values(&done.readings) == format!("OSName = {OS}"), "the SP was told {:?}", done.readings);
             self.found.push(format!("{}; {place}", values(&done.readings)));
         }
         ensure!(matches!(asked.as_slice(), [1..=9, 0]), "the device was asked {asked:?} times");
