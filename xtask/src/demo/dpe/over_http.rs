@@ -47,7 +47,7 @@ use transport_http::{
         CLIENT_ID,
         client::{Agent, Drive, Link},
         server::{self, Server},
-        sp::{self as provider_http, From, Reports, Settings, callback},
+        sp::{self as provider_http, Origin, Reports, Settings, callback},
     },
     env, serve,
 };
@@ -328,7 +328,7 @@ async fn start_provider(
     if reports == Reports::Posted {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         settled.callback = Some(format!("http://{}/reports", listener.local_addr()?));
-        let paths = callback(handle.clone(), From::Anywhere, Limits::DEFAULT);
+        let paths = callback(handle.clone(), Origin::Anywhere, Limits::DEFAULT);
         listen(listener, tapped(paths, tap, clock, Some(number)), stops);
     }
     let drive = drive.with_env(reader(clock));
