@@ -75,8 +75,8 @@ impl Device {
 
     /// The client was given its Client-ID and wants no session. What its registration changes for others holds all the
     /// same; what of its settings is to be established waits until there is a session.
-    pub(super) fn decline_session(&mut self, register: Register, step: &mut Step<'_>) {
-        let known = Known::from(&register);
+    pub(super) fn decline_session(&mut self, register: &Register, step: &mut Step<'_>) {
+        let known = Known::from(register);
         self.state.known = Some(known.clone());
         step.out.push(Output::Directory(Change::Confirm {
             client: self.state.client.clone(),
