@@ -289,6 +289,14 @@ impl Device {
 
     /// Another Client-ID takes over, or the user has left the device.
     pub(super) fn leave(&mut self, leave: &Leave, step: &mut Step<'_>) {
+        if matches!(self.state.standing, Standing::Retired { .. }) {
+            // Somebody else was first, and has what there was.
+            if leave.same_user {
+                let nothing = ToDevice::NoSuchDevice(self.state.client.clone());
+                step.out.push(Output::Device(leave.successor.clone(), nothing));
+            }
+            return;
+        }
         let audience = self.audience();
         let mut asks = Vec::new();
         for op in self.take_requests(step) {
