@@ -351,7 +351,8 @@ pub fn decide(question: &Assign, known: &[(ClientId, Association)]) -> Assigned 
     for (from, association) in begun {
         let is_of_user = question.user.is_some() && association.user == question.user;
         if on_device(association) || (is_of_user && !question.multi_device) {
-            leaves(from, false, on_device(association), false, None);
+            let other = is_of_user.then(|| client.clone());
+            leaves(from, is_of_user, on_device(association), false, other);
         }
     }
     let mut siblings = Vec::new();

@@ -6,6 +6,7 @@ mod cache;
 mod change;
 mod client;
 mod config;
+mod crossed;
 mod generate;
 mod golden;
 mod groups;

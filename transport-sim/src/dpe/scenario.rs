@@ -120,7 +120,7 @@ pub struct Scenario {
     pub burst: u32,
     /// How often the properties of each device change.
     pub samples: u32,
-    /// When everything that goes wrong is over. Nobody asks for anything after that, and every client registers once more.
+    /// When everything that goes wrong is over. Nobody asks for anything after that, and every client registers twice more.
     pub heal: Tick,
     /// How the server behaves.
     pub config: Config,
@@ -255,6 +255,8 @@ impl Scenario {
             }
             // Late copies are over by then, and so are the crashes.
             plan.push((within(node, heal + 2 * MINUTE, heal + 3 * MINUTE), Doing::Register));
+            // Whoever took a user over in the first round did not tell the device that lost it: that learns it in the second.
+            plan.push((within(node, heal + 4 * MINUTE, heal + 5 * MINUTE), Doing::Register));
         }
         let Faults { wipes, swaps, declines, .. } = self.faults;
         for (number, doing) in (0..wipes).map(|n| (n, Doing::Wipe)) {

@@ -127,17 +127,15 @@ impl Server {
         let mut posted = Vec::new();
         if attempt.counts() {
             let_a_rival_in(ctx, &job, from);
-            match commit(ctx, &job, &attempt) {
-                Some(stored) => posted = stored,
-                None => {
-                    ctx.note(&Fact::LostRace);
-                    // Somebody else has woken the device.
-                    if !matches!(job, Job::Wake(_)) {
-                        self.begin(ctx, job, from);
-                    }
-                    return true;
+            let Some(stored) = commit(ctx, &job, &attempt) else {
+                ctx.note(&Fact::LostRace);
+                // Of a wake-up that somebody else has done nothing is left.
+                if !matches!(job, Job::Wake(_)) {
+                    self.begin(ctx, job, from);
                 }
-            }
+                return true;
+            };
+            posted = stored;
             if passes_away(ctx) {
                 return false;
             }
@@ -156,9 +154,16 @@ impl Server {
                         ctx.send(node, channel, Envelope::Contact(downlink.body.to_bytes()).encode());
                     }
                 }
-                // The former are in the outbox; nobody counts the latter, nor is asked anything.
-                (Effect::ToSp(..), _)
-                | (Effect::Reply(_) | Effect::Ignore | Effect::Device(..) | Effect::Gate(..) | Effect::Ask(..), _) => {}
+                // What is for SPs is in the outbox; nobody counts reports here, and nothing is filtered.
+                (
+                    Effect::ToSp(..)
+                    | Effect::Reply(_)
+                    | Effect::Ignore
+                    | Effect::Device(..)
+                    | Effect::Gate(..)
+                    | Effect::Ask(..),
+                    _,
+                ) => {}
             }
         }
         if let (Job::Request(_, number, ..), Some((node, channel))) = (job, from) {

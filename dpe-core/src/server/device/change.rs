@@ -75,8 +75,8 @@ impl Device {
 
     /// The client was given its Client-ID and wants no session. What its registration changes for others holds all the
     /// same; what of its settings is to be established waits until there is a session.
-    pub(super) fn decline_session(&mut self, register: Register, step: &mut Step<'_>) {
-        let known = Known::from(&register);
+    pub(super) fn decline_session(&mut self, register: &Register, step: &mut Step<'_>) {
+        let known = Known::from(register);
         self.state.known = Some(known.clone());
         step.out.push(Output::Directory(Change::Confirm {
             client: self.state.client.clone(),
@@ -289,6 +289,14 @@ impl Device {
 
     /// Another Client-ID takes over, or the user has left the device.
     pub(super) fn leave(&mut self, leave: &Leave, step: &mut Step<'_>) {
+        if matches!(self.state.standing, Standing::Retired { .. }) {
+            // Somebody else was first, and has what there was.
+            if leave.same_user {
+                let nothing = ToDevice::NoSuchDevice(self.state.client.clone());
+                step.out.push(Output::Device(leave.successor.clone(), nothing));
+            }
+            return;
+        }
         let audience = self.audience();
         let mut asks = Vec::new();
         for op in self.take_requests(step) {

@@ -1,6 +1,6 @@
 //! The exchange on DPE-2: at most one request is out, the others wait [DPE digest 3.4, 3.12].
 
-use alloc::{collections::VecDeque, format, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::{
     Device, Step,
@@ -168,6 +168,8 @@ impl Device {
                 });
             }
         }
+        // A client that has got another Client-ID since knows by this that the request is not for it any more.
+        message.client_id = Ie::Is((&state.client).into());
         Some((message.kind, message))
     }
 

@@ -115,7 +115,7 @@ impl Device {
                     state.standing = Standing::Declined;
                 });
                 step.report(Report::Declined);
-                self.decline_session(register, step);
+                self.decline_session(&register, step);
             }
             _ => self.registration_late(step),
         }

@@ -57,12 +57,6 @@ impl Answers {
         self.closed.insert(key);
     }
 
-    /// A message leaves for an SP.
-    pub(super) fn addressed(&self, sp: Option<&str>, message: &Message, ledger: &mut Ledger) {
-        let named = text(&message.sp_id);
-        ledger.judge(FINAL, sp == Some(named.as_str()), || format!("a message for {named} goes to {sp:?}"));
-    }
-
     pub(super) fn finish(&self, ledger: &mut Ledger) {
         let open: Vec<&String> = self.asked.iter().filter(|(_, done)| !**done).map(|(tag, _)| tag).collect();
         for tag in &open {
@@ -76,4 +70,10 @@ impl Answers {
         ledger.count("answered-twice", Figure::Sum(self.twice));
         ledger.count("unanswered", Figure::Sum(self.asked.len() as u64 - self.answered));
     }
+}
+
+/// A message leaves for an SP.
+pub(super) fn addressed(sp: Option<&str>, message: &Message, ledger: &mut Ledger) {
+    let named = text(&message.sp_id);
+    ledger.judge(FINAL, sp == Some(named.as_str()), || format!("a message for {named} goes to {sp:?}"));
 }

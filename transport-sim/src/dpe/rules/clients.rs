@@ -41,6 +41,12 @@ impl Clients {
         }
     }
 
+    /// A Client-ID was given up.
+    #[cfg(test)]
+    pub(super) fn give_up(&mut self, client: ClientId) {
+        self.obsolete.insert(client);
+    }
+
     /// A message to the client at a node, which may give it a Client-ID.
     pub(super) fn given(&mut self, node: NodeId, message: &Message, ledger: &mut Ledger) {
         if message.kind != Kind::RegisterResponse {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use core_kit::{Millis, Tick};
 use dpe_core::{
     config::Config,
-    wire::{Kind, Message},
+    wire::{Ie, Kind, Message},
 };
 
 use super::text;
@@ -22,7 +22,7 @@ const CROSSING_MS: u64 = 3 * WORK_MS.most.0;
 struct Out {
     /// Its Message-IDs, of all times that it was sent.
     ids: Vec<String>,
-    /// The request without its Message-ID: a repetition is the same request.
+    /// The request without its Message-ID, and without the time that a policy has left: a repetition is the same request.
     what: Box<Message>,
     /// When its time is over. It is kept beyond that, since a repetition may get the answer to the first sending.
     until: Tick,
@@ -50,7 +50,7 @@ impl Exchange {
         }
         let (query_wait, other_wait) = (self.query_wait, self.other_wait);
         let out = self.out.entry(node).or_default();
-        let what = Box::new(Message { message_id: dpe_core::wire::Ie::Absent, ..message.clone() });
+        let what = Box::new(Message { message_id: Ie::Absent, duration: Ie::Absent, ..message.clone() });
         // The answer to the first sending is one to the repetition, too.
         let mut ids = vec![text(&message.message_id)];
         // A step that began before the answer came may end after: what it repeats has been answered.

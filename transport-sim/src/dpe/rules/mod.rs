@@ -149,7 +149,7 @@ impl Rules {
             Some(Envelope::Callback(_, body)) => {
                 if let Some(message) = read(&body) {
                     let sp = self.watched.sps.get(&sent.to).map(String::as_str);
-                    self.answers.addressed(sp, &message, ledger);
+                    answers::addressed(sp, &message, ledger);
                 }
             }
             Some(Envelope::Register(_) | Envelope::Messages(_) | Envelope::Taken(_)) | None => {}
