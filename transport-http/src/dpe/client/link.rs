@@ -7,9 +7,9 @@ use dpe_core::{
     limits::WireLimits,
     wire::Secret,
 };
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::{Exchange, Timing, header};
+use super::{Exchange, Timing};
 use crate::{
     dpe::{BASE, CLIENT_ID, SECURITY_TOKEN, post::exchange},
     outgoing::{Outgoing, is_postable},
@@ -68,15 +68,15 @@ impl Link {
         &self.host
     }
 
-    pub(super) fn send(&self, channel: Channel, message: Body, patience: Millis) -> Exchange {
-        let to = match channel {
-            Channel::Register => self.register.clone(),
-            Channel::Messages => self.messages.clone(),
+    /// A message on DPE-2 has the session token beside it; one on DPE-1 says itself what it proves itself by.
+    pub(super) fn send(&self, channel: Channel, token: Option<&Secret>, message: Body, patience: Millis) -> Exchange {
+        let (to, token) = match channel {
+            Channel::Register => (self.register.clone(), None),
+            Channel::Messages => (self.messages.clone(), token),
         };
+        let headers = fields([(SECURITY_TOKEN, token.map(|token| token.0.as_str()))]);
         let (connections, bytes_max) = (self.connections.clone(), self.bytes_max);
-        Box::pin(
-            async move { exchange(&connections, &to, HeaderMap::new(), Some(&message), patience, bytes_max).await },
-        )
+        Box::pin(async move { exchange(&connections, &to, headers, Some(&message), patience, bytes_max).await })
     }
 
     pub(super) fn poll(&self, headers: HeaderMap, timing: &Timing) -> Exchange {
@@ -90,9 +90,15 @@ impl Link {
 
 /// The headers of a poll.
 pub(super) fn names(client: &ClientId, token: Option<&Secret>) -> HeaderMap {
-    let token = token.and_then(|token| header(&token.0));
-    let named = [(CLIENT_ID, header(client.as_str())), (SECURITY_TOKEN, token)];
-    named.into_iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), value?))).collect()
+    fields([(CLIENT_ID, Some(client.as_str())), (SECURITY_TOKEN, token.map(|token| token.0.as_str()))])
+}
+
+/// Those that can be header fields.
+fn fields<const N: usize>(all: [(&'static str, Option<&str>); N]) -> HeaderMap {
+    let field = |(name, text): (&'static str, Option<&str>)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(text?).ok()?))
+    };
+    all.into_iter().filter_map(field).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use dpe_core::{
     property::Reading,
     wire::PropertyName,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -226,7 +226,7 @@ impl<'a> Drive<'a> {
     /// both ends see to the rest.
     ///
     /// # Errors
-    /// The client knows no server.
+    /// The client knows no server, or an input from outside answers a question.
     pub async fn run(mut self, client: &mut Client, shutdown: impl Future<Output = ()> + Send) -> Result<(), Misuse> {
         let mut shutdown = pin!(shutdown);
         let (mut uplink, mut downlink) = (Uplink::default(), Downlink::default());
@@ -257,7 +257,7 @@ impl<'a> Drive<'a> {
                 Some(_) => downlink.pause.fail(&self.timing),
                 None => {}
             }
-            self.send(&mut uplink);
+            self.send(client, &mut uplink);
             self.poll(client, &mut downlink);
             let event = self.wait(client, &mut uplink, &mut downlink, &mut shutdown).await;
             match event {
@@ -318,13 +318,13 @@ impl<'a> Drive<'a> {
         Ok(asked)
     }
 
-    fn send(&self, uplink: &mut Uplink) {
+    fn send(&self, client: &Client, uplink: &mut Uplink) {
         if uplink.sending.is_some() || !uplink.pause.is_over() {
             return;
         }
         let Some((channel, body)) = uplink.waiting.front().cloned() else { return };
         uplink.tries += 1;
-        uplink.sending = Some(self.link.send(channel, body, self.timing.response_ms));
+        uplink.sending = Some(self.link.send(channel, client.token(), body, self.timing.response_ms));
     }
 
     /// What a message of the client came to.
@@ -471,11 +471,6 @@ async fn outcome(exchange: Option<&mut Exchange>) -> Result<Reply, Lost> {
         Some(exchange) => exchange.await,
         None => std::future::pending().await,
     }
-}
-
-/// A value of a header, where it can be one.
-fn header(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
 }
 
 #[cfg(test)]

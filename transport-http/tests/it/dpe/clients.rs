@@ -26,7 +26,7 @@ use transport_http::{
 
 use super::kit::{
     BOUNDS, Callback, Counter, Driven, IMEI, IMEI_2, Phone, Provider, SETTINGS, TIMING, World, client_profile, config,
-    decode, name, request, sp_profile,
+    decode, name, query, request, sp_profile,
 };
 use crate::kit::Node;
 
@@ -163,6 +163,45 @@ async fn a_client_polls_with_its_session_token() {
     assert_eq!(sp.asks(&client, What::Query(vec![name("OSName")])).await.status, Some(Code::OK));
     refused.until(|report| *report == Report::Refused(Code::TOKEN_MISSING)).await;
     assert!(phone.stop().await.token().is_some_and(|token| token.0 != "boot"));
+}
+
+#[tokio::test]
+async fn the_session_token_goes_in_a_header_of_polls_and_messages() {
+    let mut asked = false;
+    let mut server = Callback::start(Box::new(move |_, body| {
+        if body.is_empty() {
+            if std::mem::replace(&mut asked, true) {
+                return (500, Vec::new());
+            }
+            let mut query = query("1", &"c1".try_into().unwrap());
+            (query.sp_id, query.client_id) = (Ie::Absent, Ie::Absent);
+            return (200, wire::encode(&query).unwrap());
+        }
+        if decode(body).kind == Kind::RegisterRequest {
+            let mut response = Message::new(Kind::RegisterResponse);
+            response.client_id = Ie::Is("c1".try_into().unwrap());
+            response.status = Ie::Is(Code::OK);
+            response.security_token = Secret("session-1".into()).into();
+            return (200, wire::encode(&response).unwrap());
+        }
+        (204, Vec::new())
+    }))
+    .await;
+    let _phone = Driven::start(server.url.trim_end_matches("/here"), &client_profile(IMEI, None), None);
+    let shown = |head: &str| head.contains("\"dpe-security-token\": \"session-1\"");
+    let (mut polled, mut answered) = (false, false);
+    while !(polled && answered) {
+        let (head, _) = server.next().await;
+        if head.starts_with("GET /dpe/1.0/client/poll?wait=30") {
+            assert!(shown(&head) && head.contains("\"dpe-client-id\": \"c1\""), "{head}");
+            polled = true;
+        } else if head.starts_with("POST /dpe/1.0/client/messages") {
+            assert!(shown(&head), "{head}");
+            answered = true;
+        } else {
+            assert!(head.starts_with("POST /dpe/1.0/register") && !shown(&head), "{head}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,12 +14,15 @@ use dpe_core::{
 use tokio::net::TcpSocket;
 use transport_http::{
     Limits,
-    dpe::{client::listen, server::Fact},
+    dpe::{
+        client::listen,
+        server::{Bounds, Fact},
+    },
 };
 
 use super::kit::{
-    Callback, Driven, HERE, IMEI, Provider, SETTINGS, World, answer, client_profile, config, decode, name, nowhere,
-    open, query, raw, read, request, sp_profile, success,
+    BOUNDS, Callback, Counter, Driven, HERE, IMEI, Provider, SETTINGS, World, answer, client_profile, config, decode,
+    name, nowhere, open, query, raw, read, request, sp_profile, success,
 };
 use crate::kit::{self, Node};
 
@@ -76,6 +79,17 @@ async fn an_open_poll_gets_its_message_at_once_and_ends_with_204_when_its_time_i
     assert_eq!(read(&kit::rest(&mut waiting).await.unwrap()).kind, Kind::PropertyQuery);
     assert!(began.elapsed() < Duration::from_millis(300));
     drop(asked);
+}
+
+#[tokio::test]
+async fn a_poll_outlives_the_time_that_heads_and_slow_readers_have() {
+    let limits = Limits { header_ms: Millis(300), stall_ms: Millis(300), ..Limits::DEFAULT };
+    let world =
+        World::start_with(config(), vec![sp_profile("sp")], Bounds { limits, ..BOUNDS }, Counter::default()).await;
+    let client = world.registered(IMEI, None).await;
+    let poll = format!("GET /dpe/1.0/client/poll?wait=1 HTTP/1.1\r\nHost: h\r\nDPE-Client-ID: {client}\r\n\r\n");
+    let mut kept = open(world.node.address, poll.as_bytes()).await;
+    assert_eq!(kit::rest(&mut kept).await.unwrap().status, 204);
 }
 
 #[tokio::test]
@@ -217,4 +231,15 @@ async fn a_contact_that_cannot_be_reached_is_39_at_once() {
         assert!(began.elapsed() < Duration::from_secs(5), "{contact}");
         assert!(world.counter.count(|fact| matches!(fact, Fact::Device(_, device::Report::Silent(_)))) > 0);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_contact_that_is_not_the_address_of_the_client() {
+    let world = World::usual().await;
+    let mut elsewhere = Callback::taking().await;
+    // A name may lead anywhere, whatever it leads to now.
+    let client = with_contact(&world, &elsewhere.url.replace(HERE, "localhost")).await;
+    let silent = read(&world.post("/sp", &query("1", &client)).await.unwrap());
+    assert_eq!(silent.status, Ie::Is(Code::NOT_RESPONDING));
+    assert!(elsewhere.came.try_recv().is_err());
 }

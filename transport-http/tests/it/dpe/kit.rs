@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use dpe_core::{
     client::{self, Client, Input, Report},
     codes::Code,
     config::{ClientConfig, Config, SpProfile},
-    identity::Network,
+    identity::{Claims, Network},
     ids::{ClientId, SpId, Token},
     limits::WireLimits,
     property::Reading,
@@ -86,6 +86,8 @@ pub(crate) struct Counter {
     pub(crate) keep: bool,
     /// Whether it takes longer than anybody waits.
     pub(crate) slow: bool,
+    /// What the network says of every address.
+    pub(crate) network: Claims,
 }
 
 impl Counter {
@@ -101,6 +103,10 @@ impl Hooks for Counter {
             std::future::pending::<()>().await;
         }
         vec![self.keep; question.items.len()]
+    }
+
+    async fn network(&self, _: IpAddr) -> Claims {
+        self.network.clone()
     }
 
     fn count(&self, fact: &Fact) {

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use core_kit::Millis;
+use core_kit::{Millis, journal::Replay};
 use dpe_core::{
     codes::Code,
     config::{ResponseMode, SpProfile},
     ids::ClientId,
     policy::{Terms, Watched},
-    sp::{Output, What},
+    sp::{Output, Sp, What},
     wire::{self, Ie, Kind, Message, Value},
 };
 use tokio::time::timeout;
 use transport_http::{
-    Limits, Peer,
+    Limits, Outgoing, Peer,
     dpe::{
         server::{Bounds, Fact, router},
-        sp::{Origin, Reports, Settings, callback},
+        sp::{Drive, Origin, Reports, Settings, callback},
     },
 };
 
@@ -250,6 +250,22 @@ async fn an_address_has_so_many_exchanges_open_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_driven_sp_keeps_below_the_connections_that_its_server_allows() {
+    let mut config = config();
+    config.sp.max_connections = dpe_core::config::Config::default().sp.max_connections;
+    let world = World::start(config, vec![sp_profile("sp")]).await;
+    let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
+    let client = phone.registered(None).await;
+    let mut sp = Provider::start(&world.url(), Settings::DEFAULT);
+    for _ in 0..20 {
+        sp.wants(Some(&client), What::Query(vec![name("batteryLevel")])).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(sp.done().await.status, Some(Code::OK));
+    }
+}
+
+#[tokio::test]
 async fn a_callback_takes_what_its_server_delivers_and_nothing_else() {
     let server = nowhere().await;
     let sp = Provider::start(&server, Settings { reports: Reports::Posted, ..SETTINGS });
@@ -268,6 +284,31 @@ async fn a_callback_takes_what_its_server_delivers_and_nothing_else() {
     drop(sp);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(kit::talk(anywhere.address, &kit::post("/", "text/xml", &body)).await.unwrap().status, 503);
+}
+
+#[tokio::test]
+async fn what_an_sp_did_is_recorded_and_does_the_same_again() {
+    let world = World::usual().await;
+    let profile = dpe_core::sp::Profile::new(sp_id("sp"));
+    let (drive, handle, mut told) = Drive::new(&profile, &world.url(), Outgoing::new().unwrap(), SETTINGS).unwrap();
+    let (mut sp, mut records) = (Sp::new(&profile), Vec::new());
+    let asking = async {
+        let what = What::Query(vec![name("OSName")]);
+        let client = Some("nobody".try_into().unwrap());
+        handle.request(dpe_core::sp::Request { tag: "t".into(), client, what }).await.unwrap();
+        told.recv().await.unwrap()
+    };
+    let (asked, hears) = tokio::sync::oneshot::channel::<()>();
+    let run = drive.run(&mut sp, Some(&mut records), async { drop(hears.await) });
+    let ((), done) = tokio::join!(run, async {
+        let done = asking.await;
+        drop(asked);
+        done
+    });
+    assert!(matches!(done, Output::Done(done) if done.status == Some(Code::CLIENT_ID_NOT_REGISTERED)));
+    let steps = records.len();
+    let replayed = core_kit::journal::replay(&mut Sp::new(&profile), records);
+    assert!(matches!(replayed, Replay::Same { steps: same } if same == steps && steps == 2), "{replayed:?}");
 }
 
 #[tokio::test]

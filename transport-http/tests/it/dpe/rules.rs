@@ -6,7 +6,7 @@ use core_kit::Millis;
 use dpe_core::{
     codes::Code,
     config::{Config, IgnoreStyle, Restore, SpProfile},
-    identity::{HeaderMeaning, Network},
+    identity::{Claims, HeaderMeaning, Network},
     sp,
     wire::{self, Identity, Ie, Kind, Message, Secret},
 };
@@ -399,6 +399,18 @@ async fn identity_headers_count_from_a_trusted_proxy_and_from_nobody_else() {
         let from_sp: &[(&str, &str)] = if is_trusted { &[("X-Forwarded-For", "127.0.0.1")] } else { &[] };
         assert_eq!(found(&world, from_sp).await, expected);
     }
+}
+
+#[tokio::test]
+async fn what_the_network_says_of_an_address_counts_like_an_identity() {
+    let network = Claims { device: None, user: Some(Identity::new("msisdn", MSISDN)) };
+    let counter = Counter { network, ..Counter::default() };
+    let world = World::start_with(config(), vec![sp_profile("sp")], BOUNDS, counter).await;
+    let client = world.registered(IMEI, None).await;
+    assert_eq!(found(&world, &[]).await, 1);
+    let other = read(&world.post("/register", &request(IMEI_2, Some("+34600999999"))).await.unwrap());
+    assert_eq!(other.status, Ie::Is(Code::USER_IDENTITY_ERROR), "the message contradicts it");
+    assert_eq!(world.poll(&client, 0).await.unwrap().status, 204);
 }
 
 #[tokio::test]
