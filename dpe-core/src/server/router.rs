@@ -1,6 +1,6 @@
 //! Many devices and gates in one process: plumbing for embedders, the simulator and HTTP.
 //!
-//! It is no machine: it keeps machines in maps, as the [rows](Rows) that [`carry`](super::carry) works on. One call loads
+//! It is no machine: it keeps machines in maps, as the [rows](Rows) that [`carry`] works on. One call loads
 //! the machines that it names and no others, so no cost grows with the number of devices or SPs; only a Client ID report
 //! to all SPs does, where that is configured. A server that keeps its machines in a store has rows of its own.
 
