@@ -1,8 +1,8 @@
 //! What went through a machine, kept so that it can be done again.
 //!
 //! A [`Journal`] is a header (machine, crate version, profile, first snapshot) and one [`Record`] per step. [`begin`]
-//! makes the header and [`step`] the records; [`replay`] feeds them to a restored machine and names the first step that differs. With the `std`
-//! feature [`file`] reads and writes journals as JSON Lines.
+//! makes the header and [`step`] the records; [`replay`] feeds them to a restored machine and names the first step that
+//! differs. With the `std` feature [`mod@file`] reads and writes journals as JSON Lines.
 //!
 //! A journal holds payloads, device identifiers and whatever credentials the peer sent: treat it as personal data.
 

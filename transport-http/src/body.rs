@@ -7,27 +7,35 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{
-    limits::{Limits, duration},
-    map::Rejection,
-};
+use crate::limits::{Limits, duration};
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is larger than the server takes.
+    TooLarge,
+    /// It did not come in time.
+    TooSlow,
+    /// It ended early, or its chunks are broken.
+    Incomplete,
+}
 
 /// The whole body. It is held as it comes: what the head announces reserves no memory.
 ///
 /// # Errors
-/// [`Rejection::TooLarge`], [`Rejection::TooSlow`], [`Rejection::Incomplete`].
-pub(crate) async fn read<B>(body: &mut B, bytes_max: usize, limits: &Limits) -> Result<Bytes, Rejection>
+/// As [`Unread`] says.
+pub(crate) async fn read<B>(body: &mut B, bytes_max: usize, limits: &Limits) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let (mut whole, began) = (BytesMut::new(), Instant::now());
     loop {
         let frame = timeout_at(began + allowance(whole.len(), limits), body.frame()).await;
-        let Some(frame) = frame.map_err(|_| Rejection::TooSlow)? else { return Ok(whole.freeze()) };
+        let Some(frame) = frame.map_err(|_| Unread::TooSlow)? else { return Ok(whole.freeze()) };
         // Trailers say nothing that counts here.
-        let Ok(data) = frame.map_err(|_| Rejection::Incomplete)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Unread::Incomplete)?.into_data() else { continue };
         if data.len() > bytes_max.saturating_sub(whole.len()) {
-            return Err(Rejection::TooLarge);
+            return Err(Unread::TooLarge);
         }
         whole.extend_from_slice(&data);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use core_kit::Millis;
 
-use crate::throttle::LoginLimits;
+use crate::dm::LoginLimits;
 
 /// What a server puts up with from those who connect to it.
 ///

@@ -26,7 +26,7 @@ use tracing::{debug, warn};
 
 use crate::{
     limits::{Limits, duration},
-    map::{Identity, Source},
+    peer::{Identity, Peer, Source},
     stall::Stalling,
 };
 
@@ -44,6 +44,16 @@ pub trait Handshake: Clone + Send + Sync + 'static {
     fn shake(&self, tcp: TcpStream) -> impl Future<Output = io::Result<(Self::Stream, Option<Identity>)>> + Send;
 }
 
+/// Put into a response's extensions: the connection is closed and the response is not written. A server that knows nothing
+/// of it writes the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HangUp;
+
+/// What hyper is told, so that it closes.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without a reply")]
+struct HungUp;
+
 /// HTTP as it is, for use behind something that ends TLS, and for tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
@@ -59,7 +69,7 @@ impl Handshake for Plain {
 /// Serves `router` on `listener` until `shutdown` comes, then lets exchanges end that have begun.
 ///
 /// Unlike [`axum::serve()`] it arms a time limit for request heads and for peers that do not read, and bounds the number
-/// of connections; bodies are bounded by [`router`](crate::router()). Returns when all connections are closed, at
+/// of connections; bodies are bounded by the routers of this crate. Returns when all connections are closed, at
 /// the latest [`Limits::shutdown_ms`] after `shutdown`.
 pub async fn serve<H: Handshake>(
     listener: TcpListener,
@@ -81,8 +91,7 @@ pub async fn serve<H: Handshake>(
                     debug!("too many connections");
                     continue;
                 };
-                let source = Source::of(peer.ip());
-                let served = connection(tcp, source, handshake.clone(), router.clone(), limits, stopping.clone());
+                let served = connection(tcp, peer.ip(), handshake.clone(), router.clone(), limits, stopping.clone());
                 connections.spawn(async move {
                     served.await;
                     drop(place);
@@ -123,7 +132,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn connection<H: Handshake>(
     tcp: TcpStream,
-    source: Source,
+    peer: IpAddr,
     handshake: H,
     router: Router,
     limits: Limits,
@@ -139,11 +148,19 @@ async fn connection<H: Handshake>(
         Err(_) => return debug!("handshake took too long"),
     };
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(source);
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Source::of(peer));
         if let Some(identity) = identity.clone() {
             request.extensions_mut().insert(identity);
         }
-        router.clone().oneshot(request.map(Body::new))
+        let replied = router.clone().oneshot(request.map(Body::new));
+        async move {
+            match replied.await {
+                Ok(response) if response.extensions().get::<HangUp>().is_some() => Err(HungUp),
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            }
+        }
     });
     let io = TokioIo::new(Stalling::new(stream, duration(limits.stall_ms)));
     let mut served = pin!(

@@ -105,7 +105,7 @@ impl<R: BufRead> Opened<R> {
 
     /// The whole journal, as one of an `M`.
     ///
-    /// Every record must be spelled as [`write`] spells it, white space aside. So a change of any byte that means
+    /// Every record must be spelled as [`write()`] spells it, white space aside. So a change of any byte that means
     /// something is found: here if it makes no step any more, in the replay if it makes another.
     ///
     /// # Errors

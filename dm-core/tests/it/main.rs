@@ -13,6 +13,7 @@ mod bootstrap;
 mod captured_sessions;
 mod captures;
 mod client;
+mod damage;
 mod generate;
 mod golden;
 mod harness;

@@ -6,7 +6,11 @@ use dm_core::{
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::{captures, generate};
+use crate::{
+    captures,
+    damage::{damage, damaged},
+    generate,
+};
 
 const LIMITS: WireLimits = WireLimits::SERVER;
 
@@ -34,15 +38,6 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
-}
-
-/// A change of a few octets.
-#[derive(Clone, Debug)]
-enum Damage {
-    Flip { bit: u8 },
-    Remove { octets: usize },
-    Insert { piece: &'static [u8] },
-    Repeat { octets: usize },
 }
 
 /// Pieces that mean something to a reader of messages.
@@ -120,35 +115,6 @@ fn piece() -> impl Strategy<Value = &'static [u8]> {
     select(PIECES)
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        (0_u8..8).prop_map(|bit| Damage::Flip { bit }),
-        (1_usize..40).prop_map(|octets| Damage::Remove { octets }),
-        piece().prop_map(|piece| Damage::Insert { piece }),
-        (1_usize..80).prop_map(|octets| Damage::Repeat { octets }),
-    ]
-}
-
-fn damaged(bytes: &[u8], damages: &[(Damage, prop::sample::Index)]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for (damage, place) in damages {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = place.index(bytes.len());
-        match damage {
-            Damage::Flip { bit } => bytes[at] ^= 1 << bit,
-            Damage::Remove { octets } => drop(bytes.drain(at..bytes.len().min(at + octets))),
-            Damage::Insert { piece } => drop(bytes.splice(at..at, piece.iter().copied())),
-            Damage::Repeat { octets } => {
-                let again = bytes[at..bytes.len().min(at + octets)].to_vec();
-                drop(bytes.splice(at..at, again));
-            }
-        }
-    }
-    bytes
-}
-
 proptest! {
     #[test]
     fn a_message_survives_being_written_and_read(message in generate::message()) {
@@ -181,7 +147,7 @@ proptest! {
     #[test]
     fn a_damaged_capture_is_a_message_or_an_error(
         (_, capture) in select(captures::XML),
-        damages in vec((damage(), any::<prop::sample::Index>()), 1..6),
+        damages in vec((damage(PIECES, 40), any::<prop::sample::Index>()), 1..6),
     ) {
         check(&damaged(capture, &damages))?;
     }
@@ -189,7 +155,7 @@ proptest! {
     #[test]
     fn a_damaged_message_is_a_message_or_an_error(
         message in generate::message(),
-        damages in vec((damage(), any::<prop::sample::Index>()), 1..4),
+        damages in vec((damage(PIECES, 40), any::<prop::sample::Index>()), 1..4),
     ) {
         check(&damaged(&encode(&message), &damages))?;
     }

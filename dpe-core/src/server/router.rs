@@ -19,12 +19,26 @@ use super::{
     device::{self, Device},
     directory::{Assign, Assignation, Change, Directory},
     gate::{self, Gate},
+    write,
 };
 use crate::{
+    codes::Code,
     config::SpProfile,
     identity::{Key, Source},
-    ids::{ClientId, SpId},
+    ids::{ClientId, SpId, Token},
+    wire::{Ie, Kind, Message},
 };
+
+/// What is done with a poll of a client [DPE digest H5].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// It is this client's.
+    Of(ClientId),
+    /// It is answered with this `DPE_Error`.
+    Refused(Body),
+    /// It does not come from where clients are.
+    Ignored,
+}
 
 /// Devices, gates, and a directory.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +138,49 @@ impl Router {
     /// A device waits for the answer to its question.
     pub fn from_sp(&mut self, env: &Env, source: &Source, body: &Body) -> Result<Vec<Effect>, Misuse> {
         carry::from_sp(self, env, source, body)
+    }
+
+    /// Whose poll this is. `named` is the Client-ID that it names.
+    #[must_use]
+    pub fn poll(&self, source: &Source, named: Option<&str>) -> Poll {
+        let config = self.profile.config();
+        let (address, networks) = (source.address(&config.identity), &config.dpe1.allowed_networks);
+        if !networks.is_empty() && !networks.iter().any(|network| network.contains(address)) {
+            return Poll::Ignored;
+        }
+        let token = named.and_then(|named| Token::try_from(named).ok());
+        let recognised = || {
+            let token = token.as_ref().ok_or(Code::CLIENT_ID_MISSING)?;
+            let client = ClientId::try_from(token.clone()).map_err(|_| Code::CLIENT_ID_NOT_REGISTERED)?;
+            let device = self.devices.get(&client).ok_or(Code::CLIENT_ID_NOT_REGISTERED)?;
+            device.recognises(source).map(|()| client)
+        };
+        recognised().map_or_else(
+            |code| {
+                let mut error = Message::new(Kind::Error);
+                error.client_id = token.clone().into();
+                error.status = Ie::Is(code);
+                write::body(&error).map_or(Poll::Ignored, Poll::Refused)
+            },
+            Poll::Of,
+        )
+    }
+
+    /// What was settled with an SP.
+    #[must_use]
+    pub fn provider(&self, sp: &SpId) -> Option<&SpProfile> {
+        self.providers.get(sp)
+    }
+
+    /// Whether the sender comes from where this SP may come from (P6), or any SP if none is named.
+    #[must_use]
+    pub fn is_from_sp(&self, sp: Option<&SpId>, source: &Source) -> bool {
+        let address = source.address(&self.profile.config().identity);
+        let has = |sp: &SpProfile| sp.networks.iter().any(|network| network.contains(address));
+        match sp {
+            Some(sp) => self.providers.get(sp).is_some_and(has),
+            None => self.providers.values().any(has),
+        }
     }
 
     /// The request that is out to this client could not be delivered.

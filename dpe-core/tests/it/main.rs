@@ -11,6 +11,7 @@ mod generate;
 mod groups;
 mod lossy;
 mod policies;
+mod polls;
 mod providers;
 mod query;
 mod registration;

@@ -16,7 +16,10 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use transport_http::{App, Handshake, HttpTransport, Limits, Plain, agent::MemoryAgent, memory::Memory, router};
+use transport_http::{
+    Handshake, Limits, Plain,
+    dm::{App, HttpTransport, agent::MemoryAgent, memory::Memory, router},
+};
 
 pub(crate) const DEVICE: &str = "IMEI:490154203237518";
 pub(crate) const PASSWORD: &str = "OhBehave-canary";

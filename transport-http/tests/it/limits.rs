@@ -11,7 +11,10 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use transport_http::{App, Limits, router};
+use transport_http::{
+    Limits,
+    dm::{App, router},
+};
 
 use crate::kit::{self, Node};
 

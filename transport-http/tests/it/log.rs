@@ -13,7 +13,10 @@ use dm_core::{
 };
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
-use transport_http::{App, device::run_session, env, router};
+use transport_http::{
+    dm::{App, device::run_session, router},
+    env,
+};
 
 use crate::{
     kit::{self, DEVICE, Node, PASSWORD, SERVER_PASSWORD},
@@ -23,11 +26,11 @@ use crate::{
 
 /// Everything that this thread logs, at any level.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// The runtime of a test has one thread, which all its tasks run on.
-    fn capture(&self) -> DefaultGuard {
+    pub(crate) fn capture(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)
             .with_span_events(FmtSpan::FULL)
@@ -37,7 +40,7 @@ impl Log {
         tracing::subscriber::set_default(subscriber)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -60,7 +63,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-fn assert_holds_none(log: &str, secrets: &[&str]) {
+pub(crate) fn assert_holds_none(log: &str, secrets: &[&str]) {
     for secret in secrets {
         assert!(!secret.is_empty() && !log.contains(secret), "{secret} is in the log:\n{log}");
     }

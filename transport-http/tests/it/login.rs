@@ -17,13 +17,16 @@ use dm_core::{
     wire::{self, Command},
 };
 use transport_http::{
-    App, Limits, LoginLimits,
-    device::run_session,
+    Limits,
+    dm::{
+        App, LoginLimits,
+        device::run_session,
+        map::Rejection,
+        memory::Memory,
+        router,
+        transport::{Transport, Undelivered},
+    },
     env,
-    map::Rejection,
-    memory::Memory,
-    router,
-    transport::{Transport, Undelivered},
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use dm_core::{ids::SessionId, server::SessionKey};
-use transport_http::{Limits, router};
+use transport_http::{Limits, dm::router};
 
 use crate::kit::{self, Answer, DEVICE, Node};
 

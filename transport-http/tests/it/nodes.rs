@@ -18,15 +18,18 @@ use dm_core::{
 };
 use tokio::task::JoinSet;
 use transport_http::{
-    App, Limits,
-    app::Swept,
-    device::run_session,
+    Limits,
+    dm::{
+        App,
+        app::Swept,
+        device::run_session,
+        map::Rejection,
+        memory::{Memory, Progress},
+        router,
+        store::{Commit, Committed, Store, Taken, Unavailable},
+        transport::{Transport, Undelivered},
+    },
     env,
-    map::Rejection,
-    memory::{Memory, Progress},
-    router,
-    store::{Commit, Committed, Store, Taken, Unavailable},
-    transport::{Transport, Undelivered},
 };
 
 use crate::{

@@ -21,11 +21,14 @@ use tokio::{
     net::TcpListener,
 };
 use transport_http::{
-    App, Limits,
-    device::run_session,
+    Limits,
+    dm::{
+        App,
+        device::run_session,
+        map::{Family, Unsupported},
+        transport::{Transport, Undelivered},
+    },
     env,
-    map::{Family, Unsupported},
-    transport::{Transport, Undelivered},
 };
 
 use crate::{

@@ -17,12 +17,14 @@ use dm_core::{
 };
 use transport_http::{
     Limits,
-    agent::MemoryAgent,
-    device::{Drive, run_session},
+    dm::{
+        agent::MemoryAgent,
+        device::{Drive, run_session},
+        memory::{Memory, Progress},
+        router,
+        transport::{Transport, Undelivered},
+    },
     env,
-    memory::{Memory, Progress},
-    router,
-    transport::{Transport, Undelivered},
 };
 
 use crate::kit::{self, DEVICE, Node};

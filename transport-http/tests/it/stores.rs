@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use core_kit::Tick;
 use dm_core::server::{SessionKey, Snapshot};
-use transport_http::{
+use transport_http::dm::{
     memory::Memory,
     store::{Commit, Committed, Store, Unavailable},
     testkit::{self, Broken},

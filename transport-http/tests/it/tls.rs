@@ -16,12 +16,14 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use transport_http::{
-    Handshake, HttpTransport, Limits,
-    device::run_session,
+    Handshake, Identity, Limits,
+    dm::{
+        HttpTransport,
+        device::run_session,
+        router,
+        transport::{Transport, Undelivered},
+    },
     env,
-    map::Identity,
-    router,
-    transport::{Transport, Undelivered},
 };
 
 use crate::{
@@ -94,7 +96,7 @@ impl Handshake for Tls {
     }
 }
 
-async fn node(shown: Shown) -> (Node, Arc<transport_http::memory::Memory>) {
+async fn node(shown: Shown) -> (Node, Arc<transport_http::dm::memory::Memory>) {
     let memory = kit::memory();
     memory.enqueue(&device(), get("model", "./DevInfo/Mod")).unwrap();
     let app = router(kit::app(&memory, Limits::DEFAULT));

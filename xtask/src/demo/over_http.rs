@@ -16,13 +16,16 @@ use tokio::{
     sync::{Mutex, oneshot},
 };
 use transport_http::{
-    App, HttpTransport, Limits, Plain,
-    agent::MemoryAgent,
-    device::Drive,
-    env,
-    memory::{Memory, Progress},
-    router, serve,
-    transport::{Transport, Undelivered},
+    Limits, Plain,
+    dm::{
+        App, HttpTransport,
+        agent::MemoryAgent,
+        device::Drive,
+        memory::{Memory, Progress},
+        router,
+        transport::{Transport, Undelivered},
+    },
+    env, serve,
 };
 use transport_sim::dm::Scenario;
 

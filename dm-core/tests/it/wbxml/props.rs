@@ -10,7 +10,10 @@ use super::{
     WBXML, bare, decode, encode,
     reads::{BEGIN, HEADER},
 };
-use crate::generate;
+use crate::{
+    damage::{damage, damaged},
+    generate,
+};
 
 /// Whether XML can carry the message: whether it has no octets.
 fn as_xml(message: &Message) -> Option<Message> {
@@ -104,44 +107,6 @@ fn piece() -> impl Strategy<Value = &'static [u8]> {
     select(PIECES)
 }
 
-/// A change of a few octets.
-#[derive(Clone, Debug)]
-enum Damage {
-    Flip { bit: u8 },
-    Remove { octets: usize },
-    Insert { piece: &'static [u8] },
-    Repeat { octets: usize },
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        (0_u8..8).prop_map(|bit| Damage::Flip { bit }),
-        (1_usize..20).prop_map(|octets| Damage::Remove { octets }),
-        piece().prop_map(|piece| Damage::Insert { piece }),
-        (1_usize..40).prop_map(|octets| Damage::Repeat { octets }),
-    ]
-}
-
-fn damaged(bytes: &[u8], damages: &[(Damage, prop::sample::Index)]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for (damage, place) in damages {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = place.index(bytes.len());
-        match damage {
-            Damage::Flip { bit } => bytes[at] ^= 1 << bit,
-            Damage::Remove { octets } => drop(bytes.drain(at..bytes.len().min(at + octets))),
-            Damage::Insert { piece } => drop(bytes.splice(at..at, piece.iter().copied())),
-            Damage::Repeat { octets } => {
-                let again = bytes[at..bytes.len().min(at + octets)].to_vec();
-                drop(bytes.splice(at..at, again));
-            }
-        }
-    }
-    bytes
-}
-
 /// Octets that are no text, so that a reader gives them back as octets.
 fn octets() -> impl Strategy<Value = Data> {
     (vec(any::<u8>(), 0..200), any::<prop::sample::Index>(), select(vec![0x00_u8, 0xFF])).prop_map(
@@ -209,7 +174,7 @@ proptest! {
     #[test]
     fn a_damaged_capture_is_a_message_or_an_error(
         (_, capture) in select(WBXML),
-        damages in vec((damage(), any::<prop::sample::Index>()), 1..6),
+        damages in vec((damage(PIECES, 20), any::<prop::sample::Index>()), 1..6),
     ) {
         check(&damaged(capture, &damages))?;
     }
@@ -217,7 +182,7 @@ proptest! {
     #[test]
     fn a_damaged_message_is_a_message_or_an_error(
         message in generate::message(),
-        damages in vec((damage(), any::<prop::sample::Index>()), 1..4),
+        damages in vec((damage(PIECES, 20), any::<prop::sample::Index>()), 1..4),
     ) {
         check(&damaged(&encode(&message), &damages))?;
     }

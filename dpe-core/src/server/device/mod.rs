@@ -25,6 +25,7 @@ mod cache;
 mod change;
 mod exchange;
 mod register;
+mod seen;
 mod state;
 pub mod table;
 mod verify;

@@ -7,7 +7,7 @@ use dm_core::{
     tree::{Memory, OpResult},
 };
 
-use crate::device::Agent;
+use crate::dm::device::Agent;
 
 /// A tree, what the device proves itself with, and what it knows of its server.
 #[derive(Clone, Debug)]

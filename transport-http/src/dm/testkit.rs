@@ -1,7 +1,7 @@
 //! What a [`Store`] must do, as tests that any implementation can be run through.
 //!
 //! ```
-//! use transport_http::{memory::Memory, testkit};
+//! use transport_http::dm::{memory::Memory, testkit};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
@@ -21,7 +21,7 @@ use dm_core::{
 };
 use tokio::task::JoinSet;
 
-use crate::store::{Backend, Commit, Committed, Store, Taken, Unavailable};
+use crate::dm::store::{Backend, Commit, Committed, Store, Taken, Unavailable};
 
 /// What a store did wrong.
 #[derive(Debug, thiserror::Error)]

@@ -18,8 +18,8 @@
 //! COMMIT;
 //! ```
 //!
-//! One type that implements both traits is passed as `Arc` for both. [`memory`](crate::memory) is such a type, and
-//! [`testkit`](crate::testkit) tests others.
+//! One type that implements both traits is passed as `Arc` for both. [`memory`](crate::dm::memory) is such a type, and
+//! [`testkit`](crate::dm::testkit) tests others.
 
 use std::{error::Error, sync::Arc};
 

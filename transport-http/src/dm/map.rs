@@ -3,8 +3,6 @@
 //! One message in the body of a POST, the reply in the body of the response. What a message's header fields say is read
 //! and written here and nowhere else.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use bytes::Bytes;
 use core_kit::Millis;
 use dm_core::{Packet, auth::MacField, fault::PeerFault, wire::Encoding};
@@ -17,7 +15,7 @@ use http::{
     request::Parts,
 };
 
-use crate::limits::Limits;
+use crate::{body::Unread, limits::Limits, peer::Identity};
 
 /// Which names a peer has for DM messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,6 +150,16 @@ pub enum Rejection {
     Internal,
 }
 
+impl From<Unread> for Rejection {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::TooLarge,
+            Unread::TooSlow => Self::TooSlow,
+            Unread::Incomplete => Self::Incomplete,
+        }
+    }
+}
+
 /// A fault in words that hold nothing of what the peer wrote.
 struct Named<'a>(&'a PeerFault);
 
@@ -242,31 +250,6 @@ pub fn request_head(parts: &Parts, message_bytes_max: usize) -> Result<MediaType
         }
         None if !parts.headers.contains_key(TRANSFER_ENCODING) => Err(Rejection::LengthRequired),
         _ => Ok(media_type),
-    }
-}
-
-/// Whom the transport has authenticated as the sender of a request; put into the request's extensions by whatever ends
-/// TLS, and carried on in [`Packet::identity`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity(pub String);
-
-/// Where a request comes from, as one party: an IPv4 address, or the network of an IPv6 address. [`serve`](crate::serve())
-/// puts it into the request's extensions. Behind a proxy that is the proxy for all of them: there, let a layer put the
-/// address in that the proxy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source(pub IpAddr);
-
-impl Source {
-    /// The party at an address.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let network = u128::from(address) >> 64 << 64;
-                Self(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
     }
 }
 

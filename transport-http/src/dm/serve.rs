@@ -12,10 +12,11 @@ use http::{StatusCode, header::EXPECT};
 use tracing::{Instrument, Span, field, info, info_span};
 
 use crate::{
-    app::App,
     body,
-    map::{self, Rejection, Source},
-    store::{Backend, Store},
+    dm::app::App,
+    dm::map::{self, Rejection},
+    dm::store::{Backend, Store},
+    peer::Source,
 };
 
 /// The node, for [`Router::nest_service`] at the path where devices shall find it, or by itself at every path.
@@ -58,7 +59,9 @@ async fn answer<S: Store, B: Backend>(app: &App<S, B>, request: Request) -> Resu
     let (parts, mut body) = request.into_parts();
     let bytes_max = app.profile().wire.message_bytes_max;
     let read = match map::request_head(&parts, bytes_max) {
-        Ok(media_type) => body::read(&mut body, bytes_max, app.limits()).await.map(|body| (media_type, body)),
+        Ok(media_type) => {
+            body::read(&mut body, bytes_max, app.limits()).await.map(|body| (media_type, body)).map_err(Into::into)
+        }
         Err(rejection) => Err(rejection),
     };
     let (media_type, body) = match read {

@@ -1,6 +1,6 @@
 //! The transport of a device over HTTP and HTTPS.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,34 +16,24 @@ use http::{
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use tokio::time::timeout;
 
 use crate::{
+    dm::map::{self, Family, MediaType},
+    dm::transport::{Transport, Undelivered},
     limits::duration,
-    map::{self, Family, MediaType},
-    transport::{Transport, Undelivered},
+    outgoing::{Outgoing, USER_AGENT_OWN, Unsent, is_postable},
 };
 
 /// Redirections that one message follows.
 const REDIRECTS_MAX: usize = 5;
-/// Octets of a response's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long a connection is kept for the next message: shorter than servers keep theirs, so that no message meets a
-/// connection which is just being closed.
-const KEPT_FOR: Duration = Duration::from_secs(4);
-
 /// Messages as POST requests, over `http` and `https`.
 ///
 /// It follows redirections 301, 302, 307 and 308 with method and body as they are, never from `https` to `http`; five at
 /// most. It tries once: sending again is the session's business.
 #[derive(Clone)]
 pub struct HttpTransport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connections: Outgoing,
     family: Family,
     user_agent: HeaderValue,
     response_ms: Millis,
@@ -57,19 +47,13 @@ impl HttpTransport {
     /// # Errors
     /// The cryptography at hand has none of the protocol versions, which does not happen with the default features.
     pub fn new(profile: &Profile) -> Result<Self, rustls::Error> {
-        let ring = rustls::crypto::ring::default_provider();
-        Ok(Self::over(
-            profile,
-            HttpsConnectorBuilder::new().with_provider_and_webpki_roots(ring)?.https_or_http().enable_http1().build(),
-        ))
+        Outgoing::new().map(|connections| Self::over(profile, connections))
     }
 
     /// A transport that believes whom `tls` believes, and shows the certificate that `tls` has for the client.
     #[must_use]
-    pub fn with_tls(profile: &Profile, mut tls: rustls::ClientConfig) -> Self {
-        // It is spoken anyway, and the connector takes no list.
-        tls.alpn_protocols.clear();
-        Self::over(profile, HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build())
+    pub fn with_tls(profile: &Profile, tls: rustls::ClientConfig) -> Self {
+        Self::over(profile, Outgoing::with_tls(tls))
     }
 
     /// The same, naming messages as a server of another family wants them.
@@ -84,17 +68,11 @@ impl HttpTransport {
         Self { user_agent, ..self }
     }
 
-    fn over(profile: &Profile, connector: HttpsConnector<HttpConnector>) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEPT_FOR)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(connector);
+    fn over(profile: &Profile, connections: Outgoing) -> Self {
         Self {
-            client,
+            connections,
             family: Family::Dm,
-            user_agent: HeaderValue::from_static(concat!("transport-http/", env!("CARGO_PKG_VERSION"))),
+            user_agent: USER_AGENT_OWN,
             response_ms: profile.retry.response_ms,
             message_bytes_max: profile.wire.message_bytes_max,
         }
@@ -129,11 +107,7 @@ impl HttpTransport {
         *post.method_mut() = Method::POST;
         *post.uri_mut() = url.clone();
         *post.headers_mut() = headers.clone();
-        self.client.request(post).await.map_err(|error| match refused_certificate(&error) {
-            Some(refused) => Undelivered::Certificate(refused),
-            None if error.is_connect() => Undelivered::Connect(error.into()),
-            None => Undelivered::Broken(error.into()),
-        })
+        Ok(self.connections.request(post).await?)
     }
 
     async fn reply(&self, url: &Uri, response: Response<Incoming>) -> Result<Packet, Undelivered> {
@@ -169,9 +143,14 @@ impl Transport for HttpTransport {
     }
 }
 
-fn is_postable(url: &Uri) -> bool {
-    let scheme = url.scheme();
-    (scheme == Some(&Scheme::HTTP) || scheme == Some(&Scheme::HTTPS)) && url.host().is_some_and(|host| !host.is_empty())
+impl From<Unsent> for Undelivered {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Certificate(refused) => Self::Certificate(refused),
+            Unsent::Connect(cause) => Self::Connect(cause),
+            Unsent::Broken(cause) => Self::Broken(cause),
+        }
+    }
 }
 
 /// `Retry-After` in seconds. Where it is a date it counts for nothing: devices' clocks are often wrong.
@@ -230,28 +209,8 @@ fn without_dots(directory: &str, relative: &str) -> String {
     format!("/{}{query}", names.join("/"))
 }
 
-/// The certificate error in `error`, if that is what it comes from. An `io::Error` hides what is in it from `source`.
-fn refused_certificate(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        match error.downcast_ref::<rustls::Error>() {
-            Some(refused @ rustls::Error::InvalidCertificate(_)) => return Some(refused.clone()),
-            Some(_) => return None,
-            None => {}
-        }
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
-    use rustls::CertificateError;
-
     use super::*;
 
     #[test]
@@ -301,14 +260,5 @@ mod tests {
         assert_eq!(of("120"), Some(Millis(120_000)));
         assert_eq!(of("-1"), None);
         assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT"), None);
-    }
-
-    #[test]
-    fn a_certificate_error_is_found_however_deep_it_is_wrapped() {
-        let refused = rustls::Error::InvalidCertificate(CertificateError::Expired);
-        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, refused.clone()));
-        assert_eq!(refused_certificate(&wrapped), Some(refused));
-        assert_eq!(refused_certificate(&io::Error::other(rustls::Error::DecryptError)), None);
-        assert_eq!(refused_certificate(&io::Error::from(io::ErrorKind::NotFound)), None);
     }
 }

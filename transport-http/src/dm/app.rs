@@ -14,11 +14,11 @@ use dm_core::{
 use tracing::{Instrument, Span, debug, error, field, info, info_span, warn};
 
 use crate::{
+    dm::map::Rejection,
+    dm::store::{Backend, Commit, Committed, Store, Taken, Unavailable},
+    dm::throttle::Throttle,
     env,
     limits::{Limits, duration},
-    map::Rejection,
-    store::{Backend, Commit, Committed, Store, Taken, Unavailable},
-    throttle::Throttle,
 };
 
 /// A server of devices: a profile, a store, and who answers questions. It holds no session.
@@ -95,7 +95,7 @@ impl<S: Store, B: Backend> App<S, B> {
         self.exchange_from(packet, None).await
     }
 
-    /// The same, where it is known from which [`Source`](crate::map::Source) the message comes.
+    /// The same, where it is known from which [`Source`](crate::Source) the message comes.
     ///
     /// # Errors
     /// As [`exchange`](Self::exchange).

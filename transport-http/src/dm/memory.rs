@@ -21,8 +21,8 @@ use dm_core::{
 };
 
 use crate::{
-    store::{Backend, Commit, Committed, Judgement, Store, Taken, Unavailable},
-    testkit::Subject,
+    dm::store::{Backend, Commit, Committed, Judgement, Store, Taken, Unavailable},
+    dm::testkit::Subject,
 };
 
 /// Sessions that are kept at once; a commit of one more is [`Unavailable`].

@@ -1,7 +1,5 @@
 //! How a device's messages get to its server, whatever the bearer.
 
-use std::error::Error;
-
 use async_trait::async_trait;
 use core_kit::Millis;
 use dm_core::{
@@ -10,15 +8,15 @@ use dm_core::{
 };
 use http::StatusCode;
 
-use crate::map::Unsupported;
+use crate::dm::map::Unsupported;
 
-/// Delivers one message and brings back the reply. HTTP is [`HttpTransport`](crate::HttpTransport); implement this for
+/// Delivers one message and brings back the reply. HTTP is [`HttpTransport`](crate::dm::HttpTransport); implement this for
 /// another bearer.
 ///
 /// ```
 /// use async_trait::async_trait;
 /// use dm_core::{Packet, client::{Failure, Request}};
-/// use transport_http::transport::{Transport, Undelivered};
+/// use transport_http::dm::transport::{Transport, Undelivered};
 ///
 /// /// Says everything twice.
 /// struct Twice<T>(T);
@@ -45,8 +43,7 @@ pub trait Transport: Send + Sync {
     async fn exchange(&self, request: &Request) -> Result<Packet, Undelivered>;
 }
 
-/// What the causes of an error are kept in.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub use crate::outgoing::Cause;
 
 /// Why there is no reply to a message. It may have been delivered all the same.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ use dm_core::{
 use tokio::time::sleep;
 use tracing::debug;
 
-use crate::transport::{Transport, Undelivered};
+use crate::dm::transport::{Transport, Undelivered};
 
 /// Who answers the questions of a client session: the device behind the protocol.
 #[async_trait]
