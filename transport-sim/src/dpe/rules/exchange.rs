@@ -59,7 +59,9 @@ impl Exchange {
             ids.extend(before.ids.iter().cloned());
             answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
         }
-        let is_out = |out: &&Out| out.until > at && out.answered.is_none();
+        // A device that has another Client-ID since is another client: what was out under the former one is over.
+        let is_same = |out: &&Out| out.what.client_id == what.client_id;
+        let is_out = |out: &&Out| is_same(out) && out.until > at && out.answered.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
