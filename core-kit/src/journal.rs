@@ -72,13 +72,13 @@ pub struct Journal<Profile, Snapshot, Input, Output> {
 /// A journal without steps, of a machine as it is now.
 #[must_use]
 pub fn begin<M: Durable>(machine: &M, profile: M::Profile) -> JournalOf<M> {
-    let header = Header {
-        journal: VERSION,
-        machine: M::NAME.into(),
-        crate_version: M::VERSION.into(),
-        profile,
-        first: machine.snapshot(),
-    };
+    begin_at::<M>(machine.snapshot(), profile)
+}
+
+/// A journal without steps, of a machine as its snapshot says.
+#[must_use]
+pub fn begin_at<M: Durable>(first: M::Snapshot, profile: M::Profile) -> JournalOf<M> {
+    let header = Header { journal: VERSION, machine: M::NAME.into(), crate_version: M::VERSION.into(), profile, first };
     Journal { header, records: Vec::new() }
 }
 

@@ -178,6 +178,11 @@
 //! Scenarios have names ([`dm::Scenario::named`]), each with its faults and with checkers of its own: `session` for the
 //! rules of every session, `objects` for values that come in parts, `atomic` for all or nothing, and `nonces` for two
 //! sides that lose each other's nonces, also because the server's store went back to an earlier commit.
+//!
+//! # OMA DPE on it
+//!
+//! [`dpe`] puts clients, service providers and the nodes of a stateless server into a world. [`dpe::Scenario`] has devices
+//! that crash, forget and change hands, and SPs that want everything of them, until all is healed and must fit together.
 #![deny(missing_docs)]
 
 mod builder;
@@ -186,6 +191,7 @@ mod context;
 mod crash;
 mod decide;
 pub mod dm;
+pub mod dpe;
 mod fault;
 mod host;
 mod link;

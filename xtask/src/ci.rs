@@ -81,8 +81,16 @@ pub(crate) fn test() -> Result<()> {
 
 /// `cargo xtask bless`: the tests that compare with files write these files.
 pub(crate) fn bless() -> Result<()> {
-    let tests = ["test", "--package", "dm-core", "--all-features", "--test", "it", "--", "golden", "scripts::"];
-    finish(command(&tests).env("BLESS", "1"))
+    for package in ["dm-core", "dpe-core"] {
+        let tests = ["test", "--package", package, "--all-features", "--test", "it", "--", "golden", "scripts::"];
+        finish(command(&tests).env("BLESS", "1"))?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask bench`: what a query costs by the number of devices, and what the messages cost.
+pub(crate) fn bench() -> Result<()> {
+    cargo(&["bench", "--package", "dpe-core", "--bench", "scale"])
 }
 
 fn clippy() -> Result<()> {
@@ -96,7 +104,7 @@ fn doc() -> Result<()> {
 
 /// Few seeds of the large objects: one of them is thousands of messages.
 fn sim() -> Result<()> {
-    for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60")] {
+    for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60"), ("dpe", "60")] {
         cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
     }
     Ok(())

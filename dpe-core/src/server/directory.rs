@@ -1,7 +1,10 @@
 //! Who has which Client-ID: the questions that a store answers atomically, how an answer is found, and a directory in
 //! memory that answers them.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +165,11 @@ impl Directory {
         self.associations.get(client)
     }
 
+    /// All that is known.
+    pub fn associations(&self) -> impl Iterator<Item = (&ClientId, &Association)> {
+        self.associations.iter()
+    }
+
     /// How many Client-IDs there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -246,9 +254,9 @@ impl Directory {
     }
 
     fn insert(&mut self, client: ClientId, association: Association) {
-        self.by_device.entry(association.device.clone()).or_default().push(client.clone());
+        room_for_one(self.by_device.entry(association.device.clone())).push(client.clone());
         if let Some(user) = &association.user {
-            self.by_user.entry(user.clone()).or_default().push(client.clone());
+            room_for_one(self.by_user.entry(user.clone())).push(client.clone());
         }
         self.associations.insert(client, association);
     }
@@ -260,6 +268,11 @@ impl Directory {
             drop_from(&mut self.by_user, user, client);
         }
     }
+}
+
+/// The list of an entry. Nearly all of them stay at one, so a new one has room for one.
+fn room_for_one<K: Ord>(entry: Entry<'_, K, Vec<ClientId>>) -> &mut Vec<ClientId> {
+    entry.or_insert_with(|| Vec::with_capacity(1))
 }
 
 fn drop_from<K: Ord>(index: &mut BTreeMap<K, Vec<ClientId>>, key: &K, client: &ClientId) {
@@ -331,6 +344,16 @@ pub fn decide(question: &Assign, known: &[(ClientId, Association)]) -> Assigned 
     }
     if let Some((from, association)) = foreign {
         leaves(from, false, true, false, other_of(known, association, from));
+    }
+    // Registrations that were begun and not completed, of the device or of the user: what they came to was decided before
+    // this, and does not hold any more once this one is complete.
+    let begun = known.iter().filter(|(_, association)| !association.complete);
+    for (from, association) in begun {
+        let is_of_user = question.user.is_some() && association.user == question.user;
+        if on_device(association) || (is_of_user && !question.multi_device) {
+            let other = is_of_user.then(|| client.clone());
+            leaves(from, is_of_user, on_device(association), false, other);
+        }
     }
     let mut siblings = Vec::new();
     for (other, _) in elsewhere {

@@ -3,8 +3,9 @@
 //! There is no machine "the server". A [`device`] is one Client-ID; a [`gate`] is one SP; a [`desk`] is one registration
 //! request until it is known whose it is. Each is loaded, stepped and stored alone. They tell each other things
 //! ([`link`]), which the embedder carries from one to the other in the transaction that stores both. Finding a Client-ID
-//! by an identity, and allocating one, are questions to the embedder's store; [`directory`] answers them in memory. A
-//! [`router`] holds many of all of them: plumbing for one process.
+//! by an identity, and allocating one, are questions to the embedder's store; [`directory`] answers them in memory.
+//! [`carry`] runs one input on all that it touches, over whatever holds the machines. A [`router`] holds many of all of
+//! them: plumbing for one process.
 
 use alloc::sync::Arc;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, OutOfRange};
 
 pub mod admission;
+pub mod carry;
 pub mod desk;
 pub mod device;
 pub mod directory;

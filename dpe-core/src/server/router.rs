@@ -1,54 +1,37 @@
 //! Many devices and gates in one process: plumbing for embedders, the simulator and HTTP.
 //!
-//! It is no machine: it keeps machines in maps, and carries what they tell each other. One call loads the machines that
-//! it names and no others, so no cost grows with the number of devices or SPs; only a Client ID report to all SPs does,
-//! where that is configured. A server that keeps its machines in a store does the same in one transaction.
+//! It is no machine: it keeps machines in maps, as the [rows](Rows) that [`carry`] works on. One call loads
+//! the machines that it names and no others, so no cost grows with the number of devices or SPs; only a Client ID report
+//! to all SPs does, where that is configured. A server that keeps its machines in a store has rows of its own.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
+use core::net::IpAddr;
 
-use core_kit::{Body, Env, Machine, Tick};
+use core_kit::{
+    Body, Env, Tick,
+    journal::{self, JournalOf},
+};
 
+pub use super::carry::Effect;
 use super::{
     Misuse, Profile,
-    desk::{self, Desk},
-    device::{self, Device, Downlink, Question},
-    directory::Directory,
-    gate::{self, Gate, Route, ToSp},
-    link::{ToDevice, ToGate},
+    carry::{self, Rows, Taken},
+    device::{self, Device},
+    directory::{Assign, Assignation, Change, Directory},
+    gate::{self, Gate},
     write,
 };
 use crate::{
     codes::Code,
     config::SpProfile,
-    identity::Source,
+    identity::{Key, Source},
     ids::{ClientId, SpId, Token},
-    wire::{self, Ie, Kind, Message},
+    wire::{Ie, Kind, Message},
 };
-
-/// Bound of what one call carries between machines. Far more than any call does; a guard against a loop of two.
-const STEPS_MAX: usize = 100_000;
-
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// The reply to the message that came in.
-    Reply(Body),
-    /// The message that came in is ignored: whatever carries it says nothing.
-    Ignore,
-    /// Send this to the client.
-    ToClient(ClientId, Downlink),
-    /// Send this to the SP.
-    ToSp(SpId, ToSp),
-    /// A device tells what is worth counting.
-    Device(ClientId, device::Report),
-    /// A gate tells what is worth counting.
-    Gate(SpId, gate::Report),
-    /// Answer this with [`Router::filtered`].
-    Ask(ClientId, Question),
-}
 
 /// What is done with a poll of a client [DPE digest H5].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,23 +44,19 @@ pub enum Poll {
     Ignored,
 }
 
-enum Work {
-    Device(ClientId, device::Input),
-    Gate(SpId, gate::Input),
-    Register(ClientId, device::Register),
-}
-
 /// Devices, gates, and a directory.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     profile: Profile,
     /// Who has which Client-ID.
     pub directory: Directory,
-    devices: BTreeMap<ClientId, Device>,
+    /// In boxes, since a map keeps room for entries that it does not have.
+    devices: BTreeMap<ClientId, Box<Device>>,
     gates: BTreeMap<SpId, Gate>,
     providers: BTreeMap<SpId, SpProfile>,
     wakes: BTreeSet<(Tick, ClientId)>,
     wake_of: BTreeMap<ClientId, Tick>,
+    journals: Option<Journals>,
 }
 
 impl Router {
@@ -94,10 +73,21 @@ impl Router {
         self.providers.insert(sp.id.clone(), sp);
     }
 
+    /// Keeps a journal of every machine from its next step on.
+    pub fn record(&mut self) {
+        self.journals.get_or_insert_default();
+    }
+
+    /// The journals so far; nothing where none are kept.
+    #[must_use]
+    pub const fn journals(&self) -> Option<&Journals> {
+        self.journals.as_ref()
+    }
+
     /// The machine of a Client-ID.
     #[must_use]
     pub fn device(&self, client: &ClientId) -> Option<&Device> {
-        self.devices.get(client)
+        self.devices.get(client).map(Box::as_ref)
     }
 
     /// The machine of an SP.
@@ -127,7 +117,7 @@ impl Router {
             if at > env.now {
                 break;
             }
-            effects.extend(self.run(env, Work::Device(client.clone(), device::Input::Wake))?);
+            effects.extend(carry::to_device(self, env, &client, device::Input::Wake)?);
             // A machine that names the same time again would be woken for ever.
             if self.wakes.first() == Some(&(at, client.clone())) {
                 self.wakes.remove(&(at, client.clone()));
@@ -142,21 +132,7 @@ impl Router {
     /// # Errors
     /// A device waits for the answer to its question.
     pub fn register(&mut self, env: &Env, source: &Source, body: &Body) -> Result<Vec<Effect>, Misuse> {
-        let mut desk = Desk::new(&self.profile);
-        let mut out = Vec::new();
-        desk.handle(env, desk::Input::Received(source.clone(), body.clone()), &mut out)?;
-        if let Some(desk::Output::Ask(question)) = out.first() {
-            let assignation = self.directory.assign(question);
-            let answer = desk::Input::Assigned(question.id, assignation);
-            out.clear();
-            desk.handle(env, answer, &mut out)?;
-        }
-        match out.pop() {
-            Some(desk::Output::Reply(_, body)) => Ok([Effect::Reply(body)].into()),
-            Some(desk::Output::Register(client, register)) => self.run(env, Work::Register(client, register)),
-            Some(desk::Output::Forward(client)) => self.from_client(env, Some(&client), source, body),
-            Some(desk::Output::Ignore | desk::Output::Ask(_)) | None => Ok([Effect::Ignore].into()),
-        }
+        carry::register(self, env, source, body)
     }
 
     /// A message of a client on DPE-2. `via` is the Client-ID that the transport ties the sender to, where it does.
@@ -170,15 +146,7 @@ impl Router {
         source: &Source,
         body: &Body,
     ) -> Result<Vec<Effect>, Misuse> {
-        let named = || {
-            let read = wire::decode(body, &self.profile.config().wire).ok()?;
-            read.client_id().cloned().and_then(|token| ClientId::try_from(token).ok())
-        };
-        let client = via.cloned().or_else(named).filter(|client| self.devices.contains_key(client));
-        match client {
-            Some(client) => self.run(env, Work::Device(client, device::Input::Received(source.clone(), body.clone()))),
-            None => Ok([device::stranger(self.profile.config(), body).map_or(Effect::Ignore, Effect::Reply)].into()),
-        }
+        carry::from_client(self, env, via, source, body)
     }
 
     /// A message on DPE-3.
@@ -186,24 +154,7 @@ impl Router {
     /// # Errors
     /// A device waits for the answer to its question.
     pub fn from_sp(&mut self, env: &Env, source: &Source, body: &Body) -> Result<Vec<Effect>, Misuse> {
-        let config = self.profile.config();
-        // Only a message without SP-ID needs to know that, so only such a one pays for it.
-        let mut route = gate::route(config, body, false);
-        if let Route::Ignore(gate::Ignored::Fault(Code::SP_ID_MISSING)) = route
-            && self.is_from_sp(None, source)
-        {
-            route = gate::route(config, body, true);
-        }
-        if let Route::To(sp) = &route
-            && !self.gates.contains_key(sp)
-        {
-            route = gate::stranger(config, body);
-        }
-        match route {
-            Route::To(sp) => self.run(env, Work::Gate(sp, gate::Input::Received(source.clone(), body.clone()))),
-            Route::Ignore(_) => Ok([Effect::Ignore].into()),
-            Route::Reply(_, body) => Ok([Effect::Reply(body)].into()),
-        }
+        carry::from_sp(self, env, source, body)
     }
 
     /// Whose poll this is. `named` is the Client-ID that it names.
@@ -254,7 +205,7 @@ impl Router {
     /// # Errors
     /// The device waits for the answer to its question.
     pub fn unreachable(&mut self, env: &Env, client: &ClientId) -> Result<Vec<Effect>, Misuse> {
-        self.run(env, Work::Device(client.clone(), device::Input::Unreachable))
+        carry::to_device(self, env, client, device::Input::Unreachable)
     }
 
     /// Makes a client register again.
@@ -262,7 +213,7 @@ impl Router {
     /// # Errors
     /// The device waits for the answer to its question.
     pub fn command(&mut self, env: &Env, client: &ClientId, reason: &str) -> Result<Vec<Effect>, Misuse> {
-        self.run(env, Work::Device(client.clone(), device::Input::Command(reason.into())))
+        carry::to_device(self, env, client, device::Input::Command(reason.into()))
     }
 
     /// The answer to a device's question.
@@ -270,114 +221,94 @@ impl Router {
     /// # Errors
     /// The device did not ask.
     pub fn filtered(&mut self, env: &Env, client: &ClientId, answer: device::Input) -> Result<Vec<Effect>, Misuse> {
-        self.run(env, Work::Device(client.clone(), answer))
+        carry::to_device(self, env, client, answer)
+    }
+}
+
+/// What the machines of a router did. Treat it as personal data.
+#[derive(Clone, Debug, Default)]
+pub struct Journals {
+    /// One for each device that took a step.
+    pub devices: BTreeMap<ClientId, JournalOf<Device>>,
+    /// One for each SP whose gate took a step.
+    pub gates: BTreeMap<SpId, JournalOf<Gate>>,
+}
+
+impl Rows for Router {
+    type Error = Misuse;
+
+    fn profile(&self) -> Profile {
+        self.profile.clone()
     }
 
-    /// Carries the first piece of work and all that follows from it.
-    fn run(&mut self, env: &Env, first: Work) -> Result<Vec<Effect>, Misuse> {
-        let mut effects = Vec::new();
-        let mut todo = VecDeque::from([first]);
-        for _ in 0..STEPS_MAX {
-            let Some(work) = todo.pop_front() else { break };
-            match work {
-                Work::Register(client, register) => {
-                    let profile = &self.profile;
-                    self.devices.entry(client.clone()).or_insert_with(|| Device::new(profile, client.clone()));
-                    todo.push_front(Work::Device(client, device::Input::Register(register)));
-                }
-                Work::Device(client, input) => self.step_device(env, client, input, &mut todo, &mut effects)?,
-                Work::Gate(sp, input) => self.step_gate(env, &sp, input, &mut todo, &mut effects)?,
-            }
-        }
-        Ok(effects)
+    fn device(&mut self, client: &ClientId) -> Result<Option<&mut Device>, Misuse> {
+        Ok(self.devices.get_mut(client).map(Box::as_mut))
     }
 
-    fn step_device(
-        &mut self,
-        env: &Env,
-        client: ClientId,
-        input: device::Input,
-        todo: &mut VecDeque<Work>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Misuse> {
-        let Some(device) = self.devices.get_mut(&client) else {
-            // The one who told it learns that there is nobody.
-            match input {
-                device::Input::Told(ToDevice::Ask(ask)) => {
-                    todo.push_back(Work::Gate(ask.sp, gate::Input::NoSuchClient(client, ask.message)));
-                }
-                device::Input::Told(ToDevice::Leave(leave)) if leave.same_user => {
-                    let told = device::Input::Told(ToDevice::NoSuchDevice(client));
-                    todo.push_back(Work::Device(leave.successor, told));
-                }
-                _ => {}
-            }
-            return Ok(());
-        };
-        let mut out = Vec::new();
-        device.handle(env, input, &mut out)?;
-        let deadline = device.deadline().map(|deadline| deadline.at);
-        self.plan_wake(&client, deadline);
-        for output in out {
-            match output {
-                device::Output::Report(report) => effects.push(Effect::Device(client.clone(), report)),
-                device::Output::Ask(question) => effects.push(Effect::Ask(client.clone(), question)),
-                device::Output::Reply(body) => effects.push(Effect::Reply(body)),
-                device::Output::Send(downlink) => effects.push(Effect::ToClient(client.clone(), downlink)),
-                device::Output::Gate(sp, told) => todo.push_back(Work::Gate(sp, gate::Input::Told(told))),
-                device::Output::Everyone(told) => todo.extend(self.everyone(&told)),
-                device::Output::Device(other, told) => {
-                    todo.push_back(Work::Device(other, device::Input::Told(told)));
-                }
-                device::Output::Directory(change) => self.directory.apply(change),
-                device::Output::Forget => {
-                    self.devices.remove(&client);
-                    self.plan_wake(&client, None);
-                }
-            }
-        }
+    fn add(&mut self, device: Device) -> Result<(), Misuse> {
+        self.devices.insert(device.client().clone(), Box::new(device));
         Ok(())
     }
 
-    fn everyone(&self, told: &ToGate) -> Vec<Work> {
-        self.gates.keys().map(|sp| Work::Gate(sp.clone(), gate::Input::Told(told.clone()))).collect()
-    }
-
-    fn step_gate(
-        &mut self,
-        env: &Env,
-        sp: &SpId,
-        input: gate::Input,
-        todo: &mut VecDeque<Work>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Misuse> {
-        let Some(gate) = self.gates.get_mut(sp) else { return Ok(()) };
-        let mut out = Vec::new();
-        gate.handle(env, input, &mut out)?;
-        for output in out {
-            match output {
-                gate::Output::Report(report) => effects.push(Effect::Gate(sp.clone(), report)),
-                gate::Output::Ask(question) => {
-                    let clients = self.directory.find(&question.key);
-                    todo.push_front(Work::Gate(sp.clone(), gate::Input::Found(question.id, clients)));
-                }
-                gate::Output::Ignore(_) => effects.push(Effect::Ignore),
-                gate::Output::Send(message) => effects.push(Effect::ToSp(sp.clone(), message)),
-                gate::Output::Device(client, told) => {
-                    todo.push_back(Work::Device(client, device::Input::Told(told)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn plan_wake(&mut self, client: &ClientId, at: Option<Tick>) {
+    fn stepped(&mut self, client: &ClientId, wake: Option<Tick>) {
         if let Some(before) = self.wake_of.remove(client) {
             self.wakes.remove(&(before, client.clone()));
         }
-        if let Some(at) = at {
+        if let Some(at) = wake {
             self.wake_of.insert(client.clone(), at);
             self.wakes.insert((at, client.clone()));
+        }
+    }
+
+    fn forget(&mut self, client: &ClientId) {
+        self.devices.remove(client);
+        self.stepped(client, None);
+    }
+
+    fn gate(&mut self, sp: &SpId) -> Result<Option<&mut Gate>, Misuse> {
+        Ok(self.gates.get_mut(sp))
+    }
+
+    fn providers(&self) -> Vec<SpId> {
+        self.gates.keys().cloned().collect()
+    }
+
+    fn is_provider(&self, address: IpAddr) -> bool {
+        self.providers.values().flat_map(|sp| &sp.networks).any(|network| network.contains(address))
+    }
+
+    fn assign(&mut self, question: &Assign) -> Result<Assignation, Misuse> {
+        Ok(self.directory.assign(question))
+    }
+
+    fn find(&mut self, key: &Key) -> Result<Vec<ClientId>, Misuse> {
+        Ok(self.directory.find(key))
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), Misuse> {
+        self.directory.apply(change);
+        Ok(())
+    }
+
+    fn keeps_steps(&self) -> bool {
+        self.journals.is_some()
+    }
+
+    fn keep(&mut self, taken: Taken) {
+        let Some(journals) = &mut self.journals else { return };
+        match taken {
+            Taken::Device(client, before, record) => {
+                let profile = || self.profile.clone();
+                let journal =
+                    journals.devices.entry(client).or_insert_with(|| journal::begin_at::<Device>(before, profile()));
+                journal.records.push(record);
+            }
+            Taken::Gate(sp, before, record) => {
+                let Some(provider) = self.providers.get(&sp) else { return };
+                let profile = || gate::Profile { config: self.profile.clone(), sp: provider.clone() };
+                let journal = journals.gates.entry(sp).or_insert_with(|| journal::begin_at::<Gate>(before, profile()));
+                journal.records.push(record);
+            }
         }
     }
 }

@@ -154,7 +154,7 @@ fn only_after_the_clients_confirmation_a_group_is_gone() {
     bench.dpe3(&release);
     let asked = bench.client_got();
     assert_eq!(asked.kind, Kind::GroupRelease);
-    assert_eq!((asked.client_id.clone(), asked.sp_id.clone()), (Ie::Absent, Ie::Absent));
+    assert_eq!((asked.client_id.clone(), asked.sp_id.clone()), (Ie::Is((&client).into()), Ie::Absent));
     // A second release meanwhile is refused and spoils nothing.
     assert_eq!(bench.refused(&group(Kind::GroupRelease, "3", &client, "screen")), Code::GROUP_ID_NOT_REGISTERED);
     bench.pass(60);

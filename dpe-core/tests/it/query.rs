@@ -22,7 +22,7 @@ fn a_property_query_goes_to_the_client_under_a_new_message_id_and_its_result_com
     let asked = bench.client_got();
     assert_eq!(asked.kind, Kind::PropertyQuery);
     assert_ne!(asked.message_id, token("1001"));
-    assert_eq!((asked.client_id.clone(), asked.sp_id.clone()), (Ie::Absent, Ie::Absent));
+    assert_eq!((asked.client_id.clone(), asked.sp_id.clone()), (Ie::Is((&client).into()), Ie::Absent));
     assert_eq!(asked.property_names, [Ie::Is(name("batteryLevel"))]);
     assert_eq!(bench.dpe2(&answer(&client, &asked)), None);
     let result = bench.sp_got();

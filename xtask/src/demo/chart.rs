@@ -11,7 +11,7 @@ use dm_core::{
 };
 
 /// Columns of a line of the chart; only an item that is longer goes beyond.
-const COLUMNS: usize = 120;
+pub(super) const COLUMNS: usize = 120;
 
 /// Who sent a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn explained(line: &str) -> String {
 }
 
 /// The line in pieces of so many columns at most, broken between items; all but the first are indented further.
-fn wrap(line: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrap(line: &str, columns: usize) -> Vec<String> {
     let start: String = line.chars().take_while(|c| *c == ' ').collect();
     let mut pieces = Vec::new();
     let mut piece = String::new();
@@ -167,7 +167,7 @@ const fn encoding_name(encoding: Encoding) -> &'static str {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "milliseconds of a session, for people")]
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     format!("{:>8.3} s  ", ms as f64 / 1000.0)
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 mod captured;
 mod chart;
+mod dpe;
 mod ends;
 mod over_http;
 mod simulated;
@@ -31,7 +32,9 @@ The main job, in one run and without arguments:
   3. asks the person at the device, and does or undoes what depends on the answer
   4. runs our client against our server over a simulated network that loses and doubles messages
   5. runs the same over real HTTP on loopback
-  6. writes a journal of each session to target/demo/, replays them all, and compares
+  6. tells a story of DPE over a simulated network: registration, queries, a group, policies, another device
+  7. tells the same story over real HTTP on loopback
+  8. writes a journal of every machine to target/demo/, replays them all, and compares
 
 usage: cargo xtask demo
 ";
@@ -41,6 +44,8 @@ usage: cargo xtask demo
 struct Demo {
     folder: PathBuf,
     sessions: usize,
+    /// Scenes of the DPE story.
+    scenes: usize,
     messages: usize,
     journals: Vec<PathBuf>,
     /// The time of the sessions in memory.
@@ -61,10 +66,15 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
     user::run(&mut demo).context("user")?;
     simulated::run(&mut demo).context("simulated network")?;
     over_http::run(&mut demo).context("HTTP")?;
+    dpe::simulated(&mut demo).context("DPE over a simulated network")?;
+    dpe::over_http(&mut demo).context("DPE over HTTP")?;
     demo.replay().context("replay")?;
-    let Demo { sessions, messages, journals, .. } = demo;
+    let Demo { sessions, scenes, messages, journals, .. } = demo;
     let (journals, seconds) = (journals.len(), began.elapsed().as_secs_f32());
-    println!("demo: ok sessions={sessions} messages={messages} journals-replayed={journals} seconds={seconds:.1}");
+    println!(
+        "demo: ok sessions={sessions} messages={messages} journals-replayed={journals} seconds={seconds:.1} \
+         dpe-scenes={scenes}"
+    );
     Ok(())
 }
 
@@ -81,7 +91,7 @@ impl Demo {
     }
 
     fn replay(&self) -> Result<()> {
-        chart::title(6, "Journals, written, read and done again");
+        chart::title(8, "Journals, written, read and done again");
         println!();
         for path in &self.journals {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -115,6 +125,17 @@ mod tests {
         user::run(&mut demo)?;
         demo.replay()?;
         assert_eq!((demo.sessions, demo.journals.len()), (7, 11));
+        Ok(())
+    }
+
+    #[test]
+    fn the_story_of_dpe_in_a_simulated_network_comes_to_what_it_should_and_replays() -> Result<()> {
+        let mut demo = Demo { folder: crate::ci::root().join("target/demo-of-tests"), ..Demo::default() };
+        fs::create_dir_all(&demo.folder)?;
+        dpe::simulated(&mut demo)?;
+        demo.replay()?;
+        // Of two clients, two devices at the server, two gates and two SPs.
+        assert_eq!((demo.scenes, demo.journals.len()), (7, 8));
         Ok(())
     }
 

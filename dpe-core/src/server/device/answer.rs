@@ -141,6 +141,7 @@ impl Device {
     /// The request came to its end.
     fn complete(&mut self, status: Code, readings: &[Reading], step: &mut Step<'_>) {
         let Some(out) = self.state.outstanding.take() else { return };
+        step.withdraw();
         self.state.paused = None;
         // A repetition finds what the first one did.
         let is_repetition = out.messages.len() > 1;

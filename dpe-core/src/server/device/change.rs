@@ -18,7 +18,7 @@ use crate::{
     policy::Watched,
     server::{
         QuestionId,
-        directory::{Case, Change},
+        directory::{Assigned, Case, Change},
         link::{
             Ask, ClientChanged, Inherit, InheritedGroup, InheritedPolicy, Leave, Operation, PolicyTerms, ToDevice,
             ToGate,
@@ -37,36 +37,13 @@ impl Device {
         step.out.push(Output::Directory(Change::Confirm {
             client: self.state.client.clone(),
             device: register.device,
-            user: assigned.user,
+            user: assigned.user.clone(),
             tag: assigned.tag.clone(),
         }));
         if self.config().cache.clear_on_registration || assigned.case != Case::Same {
             self.state.cache.clear();
         }
-        if assigned.user_left {
-            // The Client-ID stays with the device; what the user before had there goes.
-            let audience = self.audience();
-            let open: Vec<Op> = self.take_requests();
-            for op in open {
-                self.end_without_answer(&op, false, Code::CLIENT_ID_NOT_REGISTERED, step);
-            }
-            self.lose_everything(step);
-            let client = Some(self.state.client.clone());
-            self.report_change(&audience, &ClientChanged { user: None, client: client.clone(), replaces: None }, step);
-            if assigned.tag.is_some() {
-                self.report_change(&audience, &ClientChanged { user: assigned.tag, client, replaces: None }, step);
-            }
-        }
-        for sibling in &assigned.siblings {
-            step.out.push(Output::Device(sibling.clone(), ToDevice::Sibling(self.state.client.clone())));
-        }
-        let mut waiting = BTreeSet::new();
-        for (client, leave) in assigned.leave {
-            if leave.same_user {
-                waiting.insert(client.clone());
-            }
-            step.out.push(Output::Device(client, ToDevice::Leave(leave)));
-        }
+        let waiting = self.take_over(&assigned, true, step);
         let config = self.config();
         let has_settings = !self.state.groups.is_empty()
             || !self.state.policies.is_empty()
@@ -94,6 +71,58 @@ impl Device {
         if was_paused && self.state.outstanding.is_some() {
             self.repeat(step);
         }
+    }
+
+    /// The client was given its Client-ID and wants no session. What its registration changes for others holds all the
+    /// same; what of its settings is to be established waits until there is a session.
+    pub(super) fn decline_session(&mut self, register: &Register, step: &mut Step<'_>) {
+        let known = Known::from(register);
+        self.state.known = Some(known.clone());
+        step.out.push(Output::Directory(Change::Confirm {
+            client: self.state.client.clone(),
+            device: known.device,
+            user: known.user,
+            tag: known.tag,
+        }));
+        step.out.push(Output::Directory(Change::Suspend(self.state.client.clone())));
+        self.state.cache.clear();
+        self.give_up_requests(Code::CLIENT_ID_NOT_REGISTERED, step);
+        let is_other = register.assigned.case != Case::Same;
+        let waiting = self.take_over(&register.assigned, false, step);
+        self.state.sync_owed |= is_other || !waiting.is_empty();
+    }
+
+    /// Whoever had this Client-ID loses it, and former Client-IDs leave: those whose settings come to this one.
+    fn take_over(&mut self, assigned: &Assigned, has_session: bool, step: &mut Step<'_>) -> BTreeSet<ClientId> {
+        if assigned.user_left {
+            // The Client-ID stays with the device; what the user before had there goes.
+            let audience = self.audience();
+            let open: Vec<Op> = self.take_requests(step);
+            for op in open {
+                self.end_without_answer(&op, false, Code::CLIENT_ID_NOT_REGISTERED, step);
+            }
+            self.lose_everything(step);
+            let client = Some(self.state.client.clone());
+            self.report_change(&audience, &ClientChanged { user: None, client: client.clone(), replaces: None }, step);
+            if assigned.tag.is_some() && has_session {
+                self.report_change(
+                    &audience,
+                    &ClientChanged { user: assigned.tag.clone(), client, replaces: None },
+                    step,
+                );
+            }
+        }
+        for sibling in assigned.siblings.iter().filter(|_| has_session) {
+            step.out.push(Output::Device(sibling.clone(), ToDevice::Sibling(self.state.client.clone())));
+        }
+        let mut waiting = BTreeSet::new();
+        for (client, leave) in &assigned.leave {
+            if leave.same_user {
+                waiting.insert(client.clone());
+            }
+            step.out.push(Output::Device(client.clone(), ToDevice::Leave(leave.clone())));
+        }
+        waiting
     }
 
     /// Reads the static profile, in that mode.
@@ -223,8 +252,8 @@ impl Device {
     }
 
     /// The requests of SPs that have no answer, in order.
-    fn take_requests(&mut self) -> Vec<Op> {
-        let out = self.close().map(|out| out.op);
+    fn take_requests(&mut self, step: &mut Step<'_>) -> Vec<Op> {
+        let out = self.close(step).map(|out| out.op);
         let queue = core::mem::take(&mut self.state.queue);
         let all = out.into_iter().chain(queue.into_iter().map(|waiting| waiting.op));
         self.state.urgent.clear();
@@ -260,9 +289,17 @@ impl Device {
 
     /// Another Client-ID takes over, or the user has left the device.
     pub(super) fn leave(&mut self, leave: &Leave, step: &mut Step<'_>) {
+        if matches!(self.state.standing, Standing::Retired { .. }) {
+            // Somebody else was first, and has what there was.
+            if leave.same_user {
+                let nothing = ToDevice::NoSuchDevice(self.state.client.clone());
+                step.out.push(Output::Device(leave.successor.clone(), nothing));
+            }
+            return;
+        }
         let audience = self.audience();
         let mut asks = Vec::new();
-        for op in self.take_requests() {
+        for op in self.take_requests(step) {
             if leave.same_user && leave.same_device {
                 asks.extend(self.undo(&op));
             } else {

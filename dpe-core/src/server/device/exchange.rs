@@ -1,6 +1,6 @@
 //! The exchange on DPE-2: at most one request is out, the others wait [DPE digest 3.4, 3.12].
 
-use alloc::{collections::VecDeque, format, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::{
     Device, Step,
@@ -93,7 +93,8 @@ impl Device {
 
     fn send(&self, message: &Message, step: &mut Step<'_>) {
         let contact = self.known().and_then(|known| known.contact.clone());
-        step.out.extend(write::body(message).map(|body| Output::Send(Downlink { contact, body })));
+        step.request = write::body(message);
+        step.out.extend(step.request.clone().map(|body| Output::Send(Downlink { contact, body })));
     }
 
     /// Sends the outstanding request again, under a fresh Message-ID; the earlier ones stay good.
@@ -167,12 +168,15 @@ impl Device {
                 });
             }
         }
+        // A client that has got another Client-ID since knows by this that the request is not for it any more.
+        message.client_id = Ie::Is((&state.client).into());
         Some((message.kind, message))
     }
 
     /// What the request was about ended before its turn came.
     fn gone(&mut self, op: &Op, step: &mut Step<'_>) {
         let code = match op {
+            Op::PolicySet { from: None, policy } => return self.lose_policy(*policy, step),
             Op::PolicySet { policy, .. } if self.state.policies.contains_key(policy) => {
                 self.state.policies.remove(policy);
                 Code::GROUP_ID_NOT_REGISTERED
@@ -222,8 +226,9 @@ impl Device {
     }
 
     /// Takes the outstanding request out. Its Message-IDs are good for late answers only.
-    pub(super) fn close(&mut self) -> Option<Outstanding> {
+    pub(super) fn close(&mut self, step: &mut Step<'_>) -> Option<Outstanding> {
         let out = self.state.outstanding.take()?;
+        step.withdraw();
         for message in &out.messages {
             self.bury_message(message.clone());
         }
@@ -233,7 +238,7 @@ impl Device {
 
     /// The outstanding request comes to nothing: the SP is told, and what it was about is put right.
     pub(super) fn abandon(&mut self, code: Code, step: &mut Step<'_>) {
-        let Some(out) = self.close() else { return };
+        let Some(out) = self.close(step) else { return };
         if out.syncing {
             return self.sync_failed(step);
         }
@@ -331,16 +336,20 @@ impl Device {
         self.dispatch(step);
     }
 
-    /// Ends all requests of SPs, in the order in which they came; the server's own are dropped.
+    /// Ends all requests of SPs, in the order in which they came. What the server itself wants of the client waits for its
+    /// next session.
     pub(super) fn give_up_requests(&mut self, code: Code, step: &mut Step<'_>) {
-        if let Some(out) = self.close() {
+        // What a synchronisation was to set stays registered: no SP asked for it now.
+        self.state.sync_owed |= self.state.sync.take().is_some();
+        if let Some(out) = self.close(step).filter(|out| !out.syncing) {
             self.end_without_answer(&out.op, true, code, step);
         }
         for waiting in core::mem::take(&mut self.state.queue) {
             self.end_without_answer(&waiting.op, false, code, step);
         }
-        self.state.urgent = VecDeque::new();
-        self.state.sync = None;
+        for op in core::mem::take(&mut self.state.urgent) {
+            self.end_without_answer(&op, false, code, step);
+        }
     }
 
     /// Policies whose time is over: the client is told to release them, and the SP that they have ended. The two do not

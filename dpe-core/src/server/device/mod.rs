@@ -9,7 +9,7 @@ use alloc::{
     vec::Vec,
 };
 
-use core_kit::{Deadline, Durable, Env, Machine, Tick};
+use core_kit::{Body, Deadline, Durable, Env, Machine, Tick};
 use serde::{Deserialize, Serialize};
 
 use super::{Misuse, Profile, RestoreError, link::ToDevice, write};
@@ -80,6 +80,8 @@ pub enum Why {
 struct Step<'a> {
     now: Tick,
     out: &'a mut Vec<Output>,
+    /// The request that is out, if it is this step that sends it.
+    request: Option<Body>,
 }
 
 impl Step<'_> {
@@ -89,6 +91,14 @@ impl Step<'_> {
 
     fn reply(&mut self, message: &Message) {
         self.out.extend(write::body(message).map(Output::Reply));
+    }
+
+    /// The request that is out has come to its end: if this very step was to send it, as where its time was over and the
+    /// answer to an earlier sending has just come, it does not leave any more.
+    fn withdraw(&mut self) {
+        if let Some(request) = self.request.take() {
+            self.out.retain(|output| !matches!(output, Output::Send(downlink) if downlink.body == request));
+        }
     }
 }
 
@@ -155,6 +165,15 @@ impl Device {
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         self.state.outstanding.is_some()
+    }
+
+    /// How many groups and policies are on the client, as far as the server knows.
+    #[must_use]
+    pub fn settings(&self) -> (usize, usize) {
+        let is_there = |life: state::Life| life != state::Life::Pending;
+        let groups = self.state.groups.values().filter(|group| is_there(group.life)).count();
+        let policies = self.state.policies.values().filter(|policy| is_there(policy.life)).count();
+        (groups, policies)
     }
 
     /// Entries of all tables together, for tests that look for leaks.
@@ -307,7 +326,7 @@ impl Machine for Device {
         self.state.now = now;
         self.state.revision = self.state.revision.saturating_add(1);
         self.seed(env);
-        let mut step = Step { now, out };
+        let mut step = Step { now, out, request: None };
         if self.state.asking.is_none() {
             self.expire(&mut step);
         }

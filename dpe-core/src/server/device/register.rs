@@ -110,22 +110,12 @@ impl Device {
                 self.begin_session(register, step);
             }
             Code::SESSION_DECLINED => {
-                self.state.known = Some(Known::from(&register));
                 self.walk(EventKind::Declined, |state| {
                     state.registering = None;
                     state.standing = Standing::Declined;
                 });
                 step.report(Report::Declined);
-                let known = Known::from(&register);
-                step.out.push(Output::Directory(Change::Confirm {
-                    client: self.state.client.clone(),
-                    device: known.device,
-                    user: known.user,
-                    tag: known.tag,
-                }));
-                step.out.push(Output::Directory(Change::Suspend(self.state.client.clone())));
-                self.state.cache.clear();
-                self.give_up_requests(Code::CLIENT_ID_NOT_REGISTERED, step);
+                self.decline_session(&register, step);
             }
             _ => self.registration_late(step),
         }

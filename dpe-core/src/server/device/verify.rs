@@ -142,25 +142,43 @@ impl Device {
     /// An answer or report that comes after its dialogue ended: dropped, no matter what it says.
     fn late(&mut self, message: &Message, step: &mut Step<'_>) {
         step.report(Report::Late(message.kind));
-        // What was set too late is on the client now, and should not be.
-        if message.status.get().is_some_and(|status| status.is_ok()) {
-            match message.kind {
-                Kind::GroupSetAck => {
-                    let id = message.group_id.get().cloned().and_then(|token| dpe2::GroupId::try_from(token).ok());
-                    if let Some(id) = id.filter(|id| self.state.stray_groups.contains(id)) {
-                        self.state.stray_groups.remove(&id);
-                        self.state.urgent.push_back(Op::GroupRelease { from: None, target: Target::Stray(id) });
-                    }
-                }
-                Kind::PropertyPolicySetAck | Kind::GroupPolicySetAck => {
-                    let id = message.policy_id.get().cloned().and_then(|token| dpe2::PolicyId::try_from(token).ok());
-                    if let Some(id) = id.filter(|id| self.state.stray_policies.contains(id)) {
-                        self.state.stray_policies.remove(&id);
-                        self.state.urgent.push_back(Op::PolicyRelease { from: None, target: Target::Stray(id) });
-                    }
-                }
-                _ => {}
+        // What was set too late is on the client now, and should not be. Whoever set it has been told that it is not, or a
+        // synchronisation has reset what was there before it came.
+        if !message.status.get().is_some_and(|status| status.is_ok()) {
+            return;
+        }
+        let release = match message.kind {
+            Kind::GroupSetAck => {
+                let id = message.group_id.get().cloned().and_then(|token| dpe2::GroupId::try_from(token).ok());
+                let is_known = |id: &dpe2::GroupId| self.state.groups.values().any(|group| group.id == *id);
+                let id = id.filter(|id| !is_known(id));
+                id.map(|id| {
+                    self.state.stray_groups.remove(&id);
+                    Op::GroupRelease { from: None, target: Target::Stray(id) }
+                })
             }
+            Kind::PropertyPolicySetAck | Kind::GroupPolicySetAck => {
+                let id = message.policy_id.get().cloned().and_then(|token| dpe2::PolicyId::try_from(token).ok());
+                let is_known = |id: &dpe2::PolicyId| self.state.policies.values().any(|policy| policy.id == *id);
+                let id = id.filter(|id| !is_known(id));
+                id.map(|id| {
+                    self.state.stray_policies.remove(&id);
+                    Op::PolicyRelease { from: None, target: Target::Stray(id) }
+                })
+            }
+            _ => None,
+        };
+        if let Some(release) = release {
+            self.release_stray(release);
+        }
+    }
+
+    /// Has the client release something that is not known here, unless that is under way.
+    fn release_stray(&mut self, release: Op) {
+        let is_full = self.state.urgent.len() >= self.config().state.tombstones_max;
+        let is_under_way = self.state.outstanding.as_ref().is_some_and(|out| out.op == release);
+        if !is_full && !is_under_way && !self.state.urgent.contains(&release) {
+            self.state.urgent.push_back(release);
         }
     }
 
@@ -171,13 +189,10 @@ impl Device {
         }
         let id = message.policy_id.get().cloned().and_then(|token| dpe2::PolicyId::try_from(token).ok());
         let Some(id) = id else { return };
-        let is_known = self.state.policies.values().any(|policy| policy.id == id)
-            || self.state.late_policies.contains_key(&id)
-            || self.state.urgent.len() >= self.config().state.tombstones_max;
-        let release = Op::PolicyRelease { from: None, target: Target::Stray(id) };
-        let is_under_way = self.state.outstanding.as_ref().is_some_and(|out| out.op == release);
-        if !is_known && !is_under_way && !self.state.urgent.contains(&release) {
-            self.state.urgent.push_back(release);
+        let is_known =
+            self.state.policies.values().any(|policy| policy.id == id) || self.state.late_policies.contains_key(&id);
+        if !is_known {
+            self.release_stray(Op::PolicyRelease { from: None, target: Target::Stray(id) });
         }
     }
 

@@ -152,6 +152,12 @@ impl Gate {
         self.state.asking.as_ref().map(|lookup| lookup.question.clone())
     }
 
+    /// Requests that have no answer yet.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.state.dialogues.values().filter(|dialogue| dialogue.course != state::Course::Retained).count()
+    }
+
     /// Entries of all tables together, for tests that look for leaks. The window is not counted.
     #[must_use]
     pub fn size(&self) -> usize {

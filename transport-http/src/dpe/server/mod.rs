@@ -162,6 +162,11 @@ impl Server {
         self.router.add_sp(sp);
     }
 
+    /// Keeps a journal of every machine: [`Handle::look`] sees the [`Router::journals`].
+    pub fn record(&mut self) {
+        self.router.record();
+    }
+
     /// Who has which Client-ID, and which tokens there are.
     pub fn directory_mut(&mut self) -> &mut Directory {
         &mut self.router.directory

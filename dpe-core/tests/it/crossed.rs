@@ -1,0 +1,168 @@
+//! What crosses on its way: answers with time-outs, registrations with one another, sessions with their end.
+//!
+//! Each of these was found by the simulated world of `transport-sim`.
+
+use dpe_core::{
+    codes::Code,
+    config::Config,
+    ids::ClientId,
+    wire::{Ie, Kind, Message},
+};
+
+use crate::bench::{
+    Bench, IMEI, IMEI_2, MSISDN, answer, group, group_policy, group_set, property_policy, query, success, token,
+};
+
+const IMEI_3: &str = "352099001761481";
+
+/// A user on a first device with a group, a policy on a property and one on the group.
+fn settled(change: impl FnOnce(&mut Config)) -> (Bench, ClientId) {
+    let mut bench = Bench::new(change);
+    let client = bench.registered(IMEI, Some(MSISDN));
+    bench.with_group(&client);
+    assert_eq!(bench.done(&property_policy("10", &client, "low")).status, Ie::Is(Code::OK));
+    assert_eq!(bench.done(&group_policy("11", &client, "all", "screen")).status, Ie::Is(Code::OK));
+    (bench, client)
+}
+
+/// Answers what is out; gives the kinds, in order.
+fn served(bench: &mut Bench, client: &ClientId) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    while let Some((to, step)) = bench.to_client.pop_front() {
+        assert_eq!(to, *client);
+        bench.dpe2(&answer(client, &step));
+        kinds.push(step.kind);
+    }
+    kinds
+}
+
+const WHOLE: [Kind; 5] =
+    [Kind::GroupRelease, Kind::PolicyRelease, Kind::GroupSet, Kind::PropertyPolicySet, Kind::GroupPolicySet];
+
+fn refusal(reply: Option<Message>) -> Option<Code> {
+    reply?.status.into_option()
+}
+
+#[test]
+fn an_answer_that_comes_with_its_own_time_out_is_not_followed_by_a_repetition() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.registered(IMEI, None);
+    bench.dpe3(&query("1", &client, &["batteryLevel"]));
+    bench.dpe3(&query("2", &client, &["volumeLevel"]));
+    let asked = bench.client_got();
+    // The time is over, and nobody has woken the machine yet.
+    bench.now += 31_000;
+    bench.dpe2(&answer(&client, &asked));
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::OK));
+    let next = bench.client_got();
+    assert_eq!(next.property_names, [Ie::Is("volumeLevel".try_into().unwrap())]);
+    assert!(bench.to_client.is_empty(), "one request at a time: {:?}", bench.to_client);
+}
+
+#[test]
+fn a_registration_that_was_overtaken_on_its_device_cannot_be_completed_any_more() {
+    let mut bench = Bench::new(|_| {});
+    let first = bench.requested(IMEI, Some(MSISDN));
+    let second = bench.requested(IMEI, None);
+    assert_ne!(first, second);
+    bench.dpe1(&success(&second, Code::OK));
+    served(&mut bench, &second);
+    assert_eq!(refusal(bench.dpe1(&success(&first, Code::OK))), Some(Code::CLIENT_ID_NOT_REGISTERED));
+    let complete = bench.router.directory.associations().filter(|(_, known)| known.complete);
+    assert_eq!(complete.map(|(client, _)| client.clone()).collect::<Vec<_>>(), [second]);
+}
+
+#[test]
+fn a_registration_of_a_user_who_has_moved_on_cannot_be_completed_any_more() {
+    let mut bench = Bench::new(|_| {});
+    let first = bench.requested(IMEI, Some(MSISDN));
+    bench.registered(IMEI_2, Some(MSISDN));
+    assert_eq!(refusal(bench.dpe1(&success(&first, Code::OK))), Some(Code::CLIENT_ID_NOT_REGISTERED));
+}
+
+#[test]
+fn of_two_registrations_of_a_user_the_later_one_has_the_settings_whichever_is_complete_first() {
+    let (mut bench, _) = settled(|_| {});
+    let second = bench.requested(IMEI_2, Some(MSISDN));
+    let third = bench.requested(IMEI_3, Some(MSISDN));
+    bench.dpe1(&success(&second, Code::OK));
+    assert_eq!(served(&mut bench, &second), WHOLE);
+    bench.dpe1(&success(&third, Code::OK));
+    assert_eq!(served(&mut bench, &third), WHOLE);
+    assert_eq!(bench.device(&third).settings(), (1, 2));
+    let complete = bench.router.directory.associations().filter(|(_, known)| known.complete);
+    assert_eq!(complete.count(), 1);
+}
+
+#[test]
+fn a_user_who_declines_the_session_on_a_new_device_has_left_the_old_one() {
+    let (mut bench, old) = settled(|_| {});
+    let new = bench.requested(IMEI_2, Some(MSISDN));
+    bench.dpe1(&success(&new, Code::SESSION_DECLINED));
+    assert!(bench.router.directory.association(&old).is_none());
+    bench.to_client.clear();
+    // There is a session after all: what the client may have of another time is reset, and the settings come.
+    assert_eq!(bench.requested(IMEI_2, Some(MSISDN)), new);
+    bench.dpe1(&success(&new, Code::OK));
+    assert_eq!(served(&mut bench, &new), WHOLE);
+}
+
+#[test]
+fn a_first_session_after_a_declined_one_begins_with_a_reset() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::SESSION_DECLINED));
+    assert_eq!(bench.requested(IMEI, Some(MSISDN)), client);
+    bench.dpe1(&success(&client, Code::OK));
+    assert_eq!(served(&mut bench, &client), [Kind::GroupRelease, Kind::PolicyRelease]);
+}
+
+#[test]
+fn a_session_that_is_declined_while_settings_are_established_loses_none_of_them() {
+    let (mut bench, client) = settled(|_| {});
+    bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    for kind in [Kind::GroupRelease, Kind::PolicyRelease, Kind::GroupSet] {
+        let step = bench.client_got();
+        assert_eq!(step.kind, kind);
+        bench.dpe2(&answer(&client, &step));
+    }
+    assert_eq!(bench.client_got().kind, Kind::PropertyPolicySet);
+    bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::SESSION_DECLINED));
+    assert_eq!(bench.device(&client).settings(), (1, 2));
+    bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    assert_eq!(served(&mut bench, &client), WHOLE);
+    bench.pass(3_600);
+    let ended = bench.sp_got();
+    assert_eq!((ended.policy_id, ended.status), (token("low"), Ie::Is(Code::POLICY_EXPIRED)));
+}
+
+#[test]
+fn what_was_set_too_late_is_released_also_after_a_reset() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.registered(IMEI, Some(MSISDN));
+    bench.dpe3(&group_set("1", &client, "screen", &["muted"]));
+    bench.pass(70);
+    let late = bench.client_got();
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::NOT_RESPONDING));
+    bench.to_client.clear();
+    bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    assert_eq!(served(&mut bench, &client), [Kind::GroupRelease, Kind::PolicyRelease]);
+    bench.dpe2(&answer(&client, &late));
+    let release = bench.client_got();
+    assert_eq!((release.kind, release.group_id), (Kind::GroupRelease, late.group_id));
+}
+
+#[test]
+fn a_policy_whose_group_is_gone_when_settings_are_established_is_told_to_its_sp() {
+    let (mut bench, client) = settled(|config| config.group.release_cascade = false);
+    assert_eq!(bench.done(&group(Kind::GroupRelease, "20", &client, "screen")).status, Ie::Is(Code::OK));
+    bench.requested(IMEI, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    assert_eq!(served(&mut bench, &client), [Kind::GroupRelease, Kind::PolicyRelease, Kind::PropertyPolicySet]);
+    let told = bench.sp_got();
+    assert_eq!((told.policy_id, told.status), (token("all"), Ie::Is(Code::POLICY_ID_NOT_REGISTERED)));
+}

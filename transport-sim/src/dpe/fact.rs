@@ -1,0 +1,116 @@
+//! What the parties of a DPE world note about themselves.
+
+use core::fmt;
+
+use bytes::Bytes;
+use core_kit::Tick;
+use dpe_core::{
+    client::PhaseKind,
+    codes::Code,
+    ids::{ClientId, SpId, dpe3},
+};
+
+/// Something that a party of a DPE world did. No identity of a person or device is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Where a client stands now, and how many groups and policies the server has set on it.
+    Standing {
+        /// The phase of its registration.
+        phase: PhaseKind,
+        /// Its Client-ID.
+        client: Option<ClientId>,
+        /// Groups and policies.
+        settings: (usize, usize),
+    },
+    /// A device has lost its memory.
+    Wiped,
+    /// A server node stored a step. What the step took and what it has for SPs was noted before.
+    Committed {
+        /// Messages to clients that leave after this, unless the node crashes.
+        downlinks: usize,
+    },
+    /// A server node stored that it took the request of this number from the SP's line.
+    Took {
+        /// Whose.
+        sp: SpId,
+        /// Which.
+        number: u64,
+        /// What the time was for the step.
+        at: Tick,
+    },
+    /// A server node stored a message for an SP.
+    Posted {
+        /// For whom.
+        sp: SpId,
+        /// Its number on the line.
+        number: u64,
+        /// The message.
+        body: Bytes,
+    },
+    /// Another node's commit came first: the step is taken again.
+    LostRace,
+    /// A request that was taken before came again.
+    Repeated {
+        /// Whose.
+        sp: SpId,
+        /// Which.
+        number: u64,
+    },
+    /// An SP wants something.
+    Asked {
+        /// The SP's own name for it.
+        tag: String,
+    },
+    /// A request of an SP came to its end.
+    Done {
+        /// Which.
+        tag: String,
+        /// With what; nothing if no answer came.
+        status: Option<Code>,
+    },
+    /// An SP got a report.
+    Reported(dpe3::PolicyId),
+    /// An SP was told that a policy has ended.
+    PolicyEnded(dpe3::PolicyId, Code),
+    /// What an SP believes to have on clients now, and how many of its requests have no end yet.
+    Holds {
+        /// Groups.
+        groups: usize,
+        /// Policies.
+        policies: usize,
+        /// Requests.
+        unfinished: usize,
+    },
+    /// The party used its machine wrongly: a mistake of this crate or of the machine, and of no peer.
+    Misused(String),
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standing { phase, client, settings: (groups, policies) } => {
+                write!(f, "standing {phase:?} client=")?;
+                match client {
+                    Some(client) => client.fmt(f)?,
+                    None => f.write_str("none")?,
+                }
+                write!(f, " groups={groups} policies={policies}")
+            }
+            Self::Wiped => f.write_str("wiped"),
+            Self::Committed { downlinks } => write!(f, "committed downlinks={downlinks}"),
+            Self::Took { sp, number, at } => write!(f, "took {sp} {number} at={}", at.0),
+            Self::Posted { sp, number, body } => write!(f, "posted {sp} {number} octets={}", body.len()),
+            Self::LostRace => f.write_str("lost-race"),
+            Self::Repeated { sp, number } => write!(f, "repeated {sp} {number}"),
+            Self::Asked { tag } => write!(f, "asked {tag}"),
+            Self::Done { tag, status: Some(status) } => write!(f, "done {tag} status={status}"),
+            Self::Done { tag, status: None } => write!(f, "done {tag} without an answer"),
+            Self::Reported(policy) => write!(f, "reported {policy}"),
+            Self::PolicyEnded(policy, code) => write!(f, "policy-ended {policy} status={code}"),
+            Self::Holds { groups, policies, unfinished } => {
+                write!(f, "holds groups={groups} policies={policies} unfinished={unfinished}")
+            }
+            Self::Misused(what) => write!(f, "misused {what}"),
+        }
+    }
+}

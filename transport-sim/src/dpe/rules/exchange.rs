@@ -1,0 +1,94 @@
+//! P01: what a client is asked at a time.
+
+use std::collections::BTreeMap;
+
+use core_kit::{Millis, Tick};
+use dpe_core::{
+    config::Config,
+    wire::{Ie, Kind, Message},
+};
+
+use super::text;
+use crate::{Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
+
+/// P01.
+pub const ONE_OUT: Rule =
+    Rule { id: RuleId("P01"), says: "a client is asked one thing at a time: until it answers, or its time is over" };
+
+/// How long a step may still do as if an answer had not come: its own time, and that of the step which came first.
+const CROSSING_MS: u64 = 3 * WORK_MS.most.0;
+
+/// A request that was sent and has not come to its end, as far as can be seen.
+struct Out {
+    /// Its Message-IDs, of all times that it was sent.
+    ids: Vec<String>,
+    /// The request without its Message-ID, and without the time that a policy has left: a repetition is the same request.
+    what: Box<Message>,
+    /// When its time is over. It is kept beyond that, since a repetition may get the answer to the first sending.
+    until: Tick,
+    /// When an answer has reached the server.
+    answered: Option<Tick>,
+}
+
+pub(super) struct Exchange {
+    query_wait: Millis,
+    other_wait: Millis,
+    out: BTreeMap<NodeId, Vec<Out>>,
+    most: u64,
+}
+
+impl Exchange {
+    pub(super) const fn new(config: &Config) -> Self {
+        let (query_wait, other_wait) = (config.dpe2.noreply_timeout, config.dpe2.ack_timeout);
+        Self { query_wait, other_wait, out: BTreeMap::new(), most: 0 }
+    }
+
+    /// A message to the client at a node.
+    pub(super) fn sent(&mut self, at: Tick, node: NodeId, message: &Message, ledger: &mut Ledger) {
+        if !message.kind.is_request() {
+            return;
+        }
+        let (query_wait, other_wait) = (self.query_wait, self.other_wait);
+        let out = self.out.entry(node).or_default();
+        let what = Box::new(Message { message_id: Ie::Absent, duration: Ie::Absent, ..message.clone() });
+        // The answer to the first sending is one to the repetition, too.
+        let mut ids = vec![text(&message.message_id)];
+        // A step that began before the answer came may end after: what it repeats has been answered.
+        let mut answered = None;
+        for before in out.iter().filter(|out| out.what == what) {
+            ids.extend(before.ids.iter().cloned());
+            answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
+        }
+        // A device that has another Client-ID since is another client: what was out under the former one is over.
+        let is_same = |out: &&Out| out.what.client_id == what.client_id;
+        let is_out = |out: &&Out| is_same(out) && out.until > at && out.answered.is_none();
+        let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
+        ledger.judge(ONE_OUT, others.is_empty(), || {
+            format!("device {node} is asked {} while {others:?} is out", message.kind.name())
+        });
+        self.most = self.most.max(others.len() as u64 + 1);
+        out.retain(|out| out.what != what);
+        let is_query = matches!(what.kind, Kind::PropertyQuery | Kind::GroupQuery);
+        let wait = if is_query { query_wait } else { other_wait };
+        // The server counts from when it began the step, which was a little before it sent anything.
+        let until = Tick((at + wait).0.saturating_sub(WORK_MS.most.0));
+        out.push(Out { ids, what, until, answered });
+    }
+
+    /// A message of the client at a node has reached the server.
+    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, message: &Message) {
+        let Some(out) = self.out.get_mut(&node) else { return };
+        if message.kind == Kind::RegisterSuccess {
+            // A session begins: what was out may have ended with the one before.
+            return out.iter_mut().for_each(|out| out.until = Tick(0));
+        }
+        let id = text(&message.message_id);
+        for out in out.iter_mut().filter(|out| out.ids.contains(&id)) {
+            out.answered.get_or_insert(at);
+        }
+    }
+
+    pub(super) fn finish(&self, ledger: &mut Ledger) {
+        ledger.count("outstanding-max", Figure::Most(self.most));
+    }
+}

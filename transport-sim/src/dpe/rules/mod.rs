@@ -1,0 +1,245 @@
+//! The invariants of a DPE world, judged on the real bytes and on the store.
+//!
+//! A rule knows what went over the wire, in which order messages for SPs were stored, and what devices and SPs say of
+//! themselves. It knows nothing of what the machines believe, except at the end, when both sides of a registration are
+//! compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use core_kit::Tick;
+use dpe_core::{
+    config::Config,
+    ids::{ClientId, SpId, Token},
+    limits::WireLimits,
+    wire::{Decoded, Ie, Kind, Message, decode},
+};
+
+use super::{Backend, Envelope, Fact, Party};
+use crate::{Checker, End, Event, Ledger, NodeId, Rule};
+
+mod answers;
+mod clients;
+mod exchange;
+mod foreign;
+mod policies;
+mod rest;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use answers::{ANSWERED, FINAL};
+pub use clients::{ATTRIBUTED, OBSOLETE};
+pub use exchange::ONE_OUT;
+pub use foreign::{FOREIGN, IDENTITIES};
+pub use policies::{CANCELLED, EXPIRES, LIVE, RELEASED};
+pub use rest::{CONVERGED, KEPT, RETURNED, TIMERS};
+pub use window::WINDOW;
+
+/// What the rules must know beforehand.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The devices, and what each of them says that its property `operatorName` is worth.
+    pub devices: BTreeMap<NodeId, String>,
+    /// The SPs and their SP-IDs.
+    pub sps: BTreeMap<NodeId, String>,
+    /// Identities of devices and users, as text that must not be seen.
+    pub identities: Vec<String>,
+    /// The configuration of the server.
+    pub config: Config,
+}
+
+/// A request of an SP, as it was sent.
+struct Request {
+    id: String,
+    message: Box<Message>,
+}
+
+/// A dialogue: whose, and its Message-ID.
+type Key = (SpId, String);
+
+/// A message for an SP, as it was stored.
+struct Post<'a> {
+    sp: &'a SpId,
+    /// The Message-ID.
+    id: String,
+    message: &'a Message,
+    body: &'a Bytes,
+}
+
+impl Post<'_> {
+    fn key(&self) -> Key {
+        (self.sp.clone(), self.id.clone())
+    }
+
+    fn is_ok(&self) -> bool {
+        self.message.status.get().is_some_and(|status| status.is_ok())
+    }
+
+    /// Whether it is the answer to a request, and no report.
+    fn is_answer(&self) -> bool {
+        !self.message.kind.is_report() && self.message.kind != Kind::ClientIdReport
+    }
+}
+
+/// A step of the server, as far as its notes have come.
+#[derive(Default)]
+struct Step {
+    took: Option<(SpId, u64, Tick)>,
+    /// The answers that it has for SPs.
+    answers: Vec<(Key, Ie<dpe_core::codes::Code>)>,
+}
+
+/// Watches devices, SPs and servers.
+pub struct Rules {
+    watched: Watched,
+    requests: BTreeMap<(SpId, u64), Request>,
+    step: Step,
+    exchange: exchange::Exchange,
+    answers: answers::Answers,
+    clients: clients::Clients,
+    foreign: foreign::Foreign,
+    policies: policies::Policies,
+    window: window::Window,
+    rest: rest::Rest,
+}
+
+impl Rules {
+    /// All that are judged.
+    pub const ALL: [Rule; 16] = [
+        ONE_OUT, ANSWERED, FINAL, ATTRIBUTED, FOREIGN, RELEASED, OBSOLETE, IDENTITIES, CONVERGED, EXPIRES, LIVE,
+        CANCELLED, KEPT, WINDOW, RETURNED, TIMERS,
+    ];
+
+    /// Rules for this world.
+    #[must_use]
+    pub fn new(watched: Watched) -> Self {
+        Self {
+            requests: BTreeMap::new(),
+            step: Step::default(),
+            exchange: exchange::Exchange::new(&watched.config),
+            answers: answers::Answers::default(),
+            clients: clients::Clients::new(&watched),
+            foreign: foreign::Foreign::new(&watched),
+            policies: policies::Policies::default(),
+            window: window::Window::new(&watched.config),
+            rest: rest::Rest::default(),
+            watched,
+        }
+    }
+
+    fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
+        match Envelope::decode(&sent.bytes) {
+            Some(Envelope::Contact(body)) => {
+                let Some(message) = read(&body) else { return };
+                self.foreign.downlink(&message, &body, ledger);
+                self.exchange.sent(at, sent.to, &message, ledger);
+            }
+            Some(Envelope::Reply(body)) => {
+                if let Some(message) = read(&body) {
+                    self.clients.given(sent.to, &message, ledger);
+                }
+            }
+            Some(Envelope::Request(number, body)) => {
+                let sp = self.watched.sps.get(&sent.from).and_then(|sp| SpId::try_from(sp.as_str()).ok());
+                let Some((sp, message)) = sp.zip(read(&body)) else { return };
+                let id = text(&message.message_id);
+                self.requests.entry((sp, number)).or_insert(Request { id, message });
+            }
+            Some(Envelope::Callback(_, body)) => {
+                if let Some(message) = read(&body) {
+                    let sp = self.watched.sps.get(&sent.to).map(String::as_str);
+                    answers::addressed(sp, &message, ledger);
+                }
+            }
+            Some(Envelope::Register(_) | Envelope::Messages(_) | Envelope::Taken(_)) | None => {}
+        }
+    }
+
+    fn delivered(&mut self, at: Tick, sent: &crate::Message) {
+        if let Some(Envelope::Messages(body) | Envelope::Register(body)) = Envelope::decode(&sent.bytes)
+            && let Some(message) = read(&body)
+        {
+            self.exchange.arrived(at, sent.from, &message);
+        }
+    }
+
+    fn noted(&mut self, node: NodeId, fact: &Fact, shared: &Backend, ledger: &mut Ledger) {
+        match fact {
+            Fact::Took { sp, number, at } => {
+                self.step.took = Some((sp.clone(), *number, *at));
+                if let Some(request) = self.requests.get(&(sp.clone(), *number)) {
+                    self.answers.took(sp, request);
+                    self.policies.took(sp, request);
+                    self.foreign.took(sp, request);
+                }
+            }
+            Fact::Posted { sp, body, .. } => {
+                let Some(message) = read(body) else { return };
+                let post = Post { sp, id: text(&message.message_id), message: &message, body };
+                self.foreign.posted(&post, ledger);
+                self.clients.posted(&post, ledger);
+                self.policies.posted(&post, ledger);
+                if post.is_answer() {
+                    self.answers.posted(&post, ledger);
+                    self.step.answers.push((post.key(), message.status));
+                }
+            }
+            Fact::Committed { downlinks } => {
+                let step = core::mem::take(&mut self.step);
+                if let Some((sp, number, at)) = &step.took
+                    && let Some(request) = self.requests.get(&(sp.clone(), *number))
+                {
+                    self.window.committed(sp, *at, request, &step.answers, *downlinks, ledger);
+                }
+                self.clients.committed(shared, ledger);
+            }
+            Fact::Standing { .. } | Fact::Holds { .. } => self.rest.noted(node, fact),
+            Fact::Asked { tag } => self.answers.asked(tag, ledger),
+            Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
+            // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
+            Fact::Misused(what) => ledger.judge(ANSWERED, false, || format!("{node} misused its machine: {what}")),
+            Fact::Wiped | Fact::LostRace | Fact::Repeated { .. } | Fact::Reported(_) | Fact::PolicyEnded(..) => {}
+        }
+    }
+}
+
+impl Checker<Party> for Rules {
+    fn rules(&self) -> Vec<Rule> {
+        Self::ALL.to_vec()
+    }
+
+    fn observe(&mut self, at: Tick, event: &Event<'_, Fact>, shared: &Backend, ledger: &mut Ledger) {
+        match event {
+            Event::Sent(message) => self.sent(at, message, ledger),
+            Event::Delivered(message) => self.delivered(at, message),
+            Event::Noted(node, fact) => self.noted(*node, fact, shared, ledger),
+            Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Crashed(_) | Event::Restarted(_) => {}
+        }
+    }
+
+    fn finish(&mut self, end: &End<'_, Backend>, ledger: &mut Ledger) {
+        self.exchange.finish(ledger);
+        self.answers.finish(ledger);
+        self.policies.finish(ledger);
+        self.foreign.finish(end.trace, ledger);
+        let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
+        self.rest.finish(&devices, end.shared, ledger);
+    }
+}
+
+fn read(body: &Bytes) -> Option<Box<Message>> {
+    match decode(body, &WireLimits::DEFAULT) {
+        Ok(Decoded::Message(message)) => Some(message),
+        Ok(Decoded::Untyped(_)) | Err(_) => None,
+    }
+}
+
+/// An identifier; empty where there is none.
+fn text(id: &Ie<Token>) -> String {
+    id.get().map(|token| token.as_str().to_owned()).unwrap_or_default()
+}
+
+fn client_of(message: &Message) -> Option<ClientId> {
+    message.client_id.get().cloned().and_then(|token| token.try_into().ok())
+}

@@ -1,0 +1,364 @@
+//! Every rule fires when it is broken, and none does when nothing is.
+//!
+//! A film is what a world looks like from outside; each test shows one picture of it that must not be.
+
+use dpe_core::{
+    client::PhaseKind,
+    codes::Code,
+    property::Reading,
+    wire::{Identity, ResultIe, Value, encode},
+};
+
+use super::*;
+use crate::{Channel, RuleId, dpe::Scenario};
+
+const DEVICE: NodeId = NodeId(1);
+const OTHER_DEVICE: NodeId = NodeId(2);
+const SP: NodeId = NodeId(100);
+const SERVER: NodeId = NodeId(1_000);
+
+struct Film {
+    rules: Rules,
+    ledger: Ledger,
+    shared: Backend,
+    at: Tick,
+    number: u64,
+}
+
+fn film() -> Film {
+    let mut scenario = Scenario::standard(1);
+    scenario.devices = 2;
+    scenario.config.sp.window_threshold = 2;
+    let rules = Rules::new(scenario.watched());
+    let shared = Backend::new(dpe_core::server::Profile::default(), crate::CrashPlan::NONE, crate::Permille::NEVER);
+    Film { rules, ledger: Ledger::default(), shared, at: Tick(0), number: 0 }
+}
+
+fn sp() -> SpId {
+    "sp-100.example".try_into().unwrap()
+}
+
+fn token(text: &str) -> Ie<Token> {
+    Ie::Is(text.try_into().unwrap())
+}
+
+fn message(kind: Kind, id: &str) -> Message {
+    let mut message = Message::new(kind);
+    message.message_id = token(id);
+    message.client_id = token("c1");
+    message
+}
+
+fn answer(kind: Kind, id: &str, status: Code) -> Message {
+    let mut answer = message(kind, id);
+    answer.sp_id = token(sp().as_str());
+    answer.status = status.into();
+    answer
+}
+
+fn bytes(message: &Message) -> Bytes {
+    encode(message).unwrap().into()
+}
+
+impl Film {
+    fn show(&mut self, event: &Event<'_, Fact>) {
+        self.rules.observe(self.at, event, &self.shared, &mut self.ledger);
+    }
+
+    fn note(&mut self, node: NodeId, fact: &Fact) {
+        self.show(&Event::Noted(node, fact));
+    }
+
+    /// A message that leaves and arrives.
+    fn carry(&mut self, from: NodeId, to: NodeId, envelope: &Envelope) {
+        self.number += 1;
+        let channel = Channel { opener: from, number: self.number };
+        let message = crate::Message::new(self.number, from, to, channel, envelope.encode());
+        self.show(&Event::Sent(&message));
+        self.show(&Event::Delivered(&message));
+    }
+
+    fn asked(&mut self, node: NodeId, kind: Kind, id: &str) {
+        self.carry(SERVER, node, &Envelope::Contact(bytes(&message(kind, id))));
+    }
+
+    /// A request that the server takes, with what comes of it in the same step.
+    fn takes(&mut self, number: u64, request: &Message, answers: &[&Message], downlinks: usize) {
+        self.carry(SP, SERVER, &Envelope::Request(number, bytes(request)));
+        self.note(SERVER, &Fact::Took { sp: sp(), number, at: self.at });
+        for answer in answers {
+            self.posts(answer);
+        }
+        self.note(SERVER, &Fact::Committed { downlinks });
+    }
+
+    fn posts(&mut self, message: &Message) {
+        self.number += 1;
+        self.note(SERVER, &Fact::Posted { sp: sp(), number: self.number, body: bytes(message) });
+    }
+
+    /// A policy that is set, with Message-ID 1.
+    fn with_policy(&mut self, kind: Kind) {
+        let mut set = message(kind, "1");
+        set.policy_id = token("p");
+        if kind == Kind::GroupPolicySet {
+            set.group_id = token("g");
+        }
+        let ack = answer(kind.answer().unwrap(), "1", Code::OK);
+        self.takes(0, &set, &[&ack], 0);
+    }
+
+    fn report(&mut self, status: Code) {
+        let mut report = answer(Kind::PropertyReport, "1", status);
+        report.policy_id = token("p");
+        self.posts(&report);
+    }
+
+    fn broken(&self) -> BTreeSet<RuleId> {
+        self.ledger.violations().iter().map(|violation| violation.rule).collect()
+    }
+
+    fn ends(mut self) -> BTreeSet<RuleId> {
+        self.rules.watched.devices.clear();
+        let end = End { at: self.at, shared: &self.shared, trace: "" };
+        self.rules.finish(&end, &mut self.ledger);
+        self.broken()
+    }
+
+    fn breaks(self, rule: Rule) {
+        assert_eq!(self.ends(), BTreeSet::from([rule.id]));
+    }
+}
+
+#[test]
+fn a_good_story_breaks_nothing() {
+    let mut film = film();
+    film.with_policy(Kind::PropertyPolicySet);
+    film.report(Code::OK);
+    film.report(Code::POLICY_EXPIRED);
+    film.asked(DEVICE, Kind::PropertyQuery, "70001");
+    film.carry(DEVICE, SERVER, &Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70001", Code::OK))));
+    film.asked(DEVICE, Kind::GroupQuery, "70002");
+    film.asked(OTHER_DEVICE, Kind::GroupQuery, "70001");
+    assert_eq!(film.ends(), BTreeSet::new());
+}
+
+#[test]
+fn two_requests_that_are_out_at_once_are_found() {
+    let mut film = film();
+    film.asked(DEVICE, Kind::PropertyQuery, "70001");
+    film.at = Tick(5_000);
+    film.asked(DEVICE, Kind::GroupQuery, "70002");
+    film.breaks(ONE_OUT);
+}
+
+#[test]
+fn a_request_after_the_time_of_the_one_before_is_none_too_many() {
+    let mut film = film();
+    film.asked(DEVICE, Kind::PropertyQuery, "70001");
+    film.at = Tick(30_000);
+    film.asked(DEVICE, Kind::GroupQuery, "70002");
+    assert_eq!(film.ends(), BTreeSet::new());
+}
+
+#[test]
+fn a_request_without_an_end_is_found_and_so_is_one_that_ends_twice_or_without_an_answer() {
+    let mut unanswered = film();
+    unanswered.takes(0, &message(Kind::PropertyQuery, "1"), &[], 1);
+    unanswered.breaks(ANSWERED);
+    let mut open = film();
+    open.note(SP, &Fact::Asked { tag: "a".into() });
+    open.breaks(ANSWERED);
+    for ends in [&[Some(Code::OK), Some(Code::OK)][..], &[None]] {
+        let mut film = film();
+        film.note(SP, &Fact::Asked { tag: "a".into() });
+        for status in ends {
+            film.note(SP, &Fact::Done { tag: "a".into(), status: *status });
+        }
+        film.breaks(ANSWERED);
+    }
+}
+
+#[test]
+fn an_answer_to_nothing_or_a_second_one_or_one_to_another_sp_is_found() {
+    let result = answer(Kind::PropertyResult, "1", Code::OK);
+    let mut stray = film();
+    stray.posts(&result);
+    stray.breaks(FINAL);
+    let mut second = film();
+    second.takes(0, &message(Kind::PropertyQuery, "1"), &[&result, &result], 0);
+    second.breaks(FINAL);
+    let mut astray = film();
+    astray.carry(SERVER, NodeId(101), &Envelope::Callback(0, bytes(&result)));
+    astray.breaks(FINAL);
+}
+
+#[test]
+fn a_client_id_of_two_devices_and_a_value_of_another_device_are_found() {
+    let mut given = film();
+    let response = Envelope::Reply(bytes(&answer(Kind::RegisterResponse, "1", Code::OK)));
+    given.carry(SERVER, DEVICE, &response);
+    given.carry(SERVER, OTHER_DEVICE, &response);
+    given.breaks(ATTRIBUTED);
+    let mut mixed = film();
+    mixed.carry(SERVER, DEVICE, &response);
+    let mut result = answer(Kind::PropertyResult, "1", Code::OK);
+    let other = Reading::of("operatorName".try_into().unwrap(), Value::text("device-02.example"));
+    result.results = vec![ResultIe::from(&other)];
+    mixed.takes(0, &message(Kind::PropertyQuery, "1"), &[&result], 0);
+    mixed.breaks(ATTRIBUTED);
+}
+
+#[test]
+fn a_success_of_an_obsolete_client_id_is_found() {
+    let mut film = film();
+    film.rules.clients.give_up("c1".try_into().unwrap());
+    let refused = answer(Kind::PropertyResult, "1", Code::CLIENT_ID_NOT_REGISTERED);
+    film.takes(0, &message(Kind::PropertyQuery, "1"), &[&refused], 0);
+    assert_eq!(film.broken(), BTreeSet::new());
+    film.takes(1, &message(Kind::PropertyQuery, "2"), &[&answer(Kind::PropertyResult, "2", Code::OK)], 0);
+    film.breaks(OBSOLETE);
+}
+
+#[test]
+fn identifiers_of_others_are_found_on_both_interfaces() {
+    let mut inner = film();
+    inner.asked(DEVICE, Kind::PropertyQuery, "1");
+    inner.takes(0, &message(Kind::PropertyQuery, "1"), &[&answer(Kind::PropertyResult, "1", Code::OK)], 0);
+    inner.breaks(FOREIGN);
+    let mut other = film();
+    let mut result = answer(Kind::GroupResult, "1", Code::GROUP_ID_NOT_REGISTERED);
+    result.group_id = token("sp-101.example-g1");
+    other.takes(0, &message(Kind::GroupQuery, "1"), &[&result], 0);
+    other.breaks(FOREIGN);
+    let mut outer = film();
+    let mut release = message(Kind::GroupRelease, "70001");
+    release.group_id = token("sp-100.example-g1");
+    outer.carry(SERVER, DEVICE, &Envelope::Contact(bytes(&release)));
+    outer.breaks(FOREIGN);
+}
+
+#[test]
+fn an_identity_is_found_unless_the_sp_asked_by_it() {
+    let mut report = answer(Kind::ClientIdReport, "500001", Code::OK);
+    report.client_id = Ie::Absent;
+    report.users = Ie::Is(vec![Identity::new("msisdn", "34600555002")]);
+    report.clients = Ie::Is(vec!["c1".try_into().unwrap()]);
+    let mut shown = film();
+    shown.posts(&report);
+    shown.breaks(IDENTITIES);
+    let mut asked = film();
+    let mut query = message(Kind::ClientIdQuery, "1");
+    query.query_key = Ie::Is(Identity::new("msisdn", "34600555002"));
+    let mut response = answer(Kind::ClientIdResponse, "1", Code::OK);
+    response.client_id = Ie::Absent;
+    asked.takes(0, &query, &[&response], 0);
+    asked.posts(&report);
+    assert_eq!(asked.ends(), BTreeSet::new());
+}
+
+#[test]
+fn a_policy_that_expires_twice_or_never_is_found() {
+    let mut twice = film();
+    twice.with_policy(Kind::PropertyPolicySet);
+    twice.report(Code::POLICY_EXPIRED);
+    twice.report(Code::POLICY_EXPIRED);
+    twice.breaks(EXPIRES);
+    let mut never = film();
+    never.with_policy(Kind::PropertyPolicySet);
+    never.breaks(EXPIRES);
+}
+
+#[test]
+fn a_report_before_the_acknowledgement_or_after_the_end_is_found() {
+    let mut before = film();
+    before.report(Code::OK);
+    before.breaks(LIVE);
+    let mut after = film();
+    after.with_policy(Kind::PropertyPolicySet);
+    after.report(Code::POLICY_EXPIRED);
+    after.report(Code::OK);
+    after.breaks(LIVE);
+}
+
+#[test]
+fn a_report_after_the_release_is_found() {
+    let mut film = film();
+    film.with_policy(Kind::PropertyPolicySet);
+    let mut release = message(Kind::PolicyRelease, "2");
+    release.policy_id = token("p");
+    let mut ack = answer(Kind::PolicyReleaseAck, "2", Code::OK);
+    ack.policy_id = token("p");
+    film.takes(1, &release, &[&ack], 0);
+    film.report(Code::OK);
+    film.breaks(CANCELLED);
+}
+
+#[test]
+fn a_group_that_is_used_and_not_set_is_found() {
+    let mut film = film();
+    let mut result = answer(Kind::GroupResult, "1", Code::OK);
+    result.group_id = token("g");
+    film.takes(0, &message(Kind::GroupQuery, "1"), &[&result], 0);
+    film.breaks(RELEASED);
+}
+
+#[test]
+fn a_policy_on_a_group_ends_with_it() {
+    let mut film = film();
+    let mut set = answer(Kind::GroupSetAck, "0", Code::OK);
+    set.group_id = token("g");
+    film.takes(7, &message(Kind::GroupSet, "0"), &[&set], 0);
+    film.at = Tick(60_000);
+    film.with_policy(Kind::GroupPolicySet);
+    let mut gone = answer(Kind::GroupReleaseAck, "2", Code::OK);
+    gone.group_id = token("g");
+    film.takes(8, &message(Kind::GroupRelease, "2"), &[&gone], 0);
+    film.report(Code::OK);
+    film.breaks(CANCELLED);
+}
+
+#[test]
+fn more_than_the_window_allows_and_a_refusal_that_goes_further_are_found() {
+    let query = |id: &str| (message(Kind::PropertyQuery, id), answer(Kind::PropertyResult, id, Code::OK));
+    let mut many = film();
+    for (number, id) in [(0, "1"), (1, "2"), (2, "3")] {
+        let (request, result) = query(id);
+        many.takes(number, &request, &[&result], 0);
+    }
+    many.breaks(WINDOW);
+    let mut sent_on = film();
+    let refused = answer(Kind::PropertyResult, "1", Code::WINDOW_OVERFLOW);
+    sent_on.takes(0, &query("1").0, &[&refused], 1);
+    sent_on.breaks(WINDOW);
+}
+
+#[test]
+fn a_client_that_the_server_does_not_know_is_found_in_the_end() {
+    for (phase, client) in [(PhaseKind::Idle, None), (PhaseKind::Registered, Some("c1".try_into().unwrap()))] {
+        let mut film = film();
+        film.note(DEVICE, &Fact::Standing { phase, client, settings: (0, 0) });
+        let devices = BTreeSet::from([DEVICE]);
+        film.rules.rest.finish(&devices, &film.shared, &mut film.ledger);
+        assert_eq!(film.broken(), BTreeSet::from([CONVERGED.id]));
+    }
+}
+
+#[test]
+fn what_an_sp_still_waits_for_is_found_in_the_end() {
+    let mut waits = film();
+    waits.note(SP, &Fact::Holds { groups: 0, policies: 0, unfinished: 1 });
+    waits.breaks(RETURNED);
+    let mut keeps = film();
+    keeps.note(SP, &Fact::Holds { groups: 0, policies: 1, unfinished: 0 });
+    keeps.breaks(KEPT);
+}
+
+#[test]
+fn a_world_that_is_cut_off_has_timers_left_and_dialogues_open() {
+    let mut scenario = Scenario::standard(1);
+    scenario.bounds.events = 300;
+    let run = scenario.run();
+    let broken: BTreeSet<RuleId> = run.ledger.violations().iter().map(|violation| violation.rule).collect();
+    assert!(broken.contains(&TIMERS.id), "{broken:?}");
+}

@@ -1,0 +1,371 @@
+//! What a DPE world consists of, and what goes wrong in it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use core_kit::{Millis, Tick};
+use dpe_core::{
+    client,
+    config::{ClientConfig, Config, ResponseMode, SpProfile},
+    identity::{Network, Source},
+    server, sp,
+    wire::Identity,
+};
+
+use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
+use crate::{Bounds, CrashPlan, Decider, Decision, Link, NodeId, Permille, Site, Span, Who, World};
+
+/// The first node of each kind; the others follow. Devices are numbered from 1.
+const FIRST_SP: u32 = 100;
+const FIRST_SERVER: u32 = 1_000;
+
+const PLAN: Site = Site("device.plan");
+const WISHES: Site = Site("sp.plan");
+
+const MINUTE: u64 = 60_000;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// How messages fare, all of them.
+    pub link: Link,
+    /// Crashes of server nodes.
+    pub server_crashes: u32,
+    /// Crash points that server nodes pass, two at each commit: crashes fall among them.
+    pub server_points: u32,
+    /// Crashes of devices, which keep their memory.
+    pub device_crashes: u32,
+    /// Crashes of SPs, which keep theirs.
+    pub sp_crashes: u32,
+    /// How long a crashed node is down.
+    pub down: Span,
+    /// How often another server node is given the same input, and commits first.
+    pub lost_races: Permille,
+    /// Devices that lose their memory.
+    pub wipes: u32,
+    /// Times that two users exchange their SIMs, or that one leaves a device without any.
+    pub swaps: u32,
+    /// Users that want no session for a while.
+    pub declines: u32,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        link: Link::PERFECT,
+        server_crashes: 0,
+        server_points: 600,
+        device_crashes: 0,
+        sp_crashes: 0,
+        down: Span::new(200, 20_000),
+        lost_races: Permille::NEVER,
+        wipes: 0,
+        swaps: 0,
+        declines: 0,
+    };
+
+    /// What `cargo xtask sim --scenario dpe` does to seed after seed: one message in ten lost, one in ten doubled, some
+    /// reordered, some commits lost, with an odd seed crashes of server nodes, devices and SPs, and with most seeds users
+    /// that change their devices.
+    #[must_use]
+    pub const fn rough(seed: u64) -> Self {
+        let link = Link {
+            delay: Span::new(20, 900),
+            loss: Permille::new(100),
+            duplication: Permille::new(100),
+            late: Span::new(0, MINUTE),
+            reordering: Permille::new(50),
+            held: Span::new(1_000, 40_000),
+        };
+        let crashes = (seed % 2) as u32;
+        Self {
+            link,
+            server_crashes: 4 * crashes,
+            device_crashes: 3 * crashes,
+            sp_crashes: crashes,
+            lost_races: Permille::new(50),
+            wipes: (seed / 2 % 3) as u32,
+            swaps: (seed / 4 % 3) as u32,
+            declines: (seed / 8 % 2) as u32,
+            ..Self::NONE
+        }
+    }
+}
+
+/// Devices, SPs, the nodes of one server, and the faults, until all is healed.
+///
+/// ```
+/// use transport_sim::dpe::{Faults, Scenario};
+///
+/// let mut scenario = Scenario::rough(4711);
+/// (scenario.devices, scenario.wishes) = (4, 5);
+/// let run = scenario.run();
+/// assert_eq!(run.failures(), Vec::<String>::new());
+/// assert_eq!(run.trace, scenario.run().trace);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What everything random follows from.
+    pub seed: u64,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Devices, up to 99.
+    pub devices: u32,
+    /// Service providers, up to 99. The first two may look up the Client-IDs of users.
+    pub sps: u32,
+    /// Nodes of the server; everybody sends each message to any of them.
+    pub servers: u32,
+    /// How often each SP wants something, one time after the other.
+    pub wishes: u32,
+    /// How often each SP wants something at one and the same time.
+    pub burst: u32,
+    /// How often the properties of each device change.
+    pub samples: u32,
+    /// When everything that goes wrong is over. Nobody asks for anything after that, and every client registers twice more.
+    pub heal: Tick,
+    /// How the server behaves.
+    pub config: Config,
+    /// How far a run may go.
+    pub bounds: Bounds,
+}
+
+impl Scenario {
+    /// The name of this scenario, for the command line.
+    pub const NAME: &'static str = "dpe";
+
+    /// 20 devices and 4 SPs for ten minutes, in which nothing goes wrong.
+    #[must_use]
+    pub fn standard(seed: u64) -> Self {
+        let mut config = Config::default();
+        (config.sp.window_seconds, config.sp.window_threshold) = (30, 6);
+        // So that what was given up is forgotten before the end.
+        config.obsolete_client_id.retention = Millis(4 * MINUTE);
+        Self {
+            seed,
+            faults: Faults::NONE,
+            devices: 20,
+            sps: 4,
+            servers: 3,
+            wishes: 12,
+            burst: 8,
+            samples: 3,
+            heal: Tick(8 * MINUTE),
+            config,
+            bounds: Bounds { until: Tick(4 * 60 * MINUTE), events: 100_000 },
+        }
+    }
+
+    /// The standard scenario with [`Faults::rough`].
+    #[must_use]
+    pub fn rough(seed: u64) -> Self {
+        Self { faults: Faults::rough(seed), ..Self::standard(seed) }
+    }
+
+    /// Runs it, drawing every choice from the seed.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        self.run_with(Decider::from_seed(self.seed))
+    }
+
+    /// Runs it with the choices of an earlier run, or with some of them.
+    #[must_use]
+    pub fn replay(&self, decisions: &[Decision]) -> Run {
+        self.run_with(Decider::from_decisions(self.seed, decisions))
+    }
+
+    fn run_with(&self, mut decider: Decider) -> Run {
+        let Faults { server_crashes, server_points, down, lost_races, .. } = self.faults;
+        let first = Who::alone(NodeId(FIRST_SERVER));
+        let crashes = CrashPlan::draw(&mut decider, first, server_crashes, server_points, down);
+        // Whether the configuration can work at all is checked where it is made.
+        let profile = server::Profile::new(self.config.clone()).unwrap_or_default();
+        let mut backend = Backend::new(profile, crashes, lost_races);
+        let plans = self.plans(&mut decider);
+        let wishes: Vec<_> = self.sp_nodes().map(|node| self.wishes_of(&mut decider, node)).collect();
+        let falls = self.falls(&mut decider);
+        for node in self.device_nodes() {
+            backend.locate(node, &contact(node), Source::at([10, 0, 0, last(node)].into()));
+        }
+        let mut sps = Vec::new();
+        for (node, wishes) in self.sp_nodes().zip(wishes) {
+            let (Ok(id), Ok(network)) = (contact(node).as_str().try_into(), Network::try_from(address(node).as_str()))
+            else {
+                continue;
+            };
+            let mut own = SpProfile::new(id, vec![network]);
+            (own.callback, own.response_mode) = (Some(contact(node)), ResponseMode::Callback);
+            let may_look_up = node.0 < FIRST_SP + 2;
+            if may_look_up {
+                own.query_key_schemes = vec!["msisdn".into()];
+            }
+            let users = if may_look_up { self.device_nodes().map(user).collect() } else { Vec::new() };
+            let mut machine = sp::Profile::new(own.id.clone());
+            machine.window = Millis::from_secs(u64::from(self.config.sp.window_seconds));
+            // Longer than any answer takes: no request is to be given up.
+            machine.answer_timeout = Millis(60 * MINUTE);
+            backend.locate(node, &contact(node), Source::at([192, 0, 2, last(node)].into()));
+            backend.onboard(own, node);
+            sps.push((node, Sp::new(&machine, self.server_nodes().collect(), users, wishes)));
+        }
+
+        let mut world = World::new(decider, self.faults.link, backend);
+        world.watch(Box::new(Rules::new(self.watched())));
+        for (node, plan) in plans {
+            let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
+            world.add(node, "device", Party::Device(Box::new(device)));
+        }
+        for (node, sp) in sps {
+            world.add(node, &contact(node), Party::Sp(Box::new(sp)));
+        }
+        for node in self.server_nodes() {
+            world.add(node, "server", Party::Server(Server::default()));
+        }
+        for (node, at, down) in falls {
+            world.crash_at(node, at, down);
+        }
+        world.run(Bounds { until: self.heal, ..self.bounds });
+        world.relink(Link::PERFECT);
+        world.shared_mut().heal();
+        let halt = world.run(self.bounds);
+        world.finish();
+        Run::of(self.seed, world, halt)
+    }
+
+    /// What the rules know beforehand.
+    pub(super) fn watched(&self) -> Watched {
+        let devices = self.device_nodes().map(|node| (node, contact(node))).collect();
+        let sps = self.sp_nodes().map(|node| (node, contact(node))).collect();
+        let of_devices = self.device_nodes().map(|node| device_identity(node).text);
+        let of_users = self.device_nodes().map(|node| user(node).text);
+        Watched { devices, sps, identities: of_devices.chain(of_users).collect(), config: self.config.clone() }
+    }
+
+    /// What happens to each device, and when.
+    fn plans(&self, decider: &mut Decider) -> BTreeMap<NodeId, VecDeque<(Tick, Doing)>> {
+        let mut plans: BTreeMap<NodeId, Vec<(Tick, Doing)>> = BTreeMap::new();
+        let mut within = |node, from: u64, to: u64| {
+            let options = u32::try_from(to.saturating_sub(from)).unwrap_or(1);
+            Tick(from + u64::from(decider.choose(PLAN, Who::alone(node), options)))
+        };
+        let heal = self.heal.0;
+        for node in self.device_nodes() {
+            let plan = plans.entry(node).or_default();
+            plan.push((within(node, 0, 30_000), Doing::Register));
+            for _ in 0..self.samples {
+                plan.push((within(node, MINUTE, heal), Doing::Sample));
+            }
+            // Late copies are over by then, and so are the crashes.
+            plan.push((within(node, heal + 2 * MINUTE, heal + 3 * MINUTE), Doing::Register));
+            // Whoever took a user over in the first round did not tell the device that lost it: that learns it in the second.
+            plan.push((within(node, heal + 4 * MINUTE, heal + 5 * MINUTE), Doing::Register));
+        }
+        let Faults { wipes, swaps, declines, .. } = self.faults;
+        for (number, doing) in (0..wipes).map(|n| (n, Doing::Wipe)) {
+            let node = self.pick(number, 3);
+            plans.entry(node).or_default().push((within(node, MINUTE, heal), doing));
+        }
+        for number in 0..declines {
+            let node = self.pick(number, 5);
+            let at = within(node, MINUTE, heal - MINUTE);
+            let plan = plans.entry(node).or_default();
+            plan.push((at, Doing::Want(false)));
+            plan.push((within(node, at.0, heal), Doing::Want(true)));
+        }
+        let mut users: BTreeMap<NodeId, Option<Identity>> =
+            self.device_nodes().map(|node| (node, Some(user(node)))).collect();
+        for number in 0..swaps {
+            let (one, other) = (self.pick(number, 7), self.pick(number, 8));
+            // Each exchange comes after the one before, so that a user is on one device at a time.
+            let span = (heal - MINUTE) / u64::from(swaps.max(1));
+            let at = within(one, MINUTE + span * u64::from(number), MINUTE + span * u64::from(number) + span / 2);
+            let (first, second) = (users.get(&one).cloned().flatten(), users.get(&other).cloned().flatten());
+            let exchanged = within(one, 0, 2) == Tick(1);
+            let for_one = if exchanged { second } else { None };
+            for (node, user, at) in [(one, for_one, at), (other, first, Tick(at.0 + 20_000))] {
+                users.insert(node, user.clone());
+                plans.entry(node).or_default().push((at, Doing::User(user)));
+            }
+        }
+        let sorted = |mut plan: Vec<(Tick, Doing)>| {
+            plan.sort_by_key(|(at, _)| *at);
+            plan.into()
+        };
+        plans.into_iter().map(|(node, plan)| (node, sorted(plan))).collect()
+    }
+
+    /// A device for the how-manieth event of a kind: another one for each seed, and for each event of a seed.
+    fn pick(&self, number: u32, salt: u64) -> NodeId {
+        let devices = u64::from(self.devices.max(1));
+        let at = self.seed.wrapping_mul(salt).wrapping_add(u64::from(number) * 2 + salt) % devices;
+        NodeId(1 + u32::try_from(at).unwrap_or(0))
+    }
+
+    /// When an SP wants something.
+    fn wishes_of(&self, decider: &mut Decider, node: NodeId) -> VecDeque<Tick> {
+        let mut draw = |from: u64, to: u64| {
+            let options = u32::try_from(to.saturating_sub(from)).unwrap_or(1);
+            Tick(from + u64::from(decider.choose(WISHES, Who::alone(node), options)))
+        };
+        let mut wishes: Vec<Tick> = (0..self.wishes).map(|_| draw(MINUTE, self.heal.0)).collect();
+        let burst = draw(2 * MINUTE, self.heal.0);
+        wishes.extend((0..self.burst).map(|_| burst));
+        wishes.sort_unstable();
+        wishes.into()
+    }
+
+    /// Which devices and SPs crash, when, and for how long.
+    fn falls(&self, decider: &mut Decider) -> Vec<(NodeId, Tick, Millis)> {
+        let Faults { device_crashes, sp_crashes, down, .. } = self.faults;
+        let devices = (0..device_crashes).map(|n| self.pick(n, 11));
+        let sps = (0..sp_crashes).map(|n| NodeId(FIRST_SP + n % self.sps.max(1)));
+        let mut fall = |node| {
+            let options = u32::try_from(self.heal.0).unwrap_or(u32::MAX);
+            let at = Tick(u64::from(decider.choose(Site("crash.at"), Who::alone(node), options)));
+            (node, at, down.draw(decider, Site("crash.down"), Who::alone(node)))
+        };
+        devices.chain(sps).map(&mut fall).collect()
+    }
+
+    fn device_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (1..=self.devices.min(99)).map(NodeId)
+    }
+
+    fn sp_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.sps.min(99)).map(|n| NodeId(FIRST_SP + n))
+    }
+
+    fn server_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.servers.max(1)).map(|n| NodeId(FIRST_SERVER.saturating_add(n)))
+    }
+}
+
+/// The name that a node listens by; of an SP, its SP-ID. No name is part of another one.
+fn contact(node: NodeId) -> String {
+    if node.0 < FIRST_SP { format!("device-{:02}.example", node.0) } else { format!("sp-{}.example", node.0) }
+}
+
+fn last(node: NodeId) -> u8 {
+    u8::try_from(node.0 % 256).unwrap_or(0)
+}
+
+fn address(node: NodeId) -> String {
+    format!("192.0.2.{}", last(node))
+}
+
+fn device_identity(node: NodeId) -> Identity {
+    Identity::new("mac", &format!("02:5a:5a:5a:5a:{:02x}", node.0 % 256))
+}
+
+fn user(node: NodeId) -> Identity {
+    Identity::new("msisdn", &format!("34600555{:03}", node.0))
+}
+
+fn client_profile(node: NodeId) -> client::Profile {
+    client::Profile {
+        config: ClientConfig { server_addresses: vec![SERVER_NAME.into()], ..ClientConfig::default() },
+        version: "1.0".into(),
+        device: Some(device_identity(node)),
+        user: Some(user(node)),
+        contact: Some(contact(node)),
+        token: None,
+    }
+}

@@ -1,0 +1,225 @@
+//! A node of the server: it loads, runs, commits, and only then sends.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use core_kit::{Body, Millis, Tick};
+use dpe_core::{
+    ids::{ClientId, SpId},
+    server::carry::Effect,
+};
+
+use super::{
+    Fact, Party,
+    attempt::{Attempt, Job},
+    binding::Envelope,
+};
+use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
+
+const WORK: Site = Site("server.work");
+const RIVAL: Site = Site("server.rival");
+
+/// How long a step takes from load to commit. Another node's commit fits in between.
+pub(super) const WORK_MS: Span = Span::new(1, 40);
+/// How often the sweeper looks for devices to wake and for messages to send again.
+const SWEEP: Millis = Millis::from_secs(5);
+
+/// One server process. It has nothing that it would miss after a crash.
+#[derive(Default)]
+pub struct Server {
+    open: BTreeMap<(Tick, u64), Task>,
+    begun: u64,
+}
+
+/// A step between load and commit.
+struct Task {
+    job: Job,
+    /// Who sent the input, and on which channel.
+    from: Option<(NodeId, Channel)>,
+    attempt: Attempt,
+}
+
+impl Server {
+    pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
+        let Some(source) = ctx.shared().source(message.from) else { return };
+        let from = Some((message.from, message.channel));
+        match Envelope::decode(&message.bytes) {
+            Some(Envelope::Register(body)) => self.begin(ctx, Job::Register(source, Body::from(body)), from),
+            Some(Envelope::Messages(body)) => self.begin(ctx, Job::Messages(source, Body::from(body)), from),
+            Some(Envelope::Request(number, body)) => {
+                if let Some(sp) = ctx.shared().sp_at(message.from) {
+                    self.begin(ctx, Job::Request(sp, number, source, Body::from(body)), from);
+                }
+            }
+            Some(Envelope::Taken(number)) => {
+                if let Some(sp) = ctx.shared().sp_at(message.from) {
+                    ctx.shared().delivered(&sp, number);
+                }
+            }
+            Some(Envelope::Reply(_) | Envelope::Contact(_) | Envelope::Callback(..)) | None => {}
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
+        let now = ctx.now();
+        while let Some(entry) = self.open.first_entry()
+            && entry.key().0 <= now
+        {
+            let task = entry.remove();
+            if !self.end(ctx, task) {
+                // It has crashed.
+                return;
+            }
+        }
+        while let Some(client) = self.sleeper(ctx, now) {
+            self.begin(ctx, Job::Wake(client), None);
+        }
+        for (sp, number, body) in ctx.shared().take_deliveries(now) {
+            deliver(ctx, &sp, number, body);
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.open.clear();
+    }
+
+    /// Sets the timer to the next commit, or to the sweep that finds the next thing to do.
+    pub(super) fn arm(&self, ctx: &mut Context<'_, Party>) {
+        let commit = self.open.keys().next().map(|(at, _)| *at);
+        let deadline = ctx.shared().first_deadline(|client| self.is_free(client)).map(|(at, _)| at);
+        let found = deadline.into_iter().chain(ctx.shared().first_delivery()).min();
+        let sweep = found.map(|at| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
+        ctx.wake_at(commit.into_iter().chain(sweep).min());
+    }
+
+    /// A device that must be woken by now.
+    fn sleeper(&self, ctx: &mut Context<'_, Party>, now: Tick) -> Option<ClientId> {
+        let (at, client) = ctx.shared().first_deadline(|client| self.is_free(client))?;
+        (at <= now).then(|| client.clone())
+    }
+
+    fn is_free(&self, client: &ClientId) -> bool {
+        self.open.values().all(|task| !matches!(&task.job, Job::Wake(woken) if woken == client))
+    }
+
+    /// Loads and runs; the commit comes when the work is done.
+    fn begin(&mut self, ctx: &mut Context<'_, Party>, job: Job, from: Option<(NodeId, Channel)>) {
+        let about = from.map(|(node, _)| node);
+        let env = ctx.env(about);
+        match Attempt::run(ctx.shared(), &env, &job) {
+            Ok(attempt) => {
+                let at = ctx.now() + ctx.draw(WORK, about, WORK_MS);
+                self.begun += 1;
+                self.open.insert((at, self.begun), Task { job, from, attempt });
+            }
+            Err(error) => ctx.note(&Fact::Misused(error.to_string())),
+        }
+    }
+
+    /// Commits and sends; false if the node crashed instead.
+    fn end(&mut self, ctx: &mut Context<'_, Party>, task: Task) -> bool {
+        if passes_away(ctx) {
+            return false;
+        }
+        let Task { job, from, attempt } = task;
+        let mut posted = Vec::new();
+        if attempt.counts() {
+            let_a_rival_in(ctx, &job, from);
+            let Some(stored) = commit(ctx, &job, &attempt) else {
+                ctx.note(&Fact::LostRace);
+                // Of a wake-up that somebody else has done nothing is left.
+                if !matches!(job, Job::Wake(_)) {
+                    self.begin(ctx, job, from);
+                }
+                return true;
+            };
+            posted = stored;
+            if passes_away(ctx) {
+                return false;
+            }
+        } else if let (true, Job::Request(sp, number, ..)) = (attempt.is_repeated, &job) {
+            ctx.note(&Fact::Repeated { sp: sp.clone(), number: *number });
+        }
+        for effect in attempt.effects {
+            match (effect, from) {
+                (Effect::Reply(body), Some((node, channel))) => {
+                    ctx.send(node, channel, Envelope::Reply(body.to_bytes()).encode());
+                }
+                (Effect::ToClient(_, downlink), _) => {
+                    let contact = downlink.contact.as_deref();
+                    if let Some(node) = contact.and_then(|contact| ctx.shared().contact(contact)) {
+                        let channel = ctx.open_channel();
+                        ctx.send(node, channel, Envelope::Contact(downlink.body.to_bytes()).encode());
+                    }
+                }
+                // What is for SPs is in the outbox; nobody counts reports here, and nothing is filtered.
+                (
+                    Effect::ToSp(..)
+                    | Effect::Reply(_)
+                    | Effect::Ignore
+                    | Effect::Device(..)
+                    | Effect::Gate(..)
+                    | Effect::Ask(..),
+                    _,
+                ) => {}
+            }
+        }
+        if let (Job::Request(_, number, ..), Some((node, channel))) = (job, from) {
+            ctx.send(node, channel, Envelope::Taken(number).encode());
+        }
+        for (sp, number, body) in posted {
+            deliver(ctx, &sp, number, body);
+        }
+        true
+    }
+}
+
+/// Stores an attempt and notes it: what it has for SPs, or nothing if another commit came first.
+fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<Vec<(SpId, u64, Bytes)>> {
+    let now = ctx.now();
+    let (commit, posted) = ctx.shared().commit(attempt, now);
+    if commit == Commit::Lost {
+        return None;
+    }
+    if let Job::Request(sp, number, ..) = job {
+        ctx.note(&Fact::Took { sp: sp.clone(), number: *number, at: attempt.at });
+    }
+    for (sp, number, body) in &posted {
+        ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone() });
+    }
+    ctx.note(&Fact::Committed { downlinks: attempt.downlinks() });
+    Some(posted)
+}
+
+/// With the scenario's probability another node has been given the same input, its commit comes first, and it crashes
+/// before it has sent anything.
+fn let_a_rival_in(ctx: &mut Context<'_, Party>, job: &Job, from: Option<(NodeId, Channel)>) {
+    let (about, probability) = (from.map(|(node, _)| node), ctx.shared().rivals);
+    if !ctx.chance(RIVAL, about, probability) {
+        return;
+    }
+    let env = ctx.env(about);
+    if let Ok(rival) = Attempt::run(ctx.shared(), &env, job)
+        && rival.counts()
+    {
+        commit(ctx, job, &rival);
+    }
+}
+
+fn deliver(ctx: &mut Context<'_, Party>, sp: &SpId, number: u64, body: Bytes) {
+    if let Some(node) = ctx.shared().node_of(sp) {
+        let channel = ctx.open_channel();
+        ctx.send(node, channel, Envelope::Callback(number, body).encode());
+    }
+}
+
+/// Passes a point where a crash hurts; true if it happens.
+fn passes_away(ctx: &mut Context<'_, Party>) -> bool {
+    let down = ctx.shared().crashes.passes();
+    if let Some(down) = down {
+        ctx.crash(down);
+    }
+    down.is_some()
+}

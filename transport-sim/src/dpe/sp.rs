@@ -1,0 +1,265 @@
+//! An SP: its machine, its two lines to the server, and what it has in mind.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use core_kit::{Body, Machine, Tick, journal::JournalOf};
+use dpe_core::{
+    ids::{ClientId, dpe3},
+    policy::{Terms, Watched},
+    sp::{self, Input, Misuse, Output, Request, What},
+    wire::{Identity, PropertyName},
+};
+
+use super::{Fact, Party, backend::AGAIN, binding::Envelope};
+use crate::{Context, Host, Message, NodeId, Site, StepError};
+
+const SERVER: Site = Site("sp.server");
+const CLIENT: Site = Site("sp.client");
+const WHAT: Site = Site("sp.what");
+const NAME: Site = Site("sp.name");
+const DETAIL: Site = Site("sp.detail");
+
+/// Lists of properties that an SP asks for. The last ones name what a device lacks, what nobody knows, and what no SP
+/// may see.
+const ASKED: [&[&str]; 6] = [
+    &["batteryLevel", "operatorName"],
+    &["operatorName"],
+    &["OSName"],
+    &["OSName", "volumeLevel"],
+    &["batteryLevel", "muted"],
+    &["imei"],
+];
+/// Members of groups; the last one cannot be set.
+const MEMBERS: [&[&str]; 3] = [&["batteryLevel", "operatorName"], &["volumeLevel"], &["muted"]];
+
+/// A service provider. All of it is durable but the timer.
+pub struct Sp {
+    host: Host<sp::Sp>,
+    servers: Vec<NodeId>,
+    /// Users that it knows by name, where it may look up their Client-IDs.
+    users: Vec<Identity>,
+    /// When it asks for something.
+    plan: VecDeque<Tick>,
+    asked: u64,
+    known: Vec<ClientId>,
+    /// Requests that the server has not taken yet, by number.
+    waiting: BTreeMap<u64, (Bytes, Tick)>,
+    next_number: u64,
+    /// The number of the message of the server that comes next; those after it wait for it.
+    expected: u64,
+    early: BTreeMap<u64, Bytes>,
+    shown: Option<Fact>,
+}
+
+impl Sp {
+    /// An SP that has asked nothing. The plan is in order; the users are those that it may look up.
+    #[must_use]
+    pub fn new(profile: &sp::Profile, servers: Vec<NodeId>, users: Vec<Identity>, plan: VecDeque<Tick>) -> Self {
+        Self {
+            host: Host::new(profile.clone(), sp::Sp::new(profile)),
+            servers,
+            users,
+            plan,
+            asked: 0,
+            known: Vec::new(),
+            waiting: BTreeMap::new(),
+            next_number: 0,
+            expected: 0,
+            early: BTreeMap::new(),
+            shown: None,
+        }
+    }
+
+    /// Every step of its machine.
+    #[must_use]
+    pub const fn journal(&self) -> &JournalOf<sp::Sp> {
+        self.host.journal()
+    }
+
+    pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
+        match Envelope::decode(&message.bytes) {
+            Some(Envelope::Taken(number)) => {
+                self.waiting.remove(&number);
+            }
+            Some(Envelope::Callback(number, body)) => {
+                if number >= self.expected {
+                    self.early.insert(number, body);
+                }
+                ctx.send(message.from, message.channel, Envelope::Taken(number).encode());
+                while let Some(body) = self.early.remove(&self.expected) {
+                    self.expected += 1;
+                    self.step(ctx, Input::Received(Body::from(body)));
+                }
+            }
+            _ => {}
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
+        let now = ctx.now();
+        while self.plan.front().is_some_and(|at| *at <= now) {
+            self.plan.pop_front();
+            self.ask(ctx);
+        }
+        if self.deadline().is_some_and(|at| at <= now) {
+            self.step(ctx, Input::Wake);
+        }
+        let late: Vec<u64> =
+            self.waiting.iter().filter(|(_, (_, again))| *again <= now).map(|(number, _)| *number).collect();
+        for number in late {
+            self.send(ctx, number);
+        }
+        self.arm(ctx);
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.host.crash();
+    }
+
+    pub(super) fn arm(&mut self, ctx: &mut Context<'_, Party>) {
+        let again = self.waiting.values().map(|(_, again)| *again).min();
+        let planned = self.plan.front().copied();
+        let at = self.deadline().into_iter().chain(again).chain(planned).min();
+        ctx.wake_at(at);
+    }
+
+    fn deadline(&mut self) -> Option<Tick> {
+        self.host.machine().ok().and_then(|machine| machine.deadline()).map(|deadline| deadline.at)
+    }
+
+    /// Wants something of a client that it knows, or of a user.
+    fn ask(&mut self, ctx: &mut Context<'_, Party>) {
+        let told: Vec<ClientId> = ctx.shared().published().cloned().collect();
+        // What it knew before may be obsolete.
+        let all: Vec<&ClientId> = told.iter().chain(&self.known).collect();
+        let choice = ctx.choose(CLIENT, None, u32::try_from(all.len()).unwrap_or(1));
+        let Some(client) = all.get(choice as usize).map(|client| (*client).clone()) else { return };
+        if !self.known.contains(&client) {
+            self.known.push(client.clone());
+        }
+        let Some(what) = self.wish(ctx) else { return };
+        let tag = format!("{}-{}", self.host.journal().header.profile.id, self.asked + 1);
+        let client = (!matches!(what, What::ClientIds(_))).then_some(client);
+        let request = Request { tag: tag.clone(), client, what };
+        let env = ctx.env(None);
+        match self.host.step(&env, Input::Request(request)) {
+            Ok(outputs) => {
+                self.asked += 1;
+                ctx.note(&Fact::Asked { tag });
+                self.act(ctx, outputs);
+            }
+            // A group or policy of that name is there already: that is no request.
+            Err(StepError::Misuse(Misuse::NameInUse)) => {}
+            Err(error) => ctx.note(&Fact::Misused(format!("{error:?}"))),
+        }
+    }
+
+    fn wish(&self, ctx: &mut Context<'_, Party>) -> Option<What> {
+        // Half of the names are such that other SPs use the same; a name of one's own is an alarm wherever else it shows.
+        let name = |letter: char, ctx: &mut Context<'_, Party>| match ctx.choose(NAME, None, 4) {
+            n @ 0..2 => format!("{letter}{n}"),
+            n => format!("{}-{letter}{n}", self.host.journal().header.profile.id),
+        };
+        let group = |text: String| dpe3::GroupId::try_from(text).ok();
+        let policy = |text: String| dpe3::PolicyId::try_from(text).ok();
+        let detail = |ctx: &mut Context<'_, Party>, options: usize| {
+            ctx.choose(DETAIL, None, u32::try_from(options).unwrap_or(1)) as usize
+        };
+        Some(match ctx.choose(WHAT, None, 16) {
+            0..4 => What::Query(names(ASKED.get(detail(ctx, ASKED.len()))?)),
+            4..7 => {
+                let members = names(MEMBERS.get(detail(ctx, MEMBERS.len()))?);
+                What::GroupSet(group(name('g', ctx))?, members)
+            }
+            7 => What::GroupQuery(group(name('g', ctx))?),
+            8 => What::GroupRelease(group(name('g', ctx))?),
+            9..12 => {
+                let property = "batteryLevel".try_into().ok()?;
+                let (terms, seconds) = terms(detail(ctx, 3), false);
+                What::PolicySet(policy(name('p', ctx))?, Watched::Property(property), terms, Some(seconds))
+            }
+            12 | 13 => {
+                let (terms, seconds) = terms(detail(ctx, 2), true);
+                let on = Watched::Group(group(name('g', ctx))?);
+                What::PolicySet(policy(name('p', ctx))?, on, terms, Some(seconds))
+            }
+            14 => What::PolicyRelease(policy(name('p', ctx))?),
+            _ => match self.users.get(detail(ctx, self.users.len().max(1))) {
+                Some(user) => What::ClientIds(user.clone()),
+                None => What::GroupQuery(group(name('g', ctx))?),
+            },
+        })
+    }
+
+    fn step(&mut self, ctx: &mut Context<'_, Party>, input: Input) {
+        let env = ctx.env(None);
+        match self.host.step(&env, input) {
+            Ok(outputs) => self.act(ctx, outputs),
+            Err(error) => ctx.note(&Fact::Misused(format!("{error:?}"))),
+        }
+    }
+
+    fn act(&mut self, ctx: &mut Context<'_, Party>, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send(_, body) => {
+                    let number = self.next_number;
+                    self.next_number += 1;
+                    self.waiting.insert(number, (body.to_bytes(), Tick(0)));
+                    self.send(ctx, number);
+                }
+                Output::Done(done) => {
+                    for client in done.clients {
+                        if !self.known.contains(&client) {
+                            self.known.push(client);
+                        }
+                    }
+                    ctx.note(&Fact::Done { tag: done.tag, status: done.status });
+                }
+                Output::Reported(report) => ctx.note(&Fact::Reported(report.policy)),
+                Output::PolicyEnded(policy, code) => ctx.note(&Fact::PolicyEnded(policy, code)),
+                Output::ClientChanged(_) | Output::Ignored => {}
+            }
+        }
+        self.show(ctx);
+    }
+
+    /// Sends a request, for the first time or again.
+    fn send(&mut self, ctx: &mut Context<'_, Party>, number: u64) {
+        let choice = ctx.choose(SERVER, None, u32::try_from(self.servers.len()).unwrap_or(1));
+        let again = ctx.now() + AGAIN;
+        let (Some(server), Some((body, due))) = (self.servers.get(choice as usize), self.waiting.get_mut(&number))
+        else {
+            return;
+        };
+        *due = again;
+        let channel = ctx.open_channel();
+        ctx.send(*server, channel, Envelope::Request(number, body.clone()).encode());
+    }
+
+    /// Tells what it believes to have, if that is something else than before.
+    fn show(&mut self, ctx: &mut Context<'_, Party>) {
+        let Ok(machine) = self.host.machine() else { return };
+        let (groups, policies) = (machine.groups().count(), machine.policies().count());
+        let fact = Fact::Holds { groups, policies, unfinished: machine.unfinished() };
+        if self.shown.as_ref() != Some(&fact) {
+            ctx.note(&fact);
+            self.shown = Some(fact);
+        }
+    }
+}
+
+fn names(texts: &[&str]) -> Vec<PropertyName> {
+    texts.iter().filter_map(|text| (*text).try_into().ok()).collect()
+}
+
+/// Terms of a policy, and how long it lives in seconds.
+fn terms(which: usize, group: bool) -> (Terms, u32) {
+    match (which, group) {
+        (0, _) => (Terms::new("Periodic", &[("interval", "40")]), 130),
+        (1, _) => (Terms::new("OnChange", &[("min-interval", "20"), ("report-initial", "true")]), 240),
+        _ => (Terms::new("Threshold", &[("operator", "lt"), ("value", "30"), ("hysteresis", "5")]), 200),
+    }
+}
