@@ -7,6 +7,7 @@ use alloc::string::String;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::limits::ID_BYTES_MAX;
 
@@ -18,7 +19,11 @@ pub struct BadId;
 /// An identifier as it is on the wire: 1 to 64 visible ASCII characters; `*` is one of them [DPE digest 6.2].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Token(String);
+pub struct Token(
+    /// Those that the server makes lie in the value itself: a look-up among a million of them compares keys that are at
+    /// hand.
+    SmolStr,
+);
 
 impl Token {
     /// The token that names everything.
@@ -33,7 +38,7 @@ impl Token {
     /// `*`.
     #[must_use]
     pub fn all() -> Self {
-        Self(Self::ALL.into())
+        Self(SmolStr::new_static(Self::ALL))
     }
 
     /// Whether this is `*`.
@@ -47,8 +52,7 @@ impl TryFrom<String> for Token {
     type Error = BadId;
 
     fn try_from(text: String) -> Result<Self, BadId> {
-        let fits = (1..=ID_BYTES_MAX).contains(&text.len());
-        if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(text)) } else { Err(BadId) }
+        text.as_str().try_into()
     }
 }
 
@@ -56,13 +60,14 @@ impl TryFrom<&str> for Token {
     type Error = BadId;
 
     fn try_from(text: &str) -> Result<Self, BadId> {
-        String::from(text).try_into()
+        let fits = (1..=ID_BYTES_MAX).contains(&text.len());
+        if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(text.into())) } else { Err(BadId) }
     }
 }
 
 impl From<Token> for String {
     fn from(token: Token) -> Self {
-        token.0
+        token.0.into()
     }
 }
 

@@ -35,6 +35,7 @@ const CORE_DEPENDENCIES: &[&str] = &[
     "serde_derive",
     "sha1",
     "sha2",
+    "smol_str",
     "subtle",
     "syn",
     "thiserror",

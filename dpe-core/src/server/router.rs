@@ -251,7 +251,12 @@ impl Rows for Router {
     }
 
     fn stepped(&mut self, client: &ClientId, wake: Option<Tick>) {
-        if let Some(before) = self.wake_of.remove(client) {
+        let before = self.wake_of.get(client).copied();
+        if before == wake {
+            return;
+        }
+        if let Some(before) = before {
+            self.wake_of.remove(client);
             self.wakes.remove(&(before, client.clone()));
         }
         if let Some(at) = wake {
