@@ -7,7 +7,7 @@ use dm_core::{
     wire::Command,
 };
 
-use super::{Key, Side, Sight};
+use super::{Key, Side, Sight, Stage, Watcher};
 use crate::{Ledger, Rule, RuleId};
 
 /// D04.
@@ -21,10 +21,17 @@ pub(super) struct Numbers {
     last: BTreeMap<(Key, Side), MsgId>,
 }
 
-impl Numbers {
-    pub(super) fn sent(&mut self, sight: &Sight<'_>, ledger: &mut Ledger) {
+impl Watcher for Numbers {
+    fn rules(&self) -> &'static [Rule] {
+        &[NUMBERS]
+    }
+
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        if !sight.is_judged() || stage.watched(sight.key).is_none() {
+            return;
+        }
         let (side, found) = (sight.side, sight.message.header.msg_id);
-        let last = self.last.entry((sight.key.clone(), side)).or_default();
+        let last = self.last.entry((sight.key, side)).or_default();
         let expected = last.next();
         *last = found.max(*last);
         ledger.judge(NUMBERS, found == expected, || format!("{side:?} sends message {found}, expected {expected}"));
