@@ -137,7 +137,7 @@ fn answer(
 /// What the account says of a claim, with the leave that the server has given itself to take the nonce of
 /// resynchronisation once.
 fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> Verdict {
-    if let Some(closed) = backend.lockout.and_then(|limits| device.lockout.verdict(&limits, now)) {
+    if let Some(closed) = backend.lockout.and_then(|limits| device.lockout.verdict_on(claim, &limits, now)) {
         return closed;
     }
     let verdict = device.account.judge(claim);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use core_kit::{Body, Tick, journal::JournalOf};
 use dm_core::{
     auth::{Account, Lockout, LockoutLimits, Resync},
-    ids::{DeviceId, JobTag},
+    ids::{DeviceId, JobTag, SessionId},
     server::{Done, Order, OrderFault, Part, PartOf, Profile, Report, Session, SessionKey, Snapshot},
     session::Outcome,
     wire::Format,
@@ -358,7 +358,12 @@ impl Backend {
         let row = self.devices.load(&key.device).map(|row| (row.revision, row.value.clone()));
         let claimed = device.as_ref().map(|read| &read.claimed);
         if let Some((revision, mut device)) = row
-            && apply(&mut device, claimed, &facts.reports, self.lockout.map(|limits| (limits, attempt.now)))
+            && apply(
+                &mut device,
+                claimed,
+                &facts.reports,
+                self.lockout.map(|limits| (limits, &key.session, attempt.now)),
+            )
         {
             // The revision was compared above where the attempt had read the row; where it had not, it only adds.
             let _ = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
@@ -389,7 +394,7 @@ fn apply(
     device: &mut StoredDevice,
     claimed: Option<&Claimed>,
     reports: &[Report],
-    lockout: Option<(LockoutLimits, Tick)>,
+    lockout: Option<(LockoutLimits, &SessionId, Tick)>,
 ) -> bool {
     let (mut changed, mut again) = (false, Vec::new());
     if let Some(Claimed::Orders(orders)) = claimed {
@@ -400,8 +405,8 @@ fn apply(
         }
     }
     for report in reports {
-        if let Some((limits, now)) = &lockout {
-            device.lockout.hear(report, limits, *now);
+        if let Some((limits, session, now)) = &lockout {
+            device.lockout.hear_in(session, report, limits, *now);
         }
         match report {
             Report::AuthenticationFailed { .. } if lockout.is_some() => {}

@@ -27,6 +27,9 @@ const TAMPERED: Site = Site("device.tampered");
 const CLOCK: Site = Site("device.clock");
 const USER: Site = Site("device.user");
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// Something that a server had the tree do, each time that it did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
@@ -126,6 +129,8 @@ pub(super) struct Provision {
     pub(super) visits: VecDeque<Visit>,
     pub(super) pause: Millis,
     pub(super) crashes: CrashPlan,
+    /// Whether it tells between two sessions what the whole tree is.
+    pub(super) tells_tree: bool,
     /// Whether every step of the tree is told of.
     pub(super) tells_steps: bool,
     /// Whether an `Atomic` that fails cannot be undone here.
@@ -153,6 +158,7 @@ impl Provision {
             visits: VecDeque::new(),
             pause: Millis::from_secs(3_600),
             crashes: CrashPlan::NONE,
+            tells_tree: true,
             tells_steps: true,
             cannot_undo: false,
             tampering: Permille::NEVER,
@@ -242,7 +248,6 @@ impl Device {
         if self.is_healed(ctx) || !ctx.chance(CLOCK, None, self.known.clock_steps) {
             return;
         }
-        const DAY: i64 = 86_400_000;
         let by = [DAY, -3_600_000, 3_650 * DAY, -DAY];
         let by = by.get(ctx.choose(CLOCK, None, 4) as usize).copied().unwrap_or_default();
         self.calendar = self.calendar.saturating_add(by);
@@ -553,6 +558,9 @@ impl Device {
 
     /// Tells what the tree holds, between two sessions.
     fn show(&self, ctx: &mut Context<'_, Party>) {
+        if !self.known.tells_tree {
+            return;
+        }
         // When the tree was last told the time is no part of what it holds.
         let mut tree = self.known.tree.clone();
         tree.tell_time(UnixMillis(0));

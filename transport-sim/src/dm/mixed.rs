@@ -32,7 +32,7 @@ const MINUTE: u64 = 60_000;
 /// When all faults are over.
 const HEAL: Tick = Tick(4 * 60 * MINUTE);
 /// Sessions of each pair of device and service before that, and after it.
-const ROUNDS: (u64, u64) = (2, 3);
+const ROUNDS: (u32, u32) = (2, 3);
 /// Octets of a value that goes in parts.
 const OBJECT_BYTES: usize = 3 * 1024;
 /// What devices share with their network.
@@ -81,7 +81,9 @@ pub(super) fn run(scenario: &Scenario, mut decider: Decider) -> Run {
     services.tap();
     let devices: Vec<(NodeId, Provision)> =
         cast.devices().map(|device| (device, cast.provision(device, &mut decider))).collect();
-    watched.values_mut().for_each(|watched| watched.heals = Some(HEAL));
+    for watched in watched.values_mut() {
+        watched.heals = Some(HEAL);
+    }
     let mut world = World::new(decider, scenario.faults.link, services);
     world.watch(Box::new(Rules::new(watched).with_all()));
     world.keep_traffic();
@@ -139,6 +141,11 @@ impl Cast {
         head % options.max(1)
     }
 
+    /// The same as an index.
+    fn index(&self, label: &str, options: u64) -> usize {
+        usize::try_from(self.pick(label, options)).unwrap_or_default()
+    }
+
     fn devices(&self) -> impl Iterator<Item = NodeId> + use<> {
         (1..=self.devices).map(NodeId)
     }
@@ -194,7 +201,7 @@ impl Cast {
 
     fn bound(&self, profile: &mut Profile, device: NodeId) {
         let sizes = [2 * 1024, 4 * 1024, 64 * 1024];
-        let size = self.pick(&format!("device size {device}"), 3) as usize;
+        let size = self.index(&format!("device size {device}"), 3);
         profile.max_msg_size = sizes.get(size).copied();
         profile.max_obj_size = Some(64 * 1024);
         profile.prompts = vec![AlertCode::DISPLAY, AlertCode::CONFIRM];
@@ -203,7 +210,7 @@ impl Cast {
     /// The packages for a device, and the values of those orders that leave theirs to be fetched.
     fn packages(&self, device: NodeId, service: usize) -> (Vec<Vec<Order>>, BTreeMap<JobTag, Body>) {
         let (mut packages, mut values) = (Vec::new(), BTreeMap::new());
-        for package in 0..ROUNDS.0 + 1 {
+        for package in 0..=ROUNDS.0 {
             let count = 2 + self.pick(&format!("count {device} {service} {package}"), 4);
             let mut orders = Vec::new();
             for n in 0..count {
@@ -226,7 +233,7 @@ impl Cast {
         let service = |service: usize| {
             let mut profile = server::Profile::new(url(service));
             let sizes = [2 * 1024, 4 * 1024, 1024 * 1024];
-            profile.max_msg_size = sizes.get(self.pick(&format!("server size {service}"), 3) as usize).copied();
+            profile.max_msg_size = sizes.get(self.index(&format!("server size {service}"), 3)).copied();
             let first = Who::alone(nodes(service)[0]);
             let crashes = u32::try_from(self.pick("server crashes", 3)).unwrap_or(0);
             let crashes = CrashPlan::draw(decider, first, crashes, 60, Span::new(200, 5_000));
@@ -292,7 +299,8 @@ impl Cast {
             visits: self.visits(device),
             pause: Millis(6 * MINUTE),
             crashes,
-            cannot_undo: self.pick(&format!("undo {device}"), 4) == 0,
+            cannot_undo: self.pick(&format!("undo {device}"), 2) == 0,
+            tells_tree: false,
             tampering: Permille::new(40),
             clock_steps: Permille::new(100),
             notices: notify::Policy {
@@ -310,7 +318,7 @@ impl Cast {
         let mut visits = VecDeque::new();
         let (reachable, rogue) = if self.is_blank(device) { (1, None) } else { (self.services, Some(self.services)) };
         for round in 0..ROUNDS.0 {
-            for contract in (0..reachable).chain(rogue) {
+            for contract in (0..reachable).chain(rogue).chain(rogue) {
                 let label = format!("visit {device} {contract} {round}");
                 let alerts = if self.pick(&label, 3) == 0 && rogue != Some(contract) {
                     vec![alert(&label, self.pick(&label, 2) == 0)]
@@ -324,7 +332,7 @@ impl Cast {
         }
         for round in 0..ROUNDS.1 {
             for contract in 0..reachable {
-                let at = Tick(HEAL.0 + (15 + 20 * round + 5 * contract as u64) * MINUTE);
+                let at = Tick(HEAL.0 + (15 + 20 * u64::from(round) + 5 * contract as u64) * MINUTE);
                 visits.push_back(Visit { at: Some(at), ..Visit::to(contract) });
             }
         }
@@ -378,8 +386,8 @@ impl Cast {
 
     fn chapters(&self) -> Vec<Chapter> {
         let all = Chapter::ALL.len() as u64;
-        let visits = u64::from(self.devices) * ROUNDS.0;
-        let of = |n: u64| Chapter::ALL.get((self.pick("chapter", all) + n) as usize % Chapter::ALL.len()).copied();
+        let visits = self.devices as usize * ROUNDS.0 as usize * 2;
+        let of = |n: usize| Chapter::ALL.get((self.index("chapter", all) + n) % Chapter::ALL.len()).copied();
         (0..visits).filter_map(|n| of(n * 3)).collect()
     }
 
@@ -387,8 +395,9 @@ impl Cast {
         let mut plan: Vec<(Tick, Attack, Target)> = Vec::new();
         for n in 0..10 {
             let label = format!("attack {n}");
-            let attack = Attack::ALL.get(self.pick(&label, Attack::ALL.len() as u64) as usize).copied();
-            let service = self.pick(&format!("{label} at"), self.services as u64) as usize;
+            let drawn = Attack::ALL.get(self.index(&label, Attack::ALL.len() as u64)).copied();
+            let attack = if n < 2 { Some(Attack::Steal) } else { drawn };
+            let service = self.index(&format!("{label} at"), self.services as u64);
             let victim = NodeId(1 + u32::try_from(self.pick(&format!("{label} of"), self.devices.into())).unwrap_or(0));
             let at = Tick((5 + self.pick(&format!("{label} when"), 200)) * MINUTE);
             let Some(attack) = attack else { continue };
@@ -425,9 +434,9 @@ impl Cast {
             let label = format!("push {n}");
             let device =
                 NodeId(1 + u32::try_from(self.pick(&format!("{label} to"), (self.devices - 1).into())).unwrap_or(0));
-            let service = self.pick(&format!("{label} of"), self.services as u64) as usize;
+            let service = self.index(&format!("{label} of"), self.services as u64);
             let modes = [UiMode::Background, UiMode::Informative, UiMode::UserInteraction];
-            let ui_mode = modes.get(self.pick(&label, 3) as usize).copied().unwrap_or_default();
+            let ui_mode = modes.get(self.index(&label, 3)).copied().unwrap_or_default();
             let session = 0x1000 * (1 + u16::try_from(service).unwrap_or(0)) + n;
             let notice = Notice {
                 device,
@@ -447,7 +456,7 @@ impl Cast {
             plan.push((at, push));
             if self.pick(&format!("{label} again"), 2) == 0 {
                 plan.push((at + Millis(20_000), Push::Again(0)));
-                plan.push((at + Millis(25 * MINUTE), Push::Again(self.pick(&label, 3) as usize)));
+                plan.push((at + Millis(25 * MINUTE), Push::Again(self.index(&label, 3))));
             }
         }
         plan.sort_by_key(|(at, _)| *at);

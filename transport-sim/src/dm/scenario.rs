@@ -143,8 +143,9 @@ pub struct Scenario {
     pub watch: Watch,
     /// Whether the rules look at every step of the tree, which takes time where values are large.
     pub watches_trees: bool,
-    /// Whether this is the [mixed](Self::mixed) world, which is made of its seed alone.
-    pub(super) is_mixed: bool,
+    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link and the
+    /// bounds count.
+    pub is_mixed: bool,
 }
 
 /// What is watched for in a scenario.

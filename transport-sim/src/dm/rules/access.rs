@@ -38,8 +38,12 @@ impl Watcher for Access {
         if is_done && let Some(allowed) = is_allowed(step, uri, property) {
             ledger.judge(PERMITTED, allowed, || say("is not allowed"));
         }
-        if property == Some("ACL") && matches!(step.op, Op::Replace { .. }) {
-            ledger.judge(ROOT, !step.after.root().acl().is_empty(), || say("leaves the root without a list"));
+        if property == Some("ACL")
+            && let Op::Replace { content, .. } = &step.op
+        {
+            let empties_root = uri.trim_matches(['.', '/']).is_empty() && content.octets() == 0;
+            let is_governed = !(step.after.root().acl().is_empty() || empties_root && is_done);
+            ledger.judge(ROOT, is_governed, || say("leaves the root without a list"));
         }
         let Some(node) = find(&step.before, uri).0 else { return };
         if let Some(verb) = verb(&step.op, property)

@@ -111,7 +111,7 @@ impl Watcher for Atomics {
         if self.tempted.remove(&node) == Some(sight.key) {
             ledger.judge(NOT_INSIDE, true, || "");
         }
-        let Some(counts) = self.sessions.get_mut(&node) else { return };
+        let counts = self.sessions.entry(node).or_default();
         for command in &sight.message.commands {
             let Command::Status(status) = command else { continue };
             if status.cmd == "Atomic" && status.code.is_success() {

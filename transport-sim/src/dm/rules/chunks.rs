@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use dm_core::{
     codes::AlertCode,
+    ids::MsgId,
     tree::Op,
     wire::{Command, Format, Item, Meta},
 };
@@ -27,7 +28,7 @@ pub const BUFFERED: Rule = Rule {
 pub const DROPPED: Rule = Rule { id: RuleId("D40"), says: "no part of a value is kept when its session is over" };
 
 /// A value as it comes over the wire.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Value {
     uri: String,
     kind: Option<OpKind>,
@@ -46,6 +47,8 @@ struct Incoming {
     takes: Option<u64>,
     too_large: Option<String>,
     has_staged: bool,
+    /// The last message, and the value as it was before that: after a crash a device may get it once more.
+    before: Option<(MsgId, Option<Value>)>,
 }
 
 #[derive(Default)]
@@ -61,6 +64,10 @@ impl Watcher for Chunks {
     fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         if sight.side == Side::Server && sight.taken {
             let incoming = self.devices.entry(sight.key.device).or_default();
+            match &incoming.before {
+                Some((last, before)) if *last == sight.msg_id() => incoming.value = before.clone(),
+                _ => incoming.before = Some((sight.msg_id(), incoming.value.clone())),
+            }
             sight.message.commands.iter().for_each(|command| incoming.take(command));
         }
     }
@@ -70,6 +77,12 @@ impl Watcher for Chunks {
             Fact::Began(_) => {
                 let takes = self.devices.get(&node).and_then(|incoming| incoming.takes);
                 self.devices.insert(node, Incoming { takes, ..Incoming::default() });
+            }
+            // Who has given up says nothing more.
+            Fact::Aborted(_) => {
+                self.devices.get_mut(&node).into_iter().for_each(|incoming| {
+                    (incoming.broken, incoming.too_large) = (None, None);
+                });
             }
             Fact::Rested { kept, .. } => {
                 let staged =
@@ -134,6 +147,10 @@ impl Incoming {
             self.broken = self.value.take().map(|value| value.uri);
         }
         let Some((kind, item, uri)) = part else { return };
+        if size(item, command).is_some() {
+            // The first part says how large the whole is. It comes again where the server was not believed.
+            self.value = None;
+        }
         if !goes_on && !item.more_data {
             return;
         }
@@ -169,7 +186,14 @@ impl Incoming {
                 });
                 let is_whole = whole.as_ref().is_some_and(|whole| whole.size == Some(whole.octets.len() as u64));
                 let is_equal = is_whole && sent.as_deref() == value.map(|value| &value[..]);
-                ledger.judge(BYTE_EQUAL, is_equal, || format!("{uri} has not the octets that came"));
+                ledger.judge(BYTE_EQUAL, is_equal, || {
+                    let octets = |octets: Option<usize>| octets.map_or(0, |octets| octets);
+                    let (came, kept) = (
+                        octets(whole.as_ref().map(|whole| whole.octets.len())),
+                        octets(value.map(|value| value.len())),
+                    );
+                    format!("{uri} has {kept} octets of {came} that came")
+                });
             }
             _ => {}
         }

@@ -32,7 +32,7 @@ pub const OWN_ACCOUNT: Rule =
 #[derive(Default)]
 pub(super) struct Credentials {
     given: BTreeSet<String>,
-    claims: BTreeMap<(Key, Side, MsgId), Proof>,
+    claims: BTreeMap<(Key, Side, MsgId), (Proof, Option<Owner>)>,
     /// Sides that need to prove nothing more in a session.
     proven: BTreeSet<(Key, Side)>,
     /// The message that each nonce was taken for, and the last nonce that was taken.
@@ -61,19 +61,22 @@ impl Watcher for Credentials {
             _ => None,
         });
         if let Some(status) = header
-            && let Some(proof) = self.claims.get(&(sight.key, sight.side.peer(), status.msg_ref)).copied()
+            && let Some((proof, owner)) = self.claims.get(&(sight.key, sight.side.peer(), status.msg_ref)).copied()
         {
-            self.judge_taken(stage, sight, status, proof, ledger);
+            self.judge_taken(stage, sight, status, (proof, owner), ledger);
         }
     }
 
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         // A message that comes again is the same claim; only the first time were those the nonces.
         if sight.first && sight.proof != Proof::Nothing {
-            self.claims.insert((sight.key, sight.side, sight.msg_id()), sight.proof);
+            self.claims.insert((sight.key, sight.side, sight.msg_id()), (sight.proof, sight.owner));
         }
         let weakest = stage.towards(sight.key).map(|towards| towards.client.scheme);
-        if sight.side == Side::Server && sight.taken && asked_for(sight.message) < weakest {
+        if sight.side == Side::Server
+            && sight.taken
+            && weakest.is_some_and(|weakest| asked_for(sight.message) < weakest)
+        {
             self.tempted.insert(sight.key);
         }
     }
@@ -112,14 +115,20 @@ impl Credentials {
         }
     }
 
-    fn judge_taken(&mut self, stage: &Stage, sight: &Sight<'_>, status: &Status, proof: Proof, ledger: &mut Ledger) {
+    fn judge_taken(
+        &mut self,
+        stage: &Stage,
+        sight: &Sight<'_>,
+        status: &Status,
+        (proof, owner): (Proof, Option<Owner>),
+        ledger: &mut Ledger,
+    ) {
         let (key, side) = (sight.key, sight.side.peer());
         let is_taken = matches!(status.code, StatusCode::OK | StatusCode::AUTHENTICATED);
         let about = || format!("message {} of the {side:?}", status.msg_ref);
         if proof == Proof::Foreign {
             ledger.judge(OWN_ACCOUNT, !is_taken, || format!("{} has somebody else's credentials", about()));
         }
-        let owner = stage.session(key).and_then(|session| session.towards).map(|at| (key.device, at, side));
         match (proof, owner) {
             (Proof::Zero, Some(owner)) => self.judge_zero(stage, owner, sight, status, ledger),
             (Proof::Zero, None) => {
@@ -133,10 +142,6 @@ impl Credentials {
                 let before = self.last.insert(owner, at);
                 let is_latest = last_here.map_or(before.is_none_or(|before| at >= before), |last| at == last);
                 ledger.judge(LATEST, is_latest, || format!("{} is taken with nonce {at}, and not the last", about()));
-            }
-            // Whoever is a stranger to the rules has only what was heard.
-            (Proof::Nonce { .. }, None) => {
-                ledger.judge(FRESH, !is_taken, || format!("{} has credentials that were heard", about()));
             }
             _ => {}
         }
@@ -161,11 +166,11 @@ impl Credentials {
 }
 
 /// The kind of credentials that a challenge asks for.
-fn asked_for(message: &Message) -> Option<Scheme> {
+fn asked_for(message: &Message) -> Scheme {
     let all = message.commands.iter().find_map(|command| match command {
         Command::Status(status) if status.is_for_header() && status.code.is_challenge() => status.chal.as_ref(),
         _ => None,
     });
     // Who asks for nothing asks for nothing weaker.
-    Some(all.and_then(|chal| Scheme::from_type(chal.meta.media_type.as_deref()?)).unwrap_or(Scheme::Mac))
+    all.and_then(|chal| Scheme::from_type(chal.meta.media_type.as_deref()?)).unwrap_or(Scheme::Mac)
 }

@@ -25,11 +25,16 @@ impl Watcher for Duplex {
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         let new = sight.msg_id();
         // Who gives up does not wait.
-        if !sight.is_judged() || stage.watched(sight.key).is_none() || gives_up(sight.message) {
+        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() || gives_up(sight.message) {
             return;
         }
         let before = self.unanswered.insert((sight.key, sight.side), new);
-        ledger.judge(HALF_DUPLEX, before.is_none(), || {
+        if sight.is_altered {
+            // It takes the place of the same message as it was.
+            return;
+        }
+        let is_altered = stage.session(sight.key).is_some_and(|session| session.is_altered);
+        ledger.judge(HALF_DUPLEX, before.is_none() || is_altered, || {
             format!("{:?} sends message {new} with {} unanswered", sight.side, before.unwrap_or_default())
         });
     }

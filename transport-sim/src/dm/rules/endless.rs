@@ -8,7 +8,7 @@ use dm_core::{
     wire::{Command, Message},
 };
 
-use super::{Key, Side, Sight, Stage, Watcher};
+use super::{Key, Side, Sight, Stage, Watcher, opens};
 use crate::{Ledger, Rule, RuleId};
 
 /// D07.
@@ -27,6 +27,13 @@ pub(super) struct Endless {
 impl Watcher for Endless {
     fn rules(&self) -> &'static [Rule] {
         &[ENDLESS]
+    }
+
+    /// A session may be opened more than once by whoever shows no digest.
+    fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        if sight.side == Side::Client && opens(sight.message) {
+            self.empty.retain(|(key, _), _| *key != sight.key);
+        }
     }
 
     fn sent(&mut self, _: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dm_core::wire::{Command, Message};
+use dm_core::auth::Scheme;
 
-use super::{Key, Side, Sight, Stage, Watcher};
+use super::{Key, Side, Sight, Stage, Watcher, opens};
 use crate::{
     End, Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
@@ -41,7 +41,7 @@ impl Watcher for Late {
                     ledger.judge(LATE, !sight.taken, || "a device waits for a reply in a session that is over");
                 }
             }
-            Side::Client if starts(sight.message) => {
+            Side::Client if opens(sight.message) => {
                 if stage.session(sight.key).is_some_and(|session| session.server.is_some()) {
                     self.reopened.insert(sight.key);
                 }
@@ -51,6 +51,10 @@ impl Watcher for Late {
             }
             Side::Client => {
                 let Some(session) = stage.session(sight.key) else { return };
+                // Copies of a session with a password are a session.
+                if stage.towards(sight.key).is_some_and(|towards| towards.client.scheme == Scheme::Basic) {
+                    return;
+                }
                 if session.server.is_some() && !self.reopened.contains(&sight.key) {
                     self.over.entry(sight.key).or_default();
                 } else if session.server.is_none()
@@ -68,7 +72,7 @@ impl Watcher for Late {
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         match fact {
             Fact::Committed { device, session, .. } => {
-                let Some(key) = stage.find(*device, session) else { return };
+                let Some(key) = stage.told_by(node, *device, session) else { return };
                 let late = [self.over.get_mut(&key), self.unopened.get_mut(&key)];
                 late.into_iter().flatten().for_each(|commits| *commits += 1);
             }
@@ -83,17 +87,12 @@ impl Watcher for Late {
         }
     }
 
-    fn finish(&mut self, _: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
+    fn finish(&mut self, stage: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
         for (key, commits) in self.over.iter().chain(&self.unopened) {
             ledger.judge(LATE, *commits == 0, || {
-                format!("session {} of device {} is stored {commits} times", key.number, key.device)
+                let id = stage.session(*key).map(|session| session.id.as_str()).unwrap_or_default();
+                format!("session {id} of device {} is stored {commits} times", key.device)
             });
         }
     }
-}
-
-/// Whether it is a message that opens a session.
-fn starts(message: &Message) -> bool {
-    let start = |command: &Command| matches!(command, Command::Alert(alert) if alert.code.is_some_and(|code| code.is_session_start()));
-    message.commands.iter().any(start)
 }

@@ -72,9 +72,9 @@ impl Watcher for Closed {
         }
     }
 
-    fn noted(&mut self, stage: &Stage, _: NodeId, fact: &Fact, services: &Services, _: &mut Ledger) {
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, services: &Services, _: &mut Ledger) {
         let Fact::Judged { device, session, believed } = fact else { return };
-        let key = stage.find(*device, session);
+        let key = stage.told_by(node, *device, session);
         let Some(claim) = key.and_then(|key| self.claims.get(&key)) else { return };
         let Some(limits) = services.of(claim.0).and_then(|backend| backend.lockout.as_ref()) else { return };
         let account = self.accounts.entry(claim.clone()).or_default();

@@ -19,7 +19,7 @@ use dm_core::{
     codes::AlertCode,
     limits::WireLimits,
     server::{Order, Request},
-    wire::{self, Command, Encoding, Item, decode},
+    wire::{self, Command, Encoding, Header, Item, decode},
 };
 
 use super::{Fact, OpKind, Party, Services, envelope::Envelope};
@@ -51,6 +51,8 @@ mod settled;
 mod shape;
 mod stage;
 mod statuses;
+#[cfg(test)]
+mod tests;
 mod vault;
 mod view;
 mod whole;
@@ -209,15 +211,17 @@ impl Rules {
         }
         let Self { stage, read, watchers, .. } = self;
         let (device, side) = ends_of(stage, sent);
-        let is_real = !tampered && (stage.devices.contains_key(&sent.from) || stage.servers.contains_key(&sent.from));
+        let is_real = stage.devices.contains_key(&sent.from) || stage.servers.contains_key(&sent.from);
         let Some(Some(read)) = read.get(&hash) else {
             // What a party sends is a message.
             let is_push = !matches!(Envelope::open(&sent.bytes), Envelope::Session(..));
             ledger.judge(BYTES, !is_real || is_push, || format!("message {}", sent.number));
             return;
         };
+        let end = device;
+        let device = in_whose_name(stage, sent, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
-        if side == Side::Client {
+        if side == Side::Client && end == device {
             // Who gives up waits for nothing.
             if gives_up(&read.message) {
                 stage.open.remove(&device);
@@ -229,10 +233,16 @@ impl Rules {
                 .get(&device)
                 .and_then(|watched| watched.towards.iter().position(|towards| towards.nodes.contains(&sent.to)));
             stage.session_mut(key).into_iter().for_each(|session| session.towards = towards.or(session.towards));
-        } else if first && let Some(session) = stage.session_mut(key) {
+        } else if side == Side::Server
+            && first
+            && let Some(session) = stage.session_mut(key)
+        {
             let said = read.message.header.msg_id.0;
             session.is_reopened |= said == 1 && session.said > 0;
             session.said = said;
+        }
+        if let Some(session) = stage.session_mut(key) {
+            session.is_altered |= tampered;
         }
         let sight = Sight {
             key,
@@ -244,12 +254,15 @@ impl Rules {
             channel: sent.channel,
             server: if side == Side::Client { sent.to } else { sent.from },
             first,
-            is_real: is_real && stage.session(key).is_none_or(|session| !session.is_reopened),
-            is_among_real: is_among_real(stage, key),
+            is_real: is_real && (side == Side::Client || stage.session(key).is_none_or(|session| !session.is_reopened)),
+            is_altered: tampered,
             taken: true,
             proof: Proof::Nothing,
+            owner: None,
         };
-        watchers.iter_mut().for_each(|watcher| watcher.sent(stage, &sight, ledger));
+        for watcher in watchers.iter_mut() {
+            watcher.sent(stage, &sight, ledger);
+        }
         if first && is_real {
             learn(stage, &sight);
         }
@@ -259,18 +272,28 @@ impl Rules {
         let Self { stage, read, watchers, .. } = self;
         let envelope = Envelope::open(&came.bytes);
         if !matches!(envelope, Envelope::Session(..)) {
-            watchers.iter_mut().for_each(|watcher| watcher.pushed(stage, came.to, &envelope, ledger));
+            for watcher in watchers.iter_mut() {
+                watcher.pushed(stage, came.to, &envelope, ledger);
+            }
             return;
         }
         let hash = hash(&came.bytes);
         let (device, side) = ends_of(stage, came);
-        let taken = side == Side::Client || stage.open.get(&device) == Some(&came.channel);
+        let taken = side == Side::Client || (came.to == device && stage.open.get(&device) == Some(&came.channel));
         if side == Side::Server && taken {
             stage.open.remove(&device);
         }
         let Some(Some(read)) = read.get_mut(&hash) else { return };
         let first = !core::mem::replace(&mut read.has_arrived, true);
+        let device = in_whose_name(stage, came, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
+        if side == Side::Client && !first && opens(&read.message) {
+            // Whoever shows no digest may open a session more than once, and so may a copy of its message.
+            let session = stage.session_mut(key).filter(|session| session.server.is_some() || session.said > 1);
+            if let Some(session) = session {
+                session.is_reopened = true;
+            }
+        }
         let owner = owner(stage, came, key, side, &read.message);
         let header = &read.message.header;
         let proof = owner.map(|owner| stage.vault.proof(owner, key, header, read.mac.as_ref(), &read.body));
@@ -285,11 +308,14 @@ impl Rules {
             server: if side == Side::Client { came.to } else { came.from },
             first,
             is_real: stage.devices.contains_key(&came.from) || stage.servers.contains_key(&came.from),
-            is_among_real: is_among_real(stage, key),
+            is_altered: false,
             taken,
             proof: proof.unwrap_or_default(),
+            owner,
         };
-        watchers.iter_mut().for_each(|watcher| watcher.delivered(stage, &sight, ledger));
+        for watcher in watchers.iter_mut() {
+            watcher.delivered(stage, &sight, ledger);
+        }
     }
 }
 
@@ -309,7 +335,9 @@ impl Checker<Party> for Rules {
                 }
                 let Self { stage, watchers, .. } = self;
                 stage.noted(*node, fact);
-                watchers.iter_mut().for_each(|watcher| watcher.noted(stage, *node, fact, services, ledger));
+                for watcher in watchers.iter_mut() {
+                    watcher.noted(stage, *node, fact, services, ledger);
+                }
             }
             Event::Crashed(node) => _ = self.stage.open.remove(node),
             Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Restarted(_) => {}
@@ -318,7 +346,9 @@ impl Checker<Party> for Rules {
 
     fn finish(&mut self, end: &End<'_, Services>, ledger: &mut Ledger) {
         let Self { stage, watchers, .. } = self;
-        watchers.iter_mut().for_each(|watcher| watcher.finish(stage, end, ledger));
+        for watcher in watchers.iter_mut() {
+            watcher.finish(stage, end, ledger);
+        }
     }
 }
 
@@ -344,8 +374,17 @@ fn ends_of(stage: &Stage, message: &Message) -> (NodeId, Side) {
     if to_server { (message.from, Side::Client) } else { (message.to, Side::Server) }
 }
 
-fn is_among_real(stage: &Stage, key: Key) -> bool {
-    stage.towards(key).is_some_and(|towards| towards.service.is_some())
+/// The device whose session a message is of: a stranger who has heard one of its messages may send it once more.
+fn in_whose_name(stage: &Stage, message: &Message, device: NodeId, side: Side, header: &Header) -> NodeId {
+    if stage.devices.contains_key(&device) {
+        return device;
+    }
+    let (name, server) = match side {
+        Side::Client => (&header.source.uri, message.to),
+        Side::Server => (&header.target.uri, message.from),
+    };
+    let named = stage.named(name).filter(|named| stage.told_by(server, *named, &header.session_id).is_some());
+    named.unwrap_or(device)
 }
 
 /// Whose credentials a message must have: a client's by the name that it says to have.
@@ -368,6 +407,12 @@ fn learn(stage: &mut Stage, sight: &Sight<'_>) {
             stage.vault.given((sight.key.device, towards, sight.side.peer()), nonce, sight.key);
         }
     }
+}
+
+/// Whether it is a message that opens a session.
+fn opens(message: &wire::Message) -> bool {
+    let start = |command: &Command| matches!(command, Command::Alert(alert) if alert.code.is_some_and(dm_core::codes::AlertCode::is_session_start));
+    message.commands.iter().any(start)
 }
 
 /// Whether its sender gives the session up with it.

@@ -18,7 +18,8 @@ pub const NUMBERS: Rule = Rule {
 
 #[derive(Default)]
 pub(super) struct Numbers {
-    last: BTreeMap<(Key, Side), MsgId>,
+    /// With whether it was changed on its way, so that it may come once more as it was.
+    last: BTreeMap<(Key, Side), (MsgId, bool)>,
 }
 
 impl Watcher for Numbers {
@@ -27,14 +28,19 @@ impl Watcher for Numbers {
     }
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
-        if !sight.is_judged() || stage.watched(sight.key).is_none() {
+        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() {
             return;
         }
         let (side, found) = (sight.side, sight.message.header.msg_id);
-        let last = self.last.entry((sight.key, side)).or_default();
-        let expected = last.next();
-        *last = found.max(*last);
-        ledger.judge(NUMBERS, found == expected, || format!("{side:?} sends message {found}, expected {expected}"));
+        let (last, was_altered) = self.last.entry((sight.key, side)).or_default();
+        let (expected, again) = (last.next(), *was_altered && found == *last);
+        (*last, *was_altered) = (found.max(*last), sight.is_altered);
+        if sight.is_altered {
+            return;
+        }
+        ledger.judge(NUMBERS, found == expected || again, || {
+            format!("{side:?} sends message {found}, expected {expected}")
+        });
         let mut seen = BTreeSet::new();
         let unusable = first_unusable(&sight.message.commands, &mut seen);
         ledger.judge(NUMBERS, unusable.is_none(), || {

@@ -95,7 +95,10 @@ impl Watcher for Repeats {
                 let Some((device, request)) = self.asked.get(&sight.channel).copied() else { return };
                 let request = (device, stage.servers.get(&sight.server).copied().unwrap_or_default(), request);
                 // A reply that was changed on its way is another one; so is that of a session that was begun anew.
-                if !sight.is_real || stage.session(sight.key).is_none_or(|session| session.is_reopened) {
+                if !sight.is_real
+                    || sight.is_altered
+                    || stage.session(sight.key).is_none_or(|session| session.is_reopened)
+                {
                     return;
                 }
                 match self.replied.get(&request) {
@@ -110,9 +113,9 @@ impl Watcher for Repeats {
         }
     }
 
-    fn noted(&mut self, stage: &Stage, _: NodeId, fact: &Fact, _: &Services, _: &mut Ledger) {
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, _: &mut Ledger) {
         if let Fact::Committed { device, session, .. } = fact {
-            self.stored.extend(stage.find(*device, session));
+            self.stored.extend(stage.told_by(node, *device, session));
         }
     }
 }

@@ -53,7 +53,9 @@ impl Watcher for Answers {
                 Command::Status(status) if status.cmd == "Get" && status.code.is_success() => {
                     let id = status.cmd_ref.clone().unwrap_or_default();
                     let got = self.gets.get_mut(&(sight.key, status.msg_ref, id));
-                    got.into_iter().for_each(|got| got.succeeded = true);
+                    if let Some(got) = got {
+                        got.succeeded = true;
+                    }
                 }
                 Command::Results(results) => {
                     let msg_ref = results.msg_ref.unwrap_or(MsgId::FIRST);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dm_core::{
+    auth::Scheme,
     ids::{CmdId, MsgId},
     wire::Command,
 };
@@ -79,6 +80,9 @@ impl Watcher for Settled {
 
     fn finish(&mut self, _: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
         for (id, row) in end.shared.iter().flat_map(|backend| Backend::devices(backend).rows()) {
+            // Who shows a password shows the same one always: copies of a whole session are a session to the server then,
+            // and what they say of other commands settles the orders that it was given.
+            let may_be_copied = row.value.account.scheme == Scheme::Basic;
             let queued: BTreeSet<_> = row.value.queue.iter().flatten().map(|order| &order.tag).collect();
             for (tag, job) in &row.value.orders {
                 let is_settled = match &job.state {
@@ -90,7 +94,8 @@ impl Watcher for Settled {
                         let node = row.value.node;
                         let was_answered =
                             |(kind, uri): (OpKind, &str)| self.answered.contains(&(node, kind, uri.to_owned()));
-                        !queued.contains(tag) && operations(&job.order).into_iter().all(was_answered)
+                        let answered = operations(&job.order).into_iter().all(was_answered);
+                        !queued.contains(tag) && (answered || may_be_copied)
                     }
                 };
                 ledger.judge(SETTLED, is_settled, || {

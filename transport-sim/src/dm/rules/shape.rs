@@ -25,7 +25,8 @@ pub const VERSIONS: Rule = Rule {
     says: "a node's version and time go on when it changes, the time only with its value, and no other node's do",
 };
 /// D36.
-pub const NOTHING_DONE: Rule = Rule { id: RuleId("D36"), says: "an operation that fails leaves the tree as it was" };
+pub const NOTHING_DONE: Rule =
+    Rule { id: RuleId("D36"), says: "an operation that fails, or only reads, leaves the tree as it was" };
 
 pub(super) struct Shape;
 
@@ -39,8 +40,9 @@ impl Watcher for Shape {
         let is_changed = !Arc::ptr_eq(&step.before, &step.after) && step.before.root() != step.after.root();
         let about = || format!("{} {}", step.name(), step.op.uri().unwrap_or_default());
         // What cannot be undone is left as it is, and that is another rule's.
-        if !step.result.status.is_success() && step.op != Op::RollBack {
-            ledger.judge(NOTHING_DONE, !is_changed, || format!("{} fails and changes the tree", about()));
+        let only_reads = matches!(step.op, Op::Get { .. } | Op::Read { .. });
+        if (only_reads || !step.result.status.is_success()) && step.op != Op::RollBack {
+            ledger.judge(NOTHING_DONE, !is_changed, || format!("{} changes the tree", about()));
         }
         if !is_changed {
             return;
@@ -56,7 +58,7 @@ impl Watcher for Shape {
 }
 
 /// What is wrong with a node or with one below it.
-fn first_wrong(node: &Node, depth_left: usize) -> Option<String> {
+pub(super) fn first_wrong(node: &Node, depth_left: usize) -> Option<String> {
     let is_leaf_with_children = !node.is_interior() && node.children().len() > 0;
     let has_value = node.value().is_some() != node.is_interior();
     let value = node.value().map_or(&[][..], |value| value);
@@ -80,7 +82,7 @@ fn first_wrong(node: &Node, depth_left: usize) -> Option<String> {
 }
 
 /// Whether the octets are a value of the format, for those whose values are easily told.
-fn is_of(format: &Format, octets: &[u8]) -> bool {
+pub(super) fn is_of(format: &Format, octets: &[u8]) -> bool {
     let text = core::str::from_utf8(octets);
     match format {
         Format::Int => text.is_ok_and(|text| text.parse::<i32>().is_ok()),

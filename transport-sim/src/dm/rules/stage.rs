@@ -12,7 +12,7 @@ use dm_core::{
     wire,
 };
 
-use super::vault::{Proof, Vault};
+use super::vault::{Owner, Proof, Vault};
 use crate::{Channel, NodeId, dm::Fact};
 
 /// One session of one device, by a number that the rules give it.
@@ -39,6 +39,7 @@ impl Side {
 }
 
 /// A message as the rules see it.
+#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 pub(super) struct Sight<'a> {
     pub(super) key: Key,
     pub(super) side: Side,
@@ -54,14 +55,16 @@ pub(super) struct Sight<'a> {
     pub(super) server: NodeId,
     /// Whether these bytes were never sent before; of a message that arrives, whether they have never arrived.
     pub(super) first: bool,
-    /// Whether it is as a device or a server made it.
+    /// Whether a device or a server made it.
     pub(super) is_real: bool,
-    /// Whether both ends are devices and servers, and no scripts.
-    pub(super) is_among_real: bool,
+    /// Whether somebody has changed it on its way.
+    pub(super) is_altered: bool,
     /// Of a message that arrives: whether its receiver waits for it.
     pub(super) taken: bool,
     /// Of a message that arrives: what its credentials show.
     pub(super) proof: Proof,
+    /// Whose credentials those must be.
+    pub(super) owner: Option<Owner>,
 }
 
 impl Sight<'_> {
@@ -71,7 +74,7 @@ impl Sight<'_> {
 
     /// Whether it is one of a thread of messages that is to be judged: of two real ends, seen for the first time.
     pub(super) const fn is_judged(&self) -> bool {
-        self.first && self.is_real
+        self.first && self.is_real && !self.is_altered
     }
 }
 
@@ -117,9 +120,11 @@ pub(super) struct Session {
     pub(super) began: Option<Tick>,
     pub(super) client: Option<(Tick, Outcome)>,
     pub(super) server: Option<(Tick, Outcome)>,
+    /// Whether somebody has changed a message of it on its way.
+    pub(super) is_altered: bool,
     /// The number of the server's last message.
     pub(super) said: u32,
-    /// Whether the server has begun anew under the same name, for a copy of its first message.
+    /// Whether the server may have begun anew under the same name, for a copy of its first message.
     pub(super) is_reopened: bool,
 }
 
@@ -178,6 +183,7 @@ impl Stage {
             began,
             client,
             server,
+            is_altered: false,
             said: 0,
             is_reopened: false,
         });
@@ -188,6 +194,13 @@ impl Stage {
     pub(super) fn find(&self, device: NodeId, id: &SessionId) -> Option<Key> {
         let number = *self.numbers.get(&device)?.get(id)?;
         Some(Key { device, number })
+    }
+
+    /// The session that a server node tells of: one of that name with its own service. Strangers use names of others.
+    pub(super) fn told_by(&self, node: NodeId, device: NodeId, id: &SessionId) -> Option<Key> {
+        let key = self.find(device, id)?;
+        let towards = self.session(key)?.towards.and_then(|at| self.devices.get(&device)?.towards.get(at));
+        towards.is_none_or(|towards| towards.service == self.servers.get(&node).copied()).then_some(key)
     }
 
     pub(super) fn session(&self, key: Key) -> Option<&Session> {
@@ -240,8 +253,8 @@ impl Stage {
                 }
             }
             Fact::ServerEnded { device, session, outcome } => {
-                let key = self.key(*device, session);
-                if let Some(session) = self.session_mut(key) {
+                let key = self.told_by(node, *device, session);
+                if let Some(session) = key.and_then(|key| self.session_mut(key)) {
                     session.server = Some((now, outcome.clone()));
                 }
             }

@@ -93,10 +93,9 @@ impl Watcher for Statuses {
         }
         let mut commands = BTreeMap::from([(CmdId::header(), Sent::new(Status::HEADER, 1, true))]);
         note(&message.commands, &mut commands);
-        // What was changed on its way still has the commands of its sender.
-        let is_real = sight.is_real || sight.is_among_real;
+        let is_real = sight.is_real;
         self.messages.insert((*key, *side, message.header.msg_id), Thread { is_real, commands });
-        if !sight.is_real {
+        if !sight.is_judged() {
             return;
         }
         for command in &message.commands {
@@ -109,7 +108,9 @@ impl Watcher for Statuses {
     /// Judges what is missing in sessions that both sides completed.
     fn finish(&mut self, stage: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
         for ((key, side, msg_id), message) in &self.messages {
-            let judged = stage.session(*key).is_some_and(|session| session.is_completed() && !session.is_reopened);
+            let judged = stage
+                .session(*key)
+                .is_some_and(|session| session.is_completed() && !session.is_reopened && !session.is_altered);
             if !judged {
                 continue;
             }

@@ -166,7 +166,8 @@ impl Attacker {
                 show(&mut message, Scheme::Md5, &guess.sign(&request));
             }
             Attack::Steal => {
-                let cred = ctx.shared().heard().find_map(cred_in)?;
+                let older = usize::from(self.begun % 2);
+                let cred = ctx.shared().heard().filter_map(cred_in).nth(older)?;
                 message.header.cred = Some(cred);
                 message.header.source.name = Some(target.user.clone());
             }

@@ -162,7 +162,7 @@ impl Chapter {
         let none = || (Vec::new(), true);
         match (self, turn) {
             (Self::Endless, _) => (Vec::new(), false),
-            (Self::BadAtomic, 1) => {
+            (Self::BadAtomic, 1) | (Self::Sequence | Self::Forbidden | Self::Flood, 2) => {
                 let with = |bad: Command| atomic(vec![replace("./Rogue/Leaf", "a"), bad]);
                 let bad = [get("./Sim/Value"), exec("./Sim/Run"), atomic(vec![replace("./Rogue/Leaf", "b")])];
                 (bad.map(with).into(), true)
@@ -170,7 +170,8 @@ impl Chapter {
             (Self::Short, 1) => (vec![part("./Rogue/Leaf", Some(3_000), &"s".repeat(1_000), true)], false),
             (Self::Short, 2) => (vec![part("./Rogue/Leaf", None, "end", false)], true),
             (Self::Interrupted, 1) => (vec![part("./Rogue/Leaf", Some(2_000), &"i".repeat(1_000), true)], false),
-            (Self::Interrupted, 2) => (vec![replace("./Rogue/Other", "instead")], true),
+            (Self::Interrupted, 2) | (Self::Strays, 3) => (vec![replace("./Rogue/Other", "instead")], true),
+            (Self::Strays, 2) => (vec![part("./Rogue/Leaf", Some(3_000), &"i".repeat(500), true)], false),
             (Self::Large, 1) => (vec![part("./Rogue/Leaf", Some(1 << 40), &"l".repeat(1_000), true)], false),
             (Self::Large, 2) => (vec![part("./Rogue/Leaf", None, &"l".repeat(1_000), false)], true),
             (Self::Parts, 1) => (vec![part("./Rogue/Leaf", Some(2_500), &"1".repeat(1_000), true)], false),
