@@ -27,7 +27,7 @@ const MINUTE: u64 = 60_000;
 
 impl Scenario {
     /// The scenarios by name: `session` is [`rough`](Self::rough), the others are called as their functions.
-    pub const NAMES: [&'static str; 4] = ["session", "objects", "atomic", "nonces"];
+    pub const NAMES: [&'static str; 5] = ["session", "objects", "atomic", "nonces", "mixed"];
 
     /// The scenario of that name; nothing where there is none.
     #[must_use]
@@ -37,6 +37,7 @@ impl Scenario {
             "objects" => Some(Self::objects(seed)),
             "atomic" => Some(Self::atomic(seed)),
             "nonces" => Some(Self::nonces(seed)),
+            "mixed" => Some(Self::mixed(seed)),
             _ => None,
         }
     }
@@ -86,6 +87,7 @@ impl Scenario {
                 .unwrap_or_default(),
             values: BTreeMap::from([("put".into(), down)]),
             watch: Watch::Objects(vec!["get".into()]),
+            watches_trees: false,
             ..Self::standard(seed)
         };
         scenario.client.max_msg_size = Some(SMALL_MESSAGE_BYTES);
