@@ -103,17 +103,23 @@ impl Lockout {
         self.left(limits, now).map(|_| Verdict::LockedOut)
     }
 
-    /// The verdict on this claim while the account is closed; nothing while it is open, and for the answer to a challenge
-    /// of the session whose wrong credentials came last.
+    /// How long this claim has to wait; nothing while the account is open, and for the answer to a challenge of the
+    /// session whose wrong credentials came last.
     ///
     /// A device whose nonce is stale shows wrong credentials before every session. If these close the account, and its
     /// answer to the challenge finds it closed, it never gets a new nonce, and whoever guesses a few times keeps it out
     /// for as long as it goes on trying. So that one answer is judged: it costs a closed account no more than one further
     /// try, which closes it for longer.
     #[must_use]
-    pub fn verdict_on(&self, claim: &Claim, limits: &LockoutLimits, now: Tick) -> Option<Verdict> {
+    pub fn left_for(&self, claim: &Claim, limits: &LockoutLimits, now: Tick) -> Option<Millis> {
         let answers = claim.nonce.is_some() && self.session.as_ref() == Some(&claim.session);
-        self.verdict(limits, now).filter(|_| !answers)
+        self.left(limits, now).filter(|_| !answers)
+    }
+
+    /// The verdict on a claim that [has to wait](Self::left_for).
+    #[must_use]
+    pub fn verdict_on(&self, claim: &Claim, limits: &LockoutLimits, now: Tick) -> Option<Verdict> {
+        self.left_for(claim, limits, now).map(|_| Verdict::LockedOut)
     }
 
     fn is_forgotten(&self, limits: &LockoutLimits, now: Tick) -> bool {
