@@ -237,15 +237,15 @@ impl Backend {
         self.board.insert(node, client);
     }
 
+    /// The Client-ID that the device at another node told, if any: whoever misbehaves may use it.
+    pub(super) fn foreign(&self, node: NodeId, nth: u32) -> Option<&ClientId> {
+        let others: Vec<&ClientId> = self.board.iter().filter(|(of, _)| **of != node).map(|(_, id)| id).collect();
+        others.get(nth as usize % others.len().max(1)).copied()
+    }
+
     /// The Client-IDs that SPs were told.
     pub(super) fn published(&self) -> impl Iterator<Item = &ClientId> {
         self.board.values()
-    }
-
-    /// From here on nothing goes wrong that the server's own nodes do.
-    pub(super) fn heal(&mut self) {
-        self.crashes = CrashPlan::NONE;
-        self.rivals = Permille::NEVER;
     }
 
     /// The first device that must be woken, among those that are `free`, and when.

@@ -185,7 +185,7 @@ impl Rules {
                     self.step.answers.push((post.key(), message.status));
                 }
             }
-            Fact::Committed { downlinks } => {
+            Fact::Committed { downlinks, .. } => {
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
                     && let Some(request) = self.requests.get(&(sp.clone(), *number))
@@ -199,6 +199,7 @@ impl Rules {
             Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
             // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
             Fact::Misused(what) => ledger.judge(ANSWERED, false, || format!("{node} misused its machine: {what}")),
+            Fact::Forgot | Fact::Sampled { .. } | Fact::Posing(_) | Fact::Hostile(_) => {}
             Fact::Wiped | Fact::LostRace | Fact::Repeated { .. } | Fact::Reported(_) | Fact::PolicyEnded(..) => {}
         }
     }

@@ -89,7 +89,7 @@ impl Film {
         for answer in answers {
             self.posts(answer);
         }
-        self.note(SERVER, &Fact::Committed { downlinks });
+        self.note(SERVER, &Fact::Committed { at: self.at, downlinks });
     }
 
     fn posts(&mut self, message: &Message) {
