@@ -20,6 +20,7 @@ use crate::{Checker, End, Event, Ledger, NodeId, Rule};
 
 mod answers;
 mod clients;
+mod doubt;
 mod exchange;
 mod foreign;
 mod policies;
@@ -28,6 +29,7 @@ mod rest;
 mod tests;
 mod window;
 
+use doubt::Doubt;
 pub use answers::{ANSWERED, FINAL};
 pub use clients::{ATTRIBUTED, OBSOLETE};
 pub use exchange::ONE_OUT;
@@ -95,6 +97,9 @@ pub struct Rules {
     watched: Watched,
     requests: BTreeMap<(SpId, u64), Request>,
     step: Step,
+    /// What the time was for the step that was stored last, by the clock of its node.
+    stored: Tick,
+    doubt: Doubt,
     exchange: exchange::Exchange,
     answers: answers::Answers,
     clients: clients::Clients,
@@ -117,6 +122,8 @@ impl Rules {
         Self {
             requests: BTreeMap::new(),
             step: Step::default(),
+            stored: Tick(0),
+            doubt: Doubt::default(),
             exchange: exchange::Exchange::new(&watched.config),
             answers: answers::Answers::default(),
             clients: clients::Clients::new(&watched),
@@ -129,15 +136,17 @@ impl Rules {
     }
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
+        self.doubt.sent(sent);
         match Envelope::decode(&sent.bytes) {
             Some(Envelope::Contact(body)) => {
                 let Some(message) = read(&body) else { return };
                 self.foreign.downlink(&message, &body, ledger);
-                self.exchange.sent(at, sent.to, &message, ledger);
+                self.exchange.sent(at, self.stored, sent.to, &message, ledger);
             }
             Some(Envelope::Reply(body)) => {
                 if let Some(message) = read(&body) {
-                    self.clients.given(sent.to, &message, ledger);
+                    self.clients.given(sent.to, &message, &self.doubt, ledger);
+                    self.doubt.given(sent.to, &message);
                 }
             }
             Some(Envelope::Request(number, body)) => {
@@ -157,6 +166,10 @@ impl Rules {
     }
 
     fn delivered(&mut self, at: Tick, sent: &crate::Message) {
+        self.doubt.delivered(sent);
+        if sent.mislabelled {
+            return;
+        }
         if let Some(Envelope::Messages(body) | Envelope::Register(body)) = Envelope::decode(&sent.bytes)
             && let Some(message) = read(&body)
         {
@@ -165,6 +178,7 @@ impl Rules {
     }
 
     fn noted(&mut self, node: NodeId, fact: &Fact, shared: &Backend, ledger: &mut Ledger) {
+        self.doubt.noted(node, fact);
         match fact {
             Fact::Took { sp, number, at } => {
                 self.step.took = Some((sp.clone(), *number, *at));
@@ -178,17 +192,19 @@ impl Rules {
                 let Some(message) = read(body) else { return };
                 let post = Post { sp, id: text(&message.message_id), message: &message, body };
                 self.foreign.posted(&post, ledger);
-                self.clients.posted(&post, ledger);
+                self.clients.posted(&post, &self.doubt, ledger);
                 self.policies.posted(&post, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);
                     self.step.answers.push((post.key(), message.status));
                 }
             }
-            Fact::Committed { downlinks, .. } => {
+            Fact::Committed { at, downlinks } => {
+                self.stored = *at;
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
                     && let Some(request) = self.requests.get(&(sp.clone(), *number))
+                    && text(&request.message.sp_id) == sp.as_str()
                 {
                     self.window.committed(sp, *at, request, &step.answers, *downlinks, ledger);
                 }
@@ -225,7 +241,7 @@ impl Checker<Party> for Rules {
         self.policies.finish(ledger);
         self.foreign.finish(end.trace, ledger);
         let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
-        self.rest.finish(&devices, end.shared, ledger);
+        self.rest.finish(&devices, &self.doubt, end.shared, ledger);
     }
 }
 
