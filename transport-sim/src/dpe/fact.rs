@@ -63,6 +63,8 @@ pub enum Fact {
         number: u64,
         /// The message.
         body: Bytes,
+        /// What the time was for the step.
+        at: Tick,
     },
     /// Another node's commit came first: the step is taken again.
     LostRace,
@@ -121,7 +123,7 @@ impl fmt::Display for Fact {
             Self::Hostile(fault) => write!(f, "hostile {fault}"),
             Self::Committed { at, downlinks } => write!(f, "committed at={} downlinks={downlinks}", at.0),
             Self::Took { sp, number, at } => write!(f, "took {sp} {number} at={}", at.0),
-            Self::Posted { sp, number, body } => write!(f, "posted {sp} {number} octets={}", body.len()),
+            Self::Posted { sp, number, body, .. } => write!(f, "posted {sp} {number} octets={}", body.len()),
             Self::LostRace => f.write_str("lost-race"),
             Self::Repeated { sp, number } => write!(f, "repeated {sp} {number}"),
             Self::Asked { tag } => write!(f, "asked {tag}"),

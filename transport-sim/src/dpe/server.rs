@@ -200,7 +200,7 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
         ctx.note(&Fact::Took { sp: sp.clone(), number: *number, at: attempt.at });
     }
     for (sp, number, body) in &posted {
-        ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone() });
+        ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone(), at: attempt.at });
     }
     ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks() });
     Some(posted)

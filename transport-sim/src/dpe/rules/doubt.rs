@@ -7,7 +7,7 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{client_of, read};
+use super::{body_of, client_of, read};
 use crate::{
     NodeId,
     dpe::{Envelope, Fact},
@@ -80,7 +80,7 @@ impl Doubt {
     pub(super) fn sent(&mut self, sent: &crate::Message) {
         if self.hostile.remove(&sent.from) {
             self.nodes.insert(sent.from);
-            self.clients.extend(body(sent).and_then(|message| client_of(&message)));
+            self.clients.extend(body_of(sent).and_then(|body| read(&body)).and_then(|message| client_of(&message)));
         }
     }
 
@@ -90,7 +90,7 @@ impl Doubt {
         if !is_altered && !matches!(Envelope::decode(&sent.bytes), Some(Envelope::Reply(_))) {
             return;
         }
-        let Some(message) = body(sent) else { return };
+        let Some(message) = body_of(sent).and_then(|body| read(&body)) else { return };
         let client = client_of(&message);
         let is_given = |client: &ClientId| self.given.get(&sent.to).is_some_and(|given| given.contains(client));
         let is_astray = message.kind == Kind::RegisterResponse && client.as_ref().is_some_and(|client| !is_given(client));
@@ -101,9 +101,3 @@ impl Doubt {
     }
 }
 
-fn body(sent: &crate::Message) -> Option<Box<Message>> {
-    match Envelope::decode(&sent.bytes)? {
-        Envelope::Register(body) | Envelope::Messages(body) | Envelope::Reply(body) | Envelope::Contact(body) => read(&body),
-        Envelope::Request(..) | Envelope::Callback(..) | Envelope::Taken(_) => None,
-    }
-}

@@ -96,7 +96,7 @@ impl Film {
 
     fn posts(&mut self, message: &Message) {
         self.number += 1;
-        self.note(SERVER, &Fact::Posted { sp: sp(), number: self.number, body: bytes(message) });
+        self.note(SERVER, &Fact::Posted { sp: sp(), number: self.number, body: bytes(message), at: self.at });
     }
 
     /// A policy that is set, with Message-ID 1.
