@@ -27,8 +27,8 @@ const HOGGED: u64 = 20;
 /// Lists of properties that an SP asks for. The last ones name what a device lacks, what nobody knows, and what no SP
 /// may see.
 const ASKED: [&[&str]; 6] = [
-    &["batteryLevel", "operatorName"],
-    &["operatorName"],
+    &["batteryLevel", "operatorName", "volumeLevel"],
+    &["operatorName", "volumeLevel"],
     &["OSName"],
     &["OSName", "volumeLevel"],
     &["batteryLevel", "muted"],

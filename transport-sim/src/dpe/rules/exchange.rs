@@ -34,13 +34,15 @@ pub(super) struct Exchange {
     query_wait: Millis,
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
+    /// The time of each client's machine: the latest that any node's clock has shown it.
+    now: BTreeMap<NodeId, Tick>,
     most: u64,
 }
 
 impl Exchange {
     pub(super) const fn new(config: &Config) -> Self {
         let (query_wait, other_wait) = (config.dpe2.noreply_timeout, config.dpe2.ack_timeout);
-        Self { query_wait, other_wait, out: BTreeMap::new(), most: 0 }
+        Self { query_wait, other_wait, out: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
     }
 
     /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server.
@@ -49,6 +51,9 @@ impl Exchange {
             return;
         }
         let (query_wait, other_wait) = (self.query_wait, self.other_wait);
+        let now = self.now.entry(node).or_default();
+        *now = step.max(*now);
+        let step = *now;
         let out = self.out.entry(node).or_default();
         let what = Box::new(Message { message_id: Ie::Absent, duration: Ie::Absent, ..message.clone() });
         // The answer to the first sending is one to the repetition, too.

@@ -131,10 +131,13 @@ impl Reports {
                 let set = self.wanted.remove(&post.key());
                 self.live.extend(set.map(|set| (post.key(), set)));
             }
-            Kind::PolicyReleaseAck if post.is_ok() => {
+            Kind::PolicyReleaseAck => {
                 let Some(client) = client_of(message) else { return };
                 let policy = text(&message.policy_id);
                 self.live.retain(|(sp, _), (of, name)| *sp != *post.sp || *of != client || *name != policy);
+                if !post.is_ok() {
+                    return;
+                }
                 let others = self.live.values().filter(|(of, _)| *of == client).count();
                 if others > 0
                     && let Ok(Some(device)) = shared.device(&client)
@@ -143,8 +146,8 @@ impl Reports {
                     ledger.judge(INDEPENDENT, held >= others, || format!("{client} has {held} of {others} policies"));
                 }
             }
-            // A group takes the policies on it along.
-            Kind::GroupReleaseAck if post.is_ok() => self.live.retain(|(sp, _), _| *sp != *post.sp),
+            // A group takes the policies on it along, also where its client had forgotten it.
+            Kind::GroupReleaseAck => self.live.retain(|(sp, _), _| *sp != *post.sp),
             _ => {}
         }
     }
