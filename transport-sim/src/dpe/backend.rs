@@ -288,6 +288,20 @@ impl Backend {
         }
     }
 
+    /// Has this directory, for tests of what watches it.
+    #[cfg(test)]
+    pub(super) fn hold(&mut self, directory: Directory) {
+        let revision = self.directory.revision(&());
+        let _ = self.directory.compare_and_swap((), revision, revision + 1, directory);
+    }
+
+    /// Has a device without anything on it.
+    #[cfg(test)]
+    pub(super) fn hold_device(&mut self, client: ClientId) {
+        let snapshot = Device::new(&self.profile, client.clone()).snapshot();
+        let _ = self.devices.compare_and_swap(client, 0, 1, Some(StoredDevice { snapshot, deadline: None }));
+    }
+
     /// Stores an attempt, all of it or nothing: nothing if any row that it read is another one by now. Gives the
     /// numbers of what it has for SPs.
     pub(super) fn commit(&mut self, attempt: &Attempt, now: Tick) -> (Commit, Vec<(SpId, u64, Bytes)>) {

@@ -72,6 +72,9 @@ pub struct Device {
     plan: VecDeque<(Tick, Doing)>,
     level: i64,
     count: i64,
+    /// Whether its user wants a session. What the client took up again may say otherwise, and name another user.
+    wants: bool,
+    unsure: bool,
     /// Exchanges that it opened and whose reply has not come.
     waiting: BTreeSet<Channel>,
     /// Exchanges that the server opened: a copy on one of them is no second request, as over HTTP.
@@ -97,6 +100,8 @@ impl Device {
             plan,
             level: 50,
             count: 0,
+            wants: true,
+            unsure: false,
             waiting: BTreeSet::new(),
             seen: BTreeSet::new(),
             shown: None,
@@ -196,6 +201,7 @@ impl Device {
         if restored.is_none() {
             self.boot = Some(ctx.now() + BOOT);
         }
+        self.unsure = true;
         ctx.note(&Fact::Forgot);
         let client = restored.unwrap_or_else(|| Client::new(&self.profile));
         let anew = Host::new(self.profile.clone(), client);
@@ -216,7 +222,13 @@ impl Device {
 
     fn act(&mut self, ctx: &mut Context<'_, Party>, doing: Doing) {
         match doing {
-            Doing::Register => self.drive(ctx, Input::Start),
+            Doing::Register => {
+                if core::mem::take(&mut self.unsure) {
+                    self.drive(ctx, Input::Want(self.wants));
+                    self.become_of(ctx, self.profile.device.clone(), self.profile.user.clone());
+                }
+                self.drive(ctx, Input::Start);
+            }
             Doing::Wipe => {
                 let anew = Host::new(self.profile.clone(), Client::new(&self.profile));
                 self.past.push(core::mem::replace(&mut self.host, anew));
@@ -245,6 +257,7 @@ impl Device {
                 }
             }
             Doing::Want(wants) => {
+                self.wants = wants;
                 self.drive(ctx, Input::Want(wants));
                 if !wants {
                     self.drive(ctx, Input::Start);

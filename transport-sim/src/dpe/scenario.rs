@@ -24,6 +24,8 @@ const PLAN: Site = Site("device.plan");
 const WISHES: Site = Site("sp.plan");
 
 const MINUTE: u64 = 60_000;
+/// How long messages that stall may be on their way.
+const STALLED: u64 = 80 * MINUTE;
 /// How often everything has a chance to happen to a device.
 const CHANCES: u32 = 6;
 
@@ -262,7 +264,7 @@ impl Scenario {
             let mut machine = sp::Profile::new(own.id.clone());
             machine.window = Millis::from_secs(u64::from(self.config.sp.window_seconds));
             // Longer than any answer takes: no request is to be given up.
-            machine.answer_timeout = Millis(60 * MINUTE);
+            machine.answer_timeout = Millis(24 * 60 * MINUTE);
             backend.locate(node, &contact(node), Source::at([192, 0, 2, last(node)].into()));
             backend.onboard(own, node);
             sps.push((node, Sp::new(&machine, self.server_nodes().collect(), users, wishes)));
@@ -320,10 +322,11 @@ impl Scenario {
             if self.menu != Swarm::CALM {
                 plan.extend((0..CHANCES).map(|_| (within(node, MINUTE, heal), Doing::Chance)));
             }
-            // Late copies are over by then, and so are the crashes.
-            plan.push((within(node, heal + 2 * MINUTE, heal + 3 * MINUTE), Doing::Register));
+            // Late copies are over by then, and so are the crashes; what the swarm has stalled is on its way for 70 minutes.
+            let calm = if self.menu == Swarm::CALM { heal } else { heal + STALLED };
+            plan.push((within(node, calm + 2 * MINUTE, calm + 3 * MINUTE), Doing::Register));
             // Whoever took a user over in the first round did not tell the device that lost it: that learns it in the second.
-            plan.push((within(node, heal + 4 * MINUTE, heal + 5 * MINUTE), Doing::Register));
+            plan.push((within(node, calm + 4 * MINUTE, calm + 5 * MINUTE), Doing::Register));
         }
         let Faults { wipes, swaps, declines, .. } = self.faults;
         for (number, doing) in (0..wipes).map(|n| (n, Doing::Wipe)) {

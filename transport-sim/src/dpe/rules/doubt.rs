@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use core_kit::Tick;
 use dpe_core::{
     ids::ClientId,
     wire::{Kind, Message},
@@ -13,6 +14,9 @@ use crate::{
     dpe::{Envelope, Fact},
 };
 
+/// How late a request is that nobody waits for any more.
+const LATE_MS: u64 = 20_000;
+
 /// Devices and Client-IDs of which not everything that is said is true.
 #[derive(Default)]
 pub(super) struct Doubt {
@@ -22,6 +26,9 @@ pub(super) struct Doubt {
     posed: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Devices that went back to what they had stored before.
     forgot: BTreeSet<NodeId>,
+    /// When requests left for clients, and clients that one reached after its time was over.
+    asked: BTreeMap<u64, Tick>,
+    late: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
     /// Who said that his next message is not his machine's.
     hostile: BTreeSet<NodeId>,
@@ -52,7 +59,7 @@ impl Doubt {
 
     /// Whether the client may have what the server has removed from it.
     pub(super) fn has_more(&self, node: NodeId) -> bool {
-        self.forgot.contains(&node) || self.posed.contains_key(&node) || self.nodes.contains(&node)
+        self.forgot.contains(&node) || self.late.contains(&node) || self.posed.contains_key(&node) || self.nodes.contains(&node)
     }
 
     /// Whether the device has lost something that it had stored.
@@ -77,7 +84,8 @@ impl Doubt {
     }
 
     /// A message leaves: if it is not its machine's, nothing that follows from it can be held against anybody.
-    pub(super) fn sent(&mut self, sent: &crate::Message) {
+    pub(super) fn sent(&mut self, at: Tick, sent: &crate::Message) {
+        self.asked.insert(sent.number, at);
         if self.hostile.remove(&sent.from) {
             self.nodes.insert(sent.from);
             self.clients.extend(body_of(sent).and_then(|body| read(&body)).and_then(|message| client_of(&message)));
@@ -85,7 +93,10 @@ impl Doubt {
     }
 
     /// A message arrives: the same for one that was changed on its way, and for one that was another device's.
-    pub(super) fn delivered(&mut self, sent: &crate::Message) {
+    pub(super) fn delivered(&mut self, at: Tick, sent: &crate::Message) {
+        if self.asked.remove(&sent.number).is_some_and(|asked| at.0 >= asked.0 + LATE_MS) {
+            self.late.insert(sent.to);
+        }
         let is_altered = sent.altered;
         if !is_altered && !matches!(Envelope::decode(&sent.bytes), Some(Envelope::Reply(_))) {
             return;

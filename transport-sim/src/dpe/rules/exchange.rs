@@ -35,7 +35,7 @@ pub(super) struct Exchange {
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
     /// The time of each client's machine: the latest that any node's clock has shown it.
-    now: BTreeMap<NodeId, Tick>,
+    now: BTreeMap<(NodeId, String), Tick>,
     most: u64,
 }
 
@@ -45,13 +45,21 @@ impl Exchange {
         Self { query_wait, other_wait, out: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
     }
 
-    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server.
-    pub(super) fn sent(&mut self, at: Tick, step: Tick, node: NodeId, message: &Message, ledger: &mut Ledger) {
+    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server. Of a
+    /// client whose messages were damaged nobody sees which of them were answers.
+    pub(super) fn sent(
+        &mut self,
+        (at, step): (Tick, Tick),
+        node: NodeId,
+        message: &Message,
+        is_doubted: bool,
+        ledger: &mut Ledger,
+    ) {
         if !message.kind.is_request() {
             return;
         }
         let (query_wait, other_wait) = (self.query_wait, self.other_wait);
-        let now = self.now.entry(node).or_default();
+        let now = self.now.entry((node, text(&message.client_id))).or_default();
         *now = step.max(*now);
         let step = *now;
         let out = self.out.entry(node).or_default();
@@ -68,6 +76,7 @@ impl Exchange {
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
         let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
+        let others = if is_doubted { Vec::new() } else { others };
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
         });

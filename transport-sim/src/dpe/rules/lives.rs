@@ -69,6 +69,12 @@ impl Lives {
         }
     }
 
+    /// A registration of this client has come.
+    #[cfg(test)]
+    pub(super) fn has_registered(&mut self, node: NodeId) {
+        *self.registered.entry(node).or_default() += 1;
+    }
+
     /// A message of a client has reached the server.
     pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
         if message.kind != Kind::RegisterRequest {

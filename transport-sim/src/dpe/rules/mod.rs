@@ -31,6 +31,8 @@ mod rest;
 mod stored;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_values;
 mod values;
 mod window;
 
@@ -157,14 +159,14 @@ impl Rules {
     }
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
-        self.doubt.sent(sent);
+        self.doubt.sent(at, sent);
         self.kept.sent(sent, &self.doubt, ledger);
         match Envelope::decode(&sent.bytes) {
             Some(Envelope::Contact(body)) => {
                 let Some(message) = read(&body) else { return };
                 self.foreign.downlink(&message, &body, ledger);
                 self.lives.asked(sent.to, &message, &self.doubt, ledger);
-                self.exchange.sent(at, self.stored, sent.to, &message, ledger);
+                self.exchange.sent((at, self.stored), sent.to, &message, self.doubt.is_of(sent.to), ledger);
             }
             Some(Envelope::Reply(body)) => {
                 if let Some(message) = read(&body) {
@@ -199,7 +201,7 @@ impl Rules {
     }
 
     fn delivered(&mut self, at: Tick, sent: &crate::Message) {
-        self.doubt.delivered(sent);
+        self.doubt.delivered(at, sent);
         if sent.mislabelled {
             return;
         }
@@ -221,6 +223,7 @@ impl Rules {
         match fact {
             Fact::Took { sp, number, at: step } => {
                 self.step.took = Some((sp.clone(), *number, *step));
+                self.window.stepped(sp, *step);
                 if let Some(request) = self.requests.get(&(sp.clone(), *number)) {
                     self.answers.took(sp, request);
                     self.policies.took(sp, request);
@@ -232,6 +235,7 @@ impl Rules {
                 }
             }
             Fact::Posted { sp, body, at: step, .. } => {
+                self.window.stepped(sp, *step);
                 let Some(message) = read(body) else { return };
                 let post = Post { sp, id: text(&message.message_id), message: &message, body };
                 self.foreign.posted(&post, ledger);
