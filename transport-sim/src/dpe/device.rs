@@ -10,11 +10,7 @@ use dpe_core::{
     wire::{Identity, PropertyName, Value},
 };
 
-use super::{
-    Fact, Party,
-    binding::Envelope,
-    spite::Spite,
-};
+use super::{Fact, Party, binding::Envelope, spite::Spite};
 use crate::{Channel, Commit, Context, FaultId, Host, Message, NodeId, Site, Span, Store};
 
 const SERVER: Site = Site("device.server");
@@ -285,10 +281,11 @@ impl Device {
             return ctx.crash(down);
         }
         if ctx.strikes(FaultId::F50, None) && self.own.is_none() {
-            let hardware = self.profile.device.as_ref().map(|device| Identity {
-                text: device.text.replacen("5a", "5b", 1),
-                scheme: device.scheme.clone(),
-            });
+            let hardware = self
+                .profile
+                .device
+                .as_ref()
+                .map(|device| Identity { text: device.text.replacen("5a", "5b", 1), scheme: device.scheme.clone() });
             self.become_of(ctx, hardware, self.profile.user.clone());
         }
         let me = ctx.node();

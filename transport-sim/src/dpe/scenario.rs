@@ -264,15 +264,14 @@ impl Scenario {
             let mut machine = sp::Profile::new(own.id.clone());
             machine.window = Millis::from_secs(u64::from(self.config.sp.window_seconds));
             // Longer than any answer takes: no request is to be given up.
-            machine.answer_timeout = Millis(24 * 60 * MINUTE);
+            machine.answer_timeout = Millis(if self.menu == Swarm::CALM { 60 * MINUTE } else { 24 * 60 * MINUTE });
             backend.locate(node, &contact(node), Source::at([192, 0, 2, last(node)].into()));
             backend.onboard(own, node);
             sps.push((node, Sp::new(&machine, self.server_nodes().collect(), users, wishes)));
         }
 
         let swarm = Swarm::draw(&mut decider, &self.menu);
-        let mut world =
-            World::builder(decider, backend).link(self.faults.link).checker(Rules::new(self.watched()));
+        let mut world = World::builder(decider, backend).link(self.faults.link).checker(Rules::new(self.watched()));
         for (node, plan) in plans {
             let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
             world = world.node(node, "device", Party::Device(Box::new(device)));

@@ -111,10 +111,7 @@ impl Sum {
         let _ = write!(
             line,
             " traces-differing={} scenario={} dropped={} crashes={}",
-            self.differing,
-            self.scenario,
-            network.dropped,
-            network.crashes
+            self.differing, self.scenario, network.dropped, network.crashes
         );
         line
     }
@@ -173,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_good_run_ends_in_a_line_with_every_figure() {
-        let mut sum = Sum::default();
+        let mut sum = Sum { scenario: Scenario::NAME, ..Sum::default() };
         (0..2).for_each(|seed| sum.add(&small(seed), true));
         let line = sum.last_line();
         assert!(line.starts_with("sim: ok seeds=2 devices=6 requests="), "{line}\n{sum}");
@@ -194,7 +191,7 @@ mod tests {
     fn a_broken_rule_or_another_trace_fails_the_seed_and_says_how_to_run_it_again() {
         let mut run = small(7);
         run.ledger.judge(ONE_OUT, false, || "two things");
-        let mut sum = Sum::default();
+        let mut sum = Sum { scenario: Scenario::NAME, ..Sum::default() };
         sum.add(&run, false);
         assert!(sum.last_line().starts_with("sim: FAILED seeds=1 "), "{}", sum.last_line());
         assert!(sum.last_line().contains(" traces-differing=1 "), "{}", sum.last_line());

@@ -59,7 +59,10 @@ impl Doubt {
 
     /// Whether the client may have what the server has removed from it.
     pub(super) fn has_more(&self, node: NodeId) -> bool {
-        self.forgot.contains(&node) || self.late.contains(&node) || self.posed.contains_key(&node) || self.nodes.contains(&node)
+        self.forgot.contains(&node)
+            || self.late.contains(&node)
+            || self.posed.contains_key(&node)
+            || self.nodes.contains(&node)
     }
 
     /// Whether the device has lost something that it had stored.
@@ -104,11 +107,11 @@ impl Doubt {
         let Some(message) = body_of(sent).and_then(|body| read(&body)) else { return };
         let client = client_of(&message);
         let is_given = |client: &ClientId| self.given.get(&sent.to).is_some_and(|given| given.contains(client));
-        let is_astray = message.kind == Kind::RegisterResponse && client.as_ref().is_some_and(|client| !is_given(client));
+        let is_astray =
+            message.kind == Kind::RegisterResponse && client.as_ref().is_some_and(|client| !is_given(client));
         if is_altered || is_astray {
             self.nodes.extend([sent.from, sent.to]);
             self.clients.extend(client);
         }
     }
 }
-

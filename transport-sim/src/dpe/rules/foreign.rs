@@ -54,7 +54,10 @@ impl Foreign {
             self.disclosed.insert((sp.clone(), key.text.clone()));
         }
         let own = ids(&request.message).map(|id| id.as_str().to_owned());
-        self.uttered.entry(sp.clone()).or_default().extend(own.filter(|id| self.sps.iter().any(|sp| id.contains(sp.as_str()))));
+        self.uttered
+            .entry(sp.clone())
+            .or_default()
+            .extend(own.filter(|id| self.sps.iter().any(|sp| id.contains(sp.as_str()))));
     }
 
     /// A message to a client.

@@ -18,8 +18,10 @@ use crate::{Channel, Ledger, NodeId, Rule, RuleId, dpe::Backend};
 pub const UNLINKABLE: Rule =
     Rule { id: RuleId("P10"), says: "a Client-ID shows no identity, and has nothing in common with any other" };
 /// P15.
-pub const ONE_ACTIVE: Rule =
-    Rule { id: RuleId("P15"), says: "requests under a Client-ID go over to another client only when that has registered" };
+pub const ONE_ACTIVE: Rule = Rule {
+    id: RuleId("P15"),
+    says: "requests under a Client-ID go over to another client only when that has registered",
+};
 /// P16.
 pub const IDEMPOTENT: Rule =
     Rule { id: RuleId("P16"), says: "a registration that comes twice is given the same Client-ID twice" };
@@ -27,11 +29,15 @@ pub const IDEMPOTENT: Rule =
 pub const COMPLETE: Rule =
     Rule { id: RuleId("P18"), says: "nothing succeeds for a Client-ID whose registration is not complete" };
 /// P19.
-pub const WHOLE: Rule =
-    Rule { id: RuleId("P19"), says: "after a crash of a server node every registration is there with its device, or not at all" };
+pub const WHOLE: Rule = Rule {
+    id: RuleId("P19"),
+    says: "after a crash of a server node every registration is there with its device, or not at all",
+};
 /// P32. DPE has no consent of its own; a user who wants no session is the nearest.
-pub const DECLINED: Rule =
-    Rule { id: RuleId("P32"), says: "once a client has declined, nothing of it is given any more, from the cache neither" };
+pub const DECLINED: Rule = Rule {
+    id: RuleId("P32"),
+    says: "once a client has declined, nothing of it is given any more, from the cache neither",
+};
 
 /// What two random Client-IDs do not share at either end.
 const SHARED: usize = 12;
@@ -91,13 +97,21 @@ impl Lives {
     }
 
     /// A client is given a Client-ID.
-    pub(super) fn given(&mut self, at: Tick, sent: &crate::Message, message: &Message, doubt: &Doubt, ledger: &mut Ledger) {
+    pub(super) fn given(
+        &mut self,
+        at: Tick,
+        sent: &crate::Message,
+        message: &Message,
+        doubt: &Doubt,
+        ledger: &mut Ledger,
+    ) {
         let Some(client) = client_of(message).filter(|_| message.kind == Kind::RegisterResponse) else { return };
         if let Some(last) = self.last.get_mut(&sent.to).filter(|last| last.channel == sent.channel) {
             match &last.given {
                 Some((before, then)) if at.0 < then.0 + self.patience => {
                     let is_same = *before == client || doubt.is_of(sent.to);
-                    ledger.judge(IDEMPOTENT, is_same, || format!("device {} is given {before}, then {client}", sent.to));
+                    ledger
+                        .judge(IDEMPOTENT, is_same, || format!("device {} is given {before}, then {client}", sent.to));
                 }
                 _ => last.given = Some((client.clone(), at)),
             }
@@ -106,9 +120,10 @@ impl Lives {
             let text = client.as_str();
             let head = |text: &str| text.get(..SHARED).map(str::to_owned);
             let tail = |text: &str| text.get(text.len().saturating_sub(SHARED)..).map(str::to_owned);
-            let other = self.known.iter().find(|other| {
-                head(other.as_str()) == head(text) || tail(other.as_str()) == tail(text)
-            });
+            let other = self
+                .known
+                .iter()
+                .find(|other| head(other.as_str()) == head(text) || tail(other.as_str()) == tail(text));
             let shown = self.identities.iter().any(|identity| text.contains(identity.as_str()));
             ledger.judge(UNLINKABLE, other.is_none() && !shown, || format!("{client} is like {other:?}"));
             self.known.insert(client);

@@ -36,9 +36,9 @@ mod tests_of_values;
 mod values;
 mod window;
 
-use doubt::Doubt;
 pub use answers::{ANSWERED, FINAL};
 pub use clients::{ATTRIBUTED, OBSOLETE};
+use doubt::Doubt;
 pub use exchange::ONE_OUT;
 pub use foreign::{FOREIGN, IDENTITIES};
 pub use lives::{COMPLETE, DECLINED, IDEMPOTENT, ONE_ACTIVE, UNLINKABLE, WHOLE};
@@ -129,9 +129,42 @@ pub struct Rules {
 impl Rules {
     /// All that are judged.
     pub const ALL: [Rule; 36] = [
-        ONE_OUT, ANSWERED, FINAL, SUBSET, PERMITTED, FRESH, FORWARDS, UNIFORM, ATTRIBUTED, UNLINKABLE, FOREIGN, RELEASED,
-        OBSOLETE, IDENTITIES, ONE_ACTIVE, IDEMPOTENT, CONVERGED, COMPLETE, WHOLE, EXPIRES, LIVE, GENUINE, CROSSING,
-        CANCELLED, INDEPENDENT, KEPT, SPACED, WINDOW, RETURNED, FAIR, TIMERS, DECLINED, TYPED, STATIC, DURABLE, BOUNDED,
+        ONE_OUT,
+        ANSWERED,
+        FINAL,
+        SUBSET,
+        PERMITTED,
+        FRESH,
+        FORWARDS,
+        UNIFORM,
+        ATTRIBUTED,
+        UNLINKABLE,
+        FOREIGN,
+        RELEASED,
+        OBSOLETE,
+        IDENTITIES,
+        ONE_ACTIVE,
+        IDEMPOTENT,
+        CONVERGED,
+        COMPLETE,
+        WHOLE,
+        EXPIRES,
+        LIVE,
+        GENUINE,
+        CROSSING,
+        CANCELLED,
+        INDEPENDENT,
+        KEPT,
+        SPACED,
+        WINDOW,
+        RETURNED,
+        FAIR,
+        TIMERS,
+        DECLINED,
+        TYPED,
+        STATIC,
+        DURABLE,
+        BOUNDED,
     ];
 
     /// Rules for this world.
@@ -284,7 +317,9 @@ impl Checker<Party> for Rules {
             Event::Sent(message) => self.sent(at, message, ledger),
             Event::Delivered(message) => self.delivered(at, message),
             Event::Noted(node, fact) => self.noted(at, *node, fact, shared, ledger),
-            Event::Crashed(node) if !self.watched.devices.contains_key(node) && !self.watched.sps.contains_key(node) => {
+            Event::Crashed(node)
+                if !self.watched.devices.contains_key(node) && !self.watched.sps.contains_key(node) =>
+            {
                 self.kept.crashed();
                 lives::Lives::crashed(shared, ledger);
             }

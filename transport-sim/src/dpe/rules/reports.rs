@@ -14,11 +14,15 @@ use crate::{Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P22. A report is not acknowledged on DPE-2, so one that is lost is lost: what is promised is that none is invented, and
 /// that copies of one can be told by their number and time.
-pub const GENUINE: Rule =
-    Rule { id: RuleId("P22"), says: "every report is one that the client sent, and two of one number and time are the same" };
+pub const GENUINE: Rule = Rule {
+    id: RuleId("P22"),
+    says: "every report is one that the client sent, and two of one number and time are the same",
+};
 /// P23.
-pub const CROSSING: Rule =
-    Rule { id: RuleId("P23"), says: "a threshold reports when it is crossed, and again only after the value had left it" };
+pub const CROSSING: Rule = Rule {
+    id: RuleId("P23"),
+    says: "a threshold reports when it is crossed, and again only after the value had left it",
+};
 /// P25.
 pub const INDEPENDENT: Rule =
     Rule { id: RuleId("P25"), says: "the release of a policy leaves all others of its client in place" };

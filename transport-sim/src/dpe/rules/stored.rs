@@ -18,8 +18,10 @@ pub const DURABLE: Rule = Rule {
     says: "after a crash of a server node a group or policy that was acknowledged is not answered as unknown",
 };
 /// P36. That no step panics or goes on for ever shows in a run that ends; secrets in the trace are looked for by P14.
-pub const BOUNDED: Rule =
-    Rule { id: RuleId("P36"), says: "what a party emits is within the bounds of a message, and the codec reads it back" };
+pub const BOUNDED: Rule = Rule {
+    id: RuleId("P36"),
+    says: "what a party emits is within the bounds of a message, and the codec reads it back",
+};
 
 pub(super) struct Stored {
     octets_max: usize,

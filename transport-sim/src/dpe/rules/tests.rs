@@ -6,8 +6,8 @@ use dpe_core::{
     client::PhaseKind,
     codes::Code,
     identity::DeviceIdentity,
-    server::directory::{Change, Directory},
     property::Reading,
+    server::directory::{Change, Directory},
     wire::{Identity, ResultIe, Value, encode},
 };
 

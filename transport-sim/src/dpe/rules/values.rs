@@ -14,11 +14,15 @@ use super::{Doubt, Key, Post, Request, client_of, text};
 use crate::{Ledger, Rule, RuleId};
 
 /// P04. Our server merges nothing: what it promises is that each answer has its own request's properties, all of them.
-pub const SUBSET: Rule =
-    Rule { id: RuleId("P04"), says: "an answer has the properties of its own request or group, each once, and no others" };
+pub const SUBSET: Rule = Rule {
+    id: RuleId("P04"),
+    says: "an answer has the properties of its own request or group, each once, and no others",
+};
 /// P05.
-pub const PERMITTED: Rule =
-    Rule { id: RuleId("P05"), says: "no SP gets a value of a property that SPs may not see, or that the vocabulary lacks" };
+pub const PERMITTED: Rule = Rule {
+    id: RuleId("P05"),
+    says: "no SP gets a value of a property that SPs may not see, or that the vocabulary lacks",
+};
 /// P06. A value has no age on DPE-3: judged is that none is given that is older than the cache may keep it.
 pub const FRESH: Rule =
     Rule { id: RuleId("P06"), says: "a value from the cache came from its client within the time that it is fresh" };
@@ -26,8 +30,10 @@ pub const FRESH: Rule =
 pub const FORWARDS: Rule =
     Rule { id: RuleId("P07"), says: "an SP that asks a client again never gets an older value than before" };
 /// P33. The vocabulary has no types: judged is that every result is whole, and that a value is of the type that it says.
-pub const TYPED: Rule =
-    Rule { id: RuleId("P33"), says: "a result has a value of its type or a status that says why not, whatever the client sent" };
+pub const TYPED: Rule = Rule {
+    id: RuleId("P33"),
+    says: "a result has a value of its type or a status that says why not, whatever the client sent",
+};
 /// P34. A device generation is a Client-ID.
 pub const STATIC: Rule =
     Rule { id: RuleId("P34"), says: "what never changes on a device does not change under its Client-ID" };

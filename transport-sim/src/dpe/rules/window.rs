@@ -30,7 +30,12 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
         let threshold = usize::try_from(config.sp.window_threshold).unwrap_or(usize::MAX);
-        Self { millis: u64::from(config.sp.window_seconds) * 1_000, threshold, admitted: BTreeMap::new(), now: BTreeMap::new() }
+        Self {
+            millis: u64::from(config.sp.window_seconds) * 1_000,
+            threshold,
+            admitted: BTreeMap::new(),
+            now: BTreeMap::new(),
+        }
     }
 
     /// A step that changed what the SP's machine knows.
@@ -54,10 +59,12 @@ impl Window {
         };
         if answers.iter().any(refused) {
             ledger.count("refused-38", Figure::Sum(1));
-            let own = self.admitted.get(sp).map_or(0, |admitted| {
-                admitted.iter().filter(|then| then.0 + self.millis > at.0).count()
-            });
-            ledger.judge(FAIR, own >= self.threshold, || format!("{sp} is refused {} with {own} before it", request.id));
+            let own = self
+                .admitted
+                .get(sp)
+                .map_or(0, |admitted| admitted.iter().filter(|then| then.0 + self.millis > at.0).count());
+            ledger
+                .judge(FAIR, own >= self.threshold, || format!("{sp} is refused {} with {own} before it", request.id));
             return ledger
                 .judge(WINDOW, downlinks == 0, || format!("{sp} is refused {} and it is sent on", request.id));
         }
