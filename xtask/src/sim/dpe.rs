@@ -7,7 +7,7 @@ use std::{
 };
 
 use transport_sim::{
-    Figure,
+    FaultCounts, Figure,
     dpe::{Run, Scenario, Tallies},
 };
 
@@ -26,10 +26,11 @@ const FIRST: [&str; 8] = [
 ];
 
 pub(super) fn simulate(options: &Options) -> Sum {
-    let (mut sum, mut progress) = (Sum::default(), Progress::new(options.seeds));
+    let mut sum = Sum { scenario: options.scenario, ..Sum::default() };
+    let mut progress = Progress::new(options.seeds);
     let begun = Instant::now();
     for seed in (0..options.seeds).map(|n| options.first.wrapping_add(n)) {
-        let scenario = Scenario::rough(seed);
+        let Some(scenario) = Scenario::named(options.scenario, seed) else { continue };
         let run = scenario.run();
         let again = scenario.run().trace;
         sum.add(&run, run.trace == again);
@@ -46,7 +47,9 @@ pub(super) fn simulate(options: &Options) -> Sum {
 /// What all seeds came to.
 #[derive(Default)]
 pub(super) struct Sum {
+    scenario: &'static str,
     seeds: u64,
+    faults: FaultCounts,
     /// What the checkers counted and measured.
     figures: BTreeMap<&'static str, Figure>,
     rules: BTreeMap<&'static str, (&'static str, u64)>,
@@ -60,6 +63,7 @@ pub(super) struct Sum {
 impl Sum {
     fn add(&mut self, run: &Run, same: bool) {
         self.seeds += 1;
+        self.faults.add(&run.faults);
         for (rule, met) in run.ledger.rules() {
             self.rules.entry(rule.id.0).or_insert((rule.says, 0)).1 += met;
         }
@@ -107,10 +111,7 @@ impl Sum {
         let _ = write!(
             line,
             " traces-differing={} scenario={} dropped={} crashes={}",
-            self.differing,
-            Scenario::NAME,
-            network.dropped,
-            network.crashes
+            self.differing, self.scenario, network.dropped, network.crashes
         );
         line
     }
@@ -137,6 +138,9 @@ impl fmt::Display for Sum {
         for (name, figure) in &self.figures {
             writeln!(f, "{name:<56}{:>10}", figure.value())?;
         }
+        for (fault, count) in self.faults.iter().filter(|(_, count)| *count > 0) {
+            writeln!(f, "{fault} {:<52}{count:>10}", fault.says())?;
+        }
         writeln!(f, "\n{:<56}{:>10}", "rules", "judged")?;
         for (id, (says, met)) in &self.rules {
             writeln!(f, "{id:<5}{met:>61}  {says}")?;
@@ -146,7 +150,7 @@ impl fmt::Display for Sum {
             for failure in failures {
                 writeln!(f, "seed {seed}: {failure}")?;
             }
-            writeln!(f, "cargo xtask sim --scenario {} --seed {seed} --trace target/sim-{seed}.trace", Scenario::NAME)?;
+            writeln!(f, "cargo xtask sim --scenario {} --seed {seed} --trace target/sim-{seed}.trace", self.scenario)?;
         }
         Ok(())
     }
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_good_run_ends_in_a_line_with_every_figure() {
-        let mut sum = Sum::default();
+        let mut sum = Sum { scenario: Scenario::NAME, ..Sum::default() };
         (0..2).for_each(|seed| sum.add(&small(seed), true));
         let line = sum.last_line();
         assert!(line.starts_with("sim: ok seeds=2 devices=6 requests="), "{line}\n{sum}");
@@ -187,7 +191,7 @@ mod tests {
     fn a_broken_rule_or_another_trace_fails_the_seed_and_says_how_to_run_it_again() {
         let mut run = small(7);
         run.ledger.judge(ONE_OUT, false, || "two things");
-        let mut sum = Sum::default();
+        let mut sum = Sum { scenario: Scenario::NAME, ..Sum::default() };
         sum.add(&run, false);
         assert!(sum.last_line().starts_with("sim: FAILED seeds=1 "), "{}", sum.last_line());
         assert!(sum.last_line().contains(" traces-differing=1 "), "{}", sum.last_line());

@@ -19,7 +19,8 @@ Runs OMA DM sessions, or a world of OMA DPE, in a simulated network.
 Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
        cargo xtask sim [--scenario NAME] --seed S [--trace FILE]
 
-  --scenario NAME  what is simulated: session (the default), objects, atomic, nonces or dpe
+  --scenario NAME  what is simulated: session (the default), objects, atomic, nonces, dpe
+                   or dpe-swarm
   --seeds N        how many seeds to run (1000)
   --first S        the first of them (0)
   --seed S         run this seed only
@@ -38,6 +39,8 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
            server; with crashes of all of them in half of the seeds, and users that change their devices. Every request
            must get exactly one answer, a client be asked one thing at a time, no identifier reach another provider,
            every policy expire once, and in the end every client be registered as the server believes
+  dpe-swarm  8 devices and 3 service providers, with the faults of a catalogue, half of them in each seed: of messages,
+           links, nodes, disks and clocks, and of parties that misbehave
 
 A seed decides everything that is left to chance: which messages are lost (one in ten), doubled (one in ten), delayed
 and reordered, which commits of the server's nodes lose their race, and, with every odd seed, where a server node crashes.
@@ -91,7 +94,7 @@ struct Outcome {
 }
 
 fn simulate(options: &Options) -> Outcome {
-    if options.scenario == transport_sim::dpe::Scenario::NAME {
+    if transport_sim::dpe::Scenario::NAMES.contains(&options.scenario) {
         let sum = dpe::simulate(options);
         let (table, last_line, is_good) = (sum.to_string(), sum.last_line(), sum.is_good());
         return Outcome { table, last_line, is_good, trace: sum.trace };

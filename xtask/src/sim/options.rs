@@ -9,7 +9,7 @@ pub(super) const SESSION: &str = "session";
 
 /// All scenarios, those of DM first.
 fn names() -> impl Iterator<Item = &'static str> {
-    dm::Scenario::NAMES.into_iter().chain([dpe::Scenario::NAME])
+    dm::Scenario::NAMES.into_iter().chain(dpe::Scenario::NAMES)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

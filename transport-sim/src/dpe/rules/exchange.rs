@@ -24,7 +24,7 @@ struct Out {
     ids: Vec<String>,
     /// The request without its Message-ID, and without the time that a policy has left: a repetition is the same request.
     what: Box<Message>,
-    /// When its time is over. It is kept beyond that, since a repetition may get the answer to the first sending.
+    /// When its time is over, by the clock of its server. It is kept beyond that, since a repetition may get the answer to the first sending.
     until: Tick,
     /// When an answer has reached the server.
     answered: Option<Tick>,
@@ -34,21 +34,34 @@ pub(super) struct Exchange {
     query_wait: Millis,
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
+    /// The time of each client's machine: the latest that any node's clock has shown it.
+    now: BTreeMap<(NodeId, String), Tick>,
     most: u64,
 }
 
 impl Exchange {
     pub(super) const fn new(config: &Config) -> Self {
         let (query_wait, other_wait) = (config.dpe2.noreply_timeout, config.dpe2.ack_timeout);
-        Self { query_wait, other_wait, out: BTreeMap::new(), most: 0 }
+        Self { query_wait, other_wait, out: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
     }
 
-    /// A message to the client at a node.
-    pub(super) fn sent(&mut self, at: Tick, node: NodeId, message: &Message, ledger: &mut Ledger) {
+    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server. Of a
+    /// client whose messages were damaged nobody sees which of them were answers.
+    pub(super) fn sent(
+        &mut self,
+        (at, step): (Tick, Tick),
+        node: NodeId,
+        message: &Message,
+        is_doubted: bool,
+        ledger: &mut Ledger,
+    ) {
         if !message.kind.is_request() {
             return;
         }
         let (query_wait, other_wait) = (self.query_wait, self.other_wait);
+        let now = self.now.entry((node, text(&message.client_id))).or_default();
+        *now = step.max(*now);
+        let step = *now;
         let out = self.out.entry(node).or_default();
         let what = Box::new(Message { message_id: Ie::Absent, duration: Ie::Absent, ..message.clone() });
         // The answer to the first sending is one to the repetition, too.
@@ -61,8 +74,9 @@ impl Exchange {
         }
         // A device that has another Client-ID since is another client: what was out under the former one is over.
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
-        let is_out = |out: &&Out| is_same(out) && out.until > at && out.answered.is_none();
+        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
+        let others = if is_doubted { Vec::new() } else { others };
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
         });
@@ -70,8 +84,8 @@ impl Exchange {
         out.retain(|out| out.what != what);
         let is_query = matches!(what.kind, Kind::PropertyQuery | Kind::GroupQuery);
         let wait = if is_query { query_wait } else { other_wait };
-        // The server counts from when it began the step, which was a little before it sent anything.
-        let until = Tick((at + wait).0.saturating_sub(WORK_MS.most.0));
+        // The server counts by the clocks of its nodes, which may differ.
+        let until = step + wait;
         out.push(Out { ids, what, until, answered });
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Policies {
     wanted: BTreeMap<Key, Set>,
     live: BTreeMap<Key, Set>,
     ended: BTreeMap<Key, End>,
+    /// Those whose client said, when they were released, that it has not got them: they end with that.
+    lost: BTreeSet<Key>,
     groups: BTreeSet<(SpId, String)>,
     expired: u64,
     twice: u64,
@@ -70,6 +72,13 @@ impl Policies {
             Kind::PolicyReleaseAck if is_ok => {
                 let policy = text(&post.message.policy_id);
                 self.release(post.sp, |set| set.policy == policy, ledger);
+            }
+            Kind::PolicyReleaseAck if post.message.status.get() == Some(&Code::POLICY_ID_NOT_REGISTERED) => {
+                let policy = text(&post.message.policy_id);
+                self.lose(post.sp, |set| set.policy == policy);
+            }
+            Kind::GroupReleaseAck if post.message.status.get() == Some(&Code::GROUP_ID_NOT_REGISTERED) => {
+                self.lose(post.sp, |set| set.group == group);
             }
             Kind::GroupSetAck if is_ok => _ = self.groups.insert((post.sp.clone(), group)),
             Kind::GroupReleaseAck if is_ok => {
@@ -112,6 +121,11 @@ impl Policies {
         }
     }
 
+    fn lose(&mut self, sp: &SpId, is_meant: impl Fn(&Set) -> bool) {
+        let meant = self.live.iter().filter(|((of, _), set)| of == sp && is_meant(set));
+        self.lost.extend(meant.map(|(key, _)| key.clone()));
+    }
+
     /// A group was read or is watched.
     fn used(&self, sp: &SpId, group: &str, ledger: &mut Ledger) {
         let is_there = self.groups.contains(&(sp.clone(), group.to_owned()));
@@ -119,7 +133,7 @@ impl Policies {
     }
 
     pub(super) fn finish(&self, ledger: &mut Ledger) {
-        for ((sp, _), set) in &self.live {
+        for ((sp, _), set) in self.live.iter().filter(|(key, _)| !self.lost.contains(key)) {
             ledger.judge(EXPIRES, false, || format!("policy {} of {sp} does not end", set.policy));
         }
         ledger.count("expired", Figure::Sum(self.expired));

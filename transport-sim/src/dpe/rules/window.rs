@@ -14,17 +14,34 @@ pub const WINDOW: Rule = Rule {
     says: "a request above the window is answered so and goes no further; no window holds more than it allows",
 };
 
+/// P30. No SP is served before another: what one asks has its own window, so that it cannot use up that of others.
+pub const FAIR: Rule =
+    Rule { id: RuleId("P30"), says: "a request is refused for overload only if its own SP has used up its window" };
+
 /// Watches a sliding window.
 pub(super) struct Window {
     millis: u64,
     threshold: usize,
     admitted: BTreeMap<SpId, VecDeque<Tick>>,
+    /// The time of each SP's machine: the latest that any node's clock has shown it.
+    now: BTreeMap<SpId, Tick>,
 }
 
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
         let threshold = usize::try_from(config.sp.window_threshold).unwrap_or(usize::MAX);
-        Self { millis: u64::from(config.sp.window_seconds) * 1_000, threshold, admitted: BTreeMap::new() }
+        Self {
+            millis: u64::from(config.sp.window_seconds) * 1_000,
+            threshold,
+            admitted: BTreeMap::new(),
+            now: BTreeMap::new(),
+        }
+    }
+
+    /// A step that changed what the SP's machine knows.
+    pub(super) fn stepped(&mut self, sp: &SpId, at: Tick) {
+        let now = self.now.entry(sp.clone()).or_default();
+        *now = at.max(*now);
     }
 
     /// The server took a request, and stored these answers in the same step.
@@ -42,11 +59,17 @@ impl Window {
         };
         if answers.iter().any(refused) {
             ledger.count("refused-38", Figure::Sum(1));
+            let own = self
+                .admitted
+                .get(sp)
+                .map_or(0, |admitted| admitted.iter().filter(|then| then.0 + self.millis > at.0).count());
+            ledger
+                .judge(FAIR, own >= self.threshold, || format!("{sp} is refused {} with {own} before it", request.id));
             return ledger
                 .judge(WINDOW, downlinks == 0, || format!("{sp} is refused {} and it is sent on", request.id));
         }
         let admitted = self.admitted.entry(sp.clone()).or_default();
-        let now = at.max(admitted.back().copied().unwrap_or_default());
+        let now = self.now.get(sp).copied().unwrap_or_default().max(at);
         while admitted.front().is_some_and(|first| first.0 + self.millis <= now.0) {
             admitted.pop_front();
         }
