@@ -53,6 +53,9 @@ impl Account {
         let nonce = request.nonce.as_ref().unwrap_or(&self.nonce);
         let data = match request.scheme {
             Scheme::Basic => digest::basic(&self.user, self.password.reveal()),
+            Scheme::Md5 if core_kit::planted!("D22-password-shown") => {
+                digest::basic(&self.user, self.password.reveal())
+            }
             Scheme::Md5 => digest::md5(&self.hash(), nonce).to_base64(),
             Scheme::Mac => {
                 request.body.map(|body| digest::mac_over(&self.hash(), nonce, &body).to_base64()).unwrap_or_default()

@@ -335,6 +335,12 @@ impl Session {
                 }
                 continue;
             }
+            if core_kit::planted!("D01-status-missing") && answer.places.len() == 1 {
+                continue;
+            }
+            if core_kit::planted!("D01-status-twice") {
+                said.extend(told.iter().cloned().map(|told| Say::Statuses([told].into())));
+            }
             said.extend(told.into_iter().map(|told| Say::Statuses([told].into())));
             let found = answer.places.iter_mut().flat_map(|place| core::mem::take(&mut place.found));
             let (msg_id, cmd_id) = (work.msg_id, &answer.cmd_id);

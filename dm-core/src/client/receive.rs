@@ -52,6 +52,9 @@ impl Session {
             Err(outcome) => return Next::over(outcome),
         };
         self.landed(!challenged);
+        if core_kit::planted!("D13-server-unproven") {
+            self.common.server = Standing::Proven;
+        }
         let issued = match &self.common.server {
             Standing::Proven => {
                 self.hand_out(out);
@@ -130,6 +133,7 @@ impl Session {
         let shown = own.scheme.is_some();
         own.challenges += 1;
         own.wrong += u32::from(shown && status.code == StatusCode::UNAUTHORIZED);
+        let nonce = if core_kit::planted!("D16-nonce-ignored") { own.nonce.clone() } else { nonce };
         (own.scheme, own.nonce, own.believed) = (scheme, nonce, false);
         let wrong_max = self.profile.session.wrong_credentials_max;
         if own.wrong >= wrong_max || own.challenges > wrong_max {

@@ -155,7 +155,10 @@ impl Desk {
             assignment: config.client_id.assignment,
             multi_device: config.device_change.multi_device_users,
             candidate: candidate.clone(),
-            tag: UserTag(Secret(hex(&env.draw("dpe.desk.user-tag", 0)))),
+            tag: UserTag(Secret(match &message.user_identity {
+                Ie::Is(user) if core_kit::planted!("P14-user-shown") => user.text.clone(),
+                _ => hex(&env.draw("dpe.desk.user-tag", 0)),
+            })),
         };
         let register = Register {
             message_id: message.message_id.get().cloned(),

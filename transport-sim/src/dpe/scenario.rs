@@ -12,7 +12,9 @@ use dpe_core::{
 };
 
 use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
-use crate::{Bounds, CrashPlan, Decider, Decision, Link, NodeId, Permille, Site, Span, Who, World};
+use crate::{
+    Bounds, CrashPlan, Decider, Decision, Halt, Link, NodeId, Permille, Site, Span, Who, World, draw_sequence,
+};
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
 const FIRST_SP: u32 = 100;
@@ -160,6 +162,12 @@ impl Scenario {
         Self { faults: Faults::rough(seed), ..Self::standard(seed) }
     }
 
+    /// The same with few devices and SPs, where many runs are wanted and not many messages.
+    #[must_use]
+    pub fn small(seed: u64) -> Self {
+        Self { devices: 4, sps: 2, wishes: 8, ..Self::rough(seed) }
+    }
+
     /// Runs it, drawing every choice from the seed.
     #[must_use]
     pub fn run(&self) -> Run {
@@ -172,7 +180,21 @@ impl Scenario {
         self.run_with(Decider::from_decisions(self.seed, decisions))
     }
 
-    fn run_with(&self, mut decider: Decider) -> Run {
+    fn run_with(&self, decider: Decider) -> Run {
+        let (world, halt) = self.world(decider, false);
+        Run::of(self.seed, world, halt)
+    }
+
+    /// The run with these choices as a picture for people.
+    #[must_use]
+    pub fn draw(&self, decisions: &[Decision]) -> String {
+        let (mut world, _) = self.world(Decider::from_decisions(self.seed, decisions), true);
+        let (traffic, marks) = (world.take_traffic(), world.take_marks());
+        let name = |id| world.name(id).unwrap_or_default().to_owned();
+        draw_sequence(&traffic, &marks, name, |_| Vec::new())
+    }
+
+    fn world(&self, mut decider: Decider, is_drawn: bool) -> (World<Party>, Halt) {
         let Faults { server_crashes, server_points, down, lost_races, .. } = self.faults;
         let first = Who::alone(NodeId(FIRST_SERVER));
         let crashes = CrashPlan::draw(&mut decider, first, server_crashes, server_points, down);
@@ -209,6 +231,9 @@ impl Scenario {
 
         let mut world = World::new(decider, self.faults.link, backend);
         world.watch(Box::new(Rules::new(self.watched())));
+        if is_drawn {
+            world.keep_traffic();
+        }
         for (node, plan) in plans {
             let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
             world.add(node, "device", Party::Device(Box::new(device)));
@@ -227,7 +252,7 @@ impl Scenario {
         world.shared_mut().heal();
         let halt = world.run(self.bounds);
         world.finish();
-        Run::of(self.seed, world, halt)
+        (world, halt)
     }
 
     /// What the rules know beforehand.

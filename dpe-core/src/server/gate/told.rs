@@ -57,7 +57,9 @@ impl Gate {
         match dialogue.course {
             Course::Retained => return step.out.push(Output::Report(Report::Stale)),
             Course::Open => {
-                self.state.dialogues.remove(&answered.message);
+                if !core_kit::planted!("P29-place-not-returned") || answered.status != Code::NOT_RESPONDING {
+                    self.state.dialogues.remove(&answered.message);
+                }
                 if dialogue.settles {
                     self.settle(dialogue.kind, &client, dialogue.group.as_ref(), dialogue.policy.as_ref(), &answered);
                 }
@@ -87,6 +89,9 @@ impl Gate {
         message.results = answered.readings.iter().map(ResultIe::from).collect();
         step.out.push(Output::Report(Report::Answered(dialogue.kind, status)));
         self.send(&message, Some(answered.message.clone()), true, step);
+        if core_kit::planted!("P03-answered-twice") && dialogue.kind == Kind::GroupQuery {
+            self.send(&message, Some(answered.message.clone()), true, step);
+        }
         if is_set && status.is_ok() {
             dialogue.course = Course::Retained;
             self.state.dialogues.insert(answered.message, dialogue);
@@ -117,6 +122,7 @@ impl Gate {
                 let is_gone = status.is_ok() || status == Code::GROUP_ID_NOT_REGISTERED;
                 let is_ours = state.group(name, client).is_some_and(|group| group.life == Life::Releasing);
                 match state.group_mut(name, client) {
+                    Some(group) if core_kit::planted!("P12-group-not-released") => group.life = Life::Active,
                     Some(_) if is_ours && is_gone => state.remove_group(name, client),
                     Some(group) if is_ours => group.life = Life::Active,
                     _ => {}
@@ -134,6 +140,7 @@ impl Gate {
                 let is_gone = status.is_ok() || status == Code::POLICY_ID_NOT_REGISTERED;
                 let is_ours = state.policy(name, client).is_some_and(|policy| policy.life == Life::Releasing);
                 match state.policy_mut(name, client) {
+                    Some(policy) if core_kit::planted!("P24-policy-not-released") => policy.life = Life::Active,
                     Some(_) if is_ours && is_gone => drop(state.remove_policy(name, client)),
                     Some(policy) if is_ours => policy.life = Life::Active,
                     _ => {}
@@ -183,6 +190,9 @@ impl Gate {
         let mut message = self.message(policy.report, &policy.message, client, status);
         message.policy_id = Ie::Is(name.into());
         self.send(&message, None, false, step);
+        if core_kit::planted!("P20-end-told-twice") {
+            self.send(&message, None, false, step);
+        }
         true
     }
 
