@@ -93,6 +93,12 @@ impl Memory {
         self.open.is_some()
     }
 
+    /// Whether the tree keeps a part of a value whose rest has not come, which the end of a session may have left there.
+    #[must_use]
+    pub const fn keeps_part(&self) -> bool {
+        self.staged.is_some()
+    }
+
     /// Undoes what an `Atomic` did that was not brought to its end, and drops a value that has come in part: what a
     /// session that is over has left behind. To be called when a session ends, and after a crash.
     pub fn abandon(&mut self) {

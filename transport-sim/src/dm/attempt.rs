@@ -5,8 +5,9 @@ use core_kit::{
     journal::{self, JournalOf},
 };
 use dm_core::{
-    auth::{Scheme, Verdict},
+    auth::{Claim, Verdict},
     codes::StatusCode,
+    ids::SessionId,
     server::{Facts, Input, Misuse, Order, Profile, Question, RestoreError, Session, SessionKey, Snapshot, Turn},
     session::Outcome,
 };
@@ -22,6 +23,8 @@ pub(super) struct Attempt {
     /// What it read of the device, where it read anything.
     pub(super) device: Option<Read>,
     pub(super) facts: Facts,
+    /// When it was begun.
+    pub(super) now: Tick,
     /// Whether there is anything to store.
     pub(super) counts: bool,
 }
@@ -60,13 +63,14 @@ impl Attempt {
     /// Runs one input on what the store holds now. Answers to the session's questions are read from the store and
     /// change nothing in it.
     pub(super) fn run(backend: &Backend, env: &Env, key: SessionKey, input: Input) -> Result<Self, AttemptError> {
+        let now = env.now;
         let (stored, device) = backend.load(&key);
         let mut turn = Turn::begin(stored.map(|row| row.value.snapshot.clone()), &backend.profile)?;
         let mut read = None;
         let mut open = turn.step(env, input)?;
         while let Some(question) = open {
             let revision = device.map_or(0, |row| row.revision);
-            let (answer, claimed) = answer(backend, device.map(|row| &row.value), question);
+            let (answer, claimed) = answer(backend, device.map(|row| &row.value), question, &key.session, now);
             let read = read.get_or_insert(Read { revision, claimed: Claimed::Nothing });
             if let Claimed::Orders(_) = claimed {
                 read.claimed = claimed;
@@ -77,7 +81,15 @@ impl Attempt {
         let (revision, deadline) = (turn.session().revision(), turn.deadline().map(|deadline| deadline.at));
         let outcome = turn.session().outcome().cloned();
         let (snapshot, facts) = turn.finish();
-        Ok(Self { key, loaded, session: After { snapshot, revision, deadline, outcome }, device: read, facts, counts })
+        Ok(Self {
+            key,
+            loaded,
+            session: After { snapshot, revision, deadline, outcome },
+            device: read,
+            facts,
+            now,
+            counts,
+        })
     }
 }
 
@@ -86,14 +98,20 @@ pub(super) fn new_journal(profile: &Profile) -> JournalOf<Session> {
     journal::begin(&Session::new(profile), profile.clone())
 }
 
-fn answer(backend: &Backend, device: Option<&StoredDevice>, question: Question) -> (Input, Claimed) {
+fn answer(
+    backend: &Backend,
+    device: Option<&StoredDevice>,
+    question: Question,
+    session: &SessionId,
+    now: Tick,
+) -> (Input, Claimed) {
     match (question, device) {
         (Question::Authenticate(ask), None) => {
             (ask.answer(Verdict::Refused(StatusCode::FORBIDDEN), None), Claimed::Nothing)
         }
         (Question::Authenticate(ask), Some(device)) => {
-            let verdict = device.account.judge(&ask.claim);
-            (ask.answer(verdict, Some(Scheme::Md5)), Claimed::Nothing)
+            let verdict = judge(backend, device, &ask.claim, now);
+            (ask.answer(verdict, Some(device.own.scheme)), Claimed::Nothing)
         }
         (Question::Commands(ask), _) if backend.one_package_each && ask.taken > 0 => {
             (ask.answer(Vec::new()), Claimed::Nothing)
@@ -108,8 +126,24 @@ fn answer(backend: &Backend, device: Option<&StoredDevice>, question: Question) 
         },
         (Question::Sign(ask), None) => (ask.decline(), Claimed::Nothing),
         (Question::Sign(ask), Some(device)) => {
-            let signature = device.own.sign(&ask.request);
+            let admitted = device.resync.as_ref().is_some_and(|resync| resync.admits(session, now));
+            let own = if admitted { &device.own.resynchronising() } else { &device.own };
+            let signature = own.sign(&ask.request);
             (ask.answer(signature), Claimed::Nothing)
         }
     }
+}
+
+/// What the account says of a claim, with the leave that the server has given itself to take the nonce of
+/// resynchronisation once.
+fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> Verdict {
+    if let Some(closed) = backend.lockout.and_then(|limits| device.lockout.verdict_on(claim, &limits, now)) {
+        return closed;
+    }
+    let verdict = device.account.judge(claim);
+    let admitted = device.resync.as_ref().is_some_and(|resync| resync.admits(&claim.session, now));
+    if admitted && claim.nonce.is_none() && !matches!(verdict, Verdict::Accepted(_)) {
+        return device.account.resynchronising().judge(claim);
+    }
+    verdict
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
 use core_kit::{Body, Tick, journal::JournalOf};
 use dm_core::{
-    auth::Account,
-    ids::{DeviceId, JobTag},
+    auth::{Account, Lockout, LockoutLimits, Resync},
+    ids::{DeviceId, JobTag, SessionId},
     server::{Done, Order, OrderFault, Part, PartOf, Profile, Report, Session, SessionKey, Snapshot},
     session::Outcome,
     wire::Format,
@@ -39,6 +40,10 @@ pub struct StoredDevice {
     pub queue: VecDeque<Vec<Order>>,
     /// Every order that was ever queued.
     pub orders: BTreeMap<JobTag, Job>,
+    /// The wrong credentials that the device was claimed with.
+    pub lockout: Lockout,
+    /// Leave to take the nonce of resynchronisation.
+    pub resync: Option<Resync>,
 }
 
 /// An order and where it is.
@@ -90,12 +95,72 @@ struct Past {
 /// Commits that a store can go back.
 pub(super) const PAST_MAX: usize = 8;
 
-/// The store, and what the server's nodes are told from outside.
+/// The stores of all services of a world: one service is one management server, with several nodes before one store.
+pub struct Services {
+    list: Vec<Backend>,
+    /// What whoever listens has heard, where anybody does: the last messages.
+    heard: Option<VecDeque<Bytes>>,
+}
+
+/// Messages that a listener remembers.
+const HEARD_MAX: usize = 64;
+
+impl Services {
+    /// These.
+    #[must_use]
+    pub const fn new(list: Vec<Backend>) -> Self {
+        Self { list, heard: None }
+    }
+
+    /// The stores, in the order of the services.
+    pub fn iter(&self) -> impl Iterator<Item = &Backend> {
+        self.list.iter()
+    }
+
+    /// The store of one service.
+    #[must_use]
+    pub fn of(&self, service: usize) -> Option<&Backend> {
+        self.list.get(service)
+    }
+
+    pub(super) fn of_mut(&mut self, service: usize) -> Option<&mut Backend> {
+        self.list.get_mut(service)
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.list.iter_mut().for_each(Backend::heal);
+    }
+
+    /// Somebody listens from now on.
+    pub(super) fn tap(&mut self) {
+        self.heard = Some(VecDeque::new());
+    }
+
+    pub(super) fn hear(&mut self, bytes: &Bytes) {
+        if let Some(heard) = &mut self.heard {
+            heard.push_back(bytes.clone());
+            if heard.len() > HEARD_MAX {
+                heard.pop_front();
+            }
+        }
+    }
+
+    /// What was heard, the newest first.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Bytes> {
+        self.heard.iter().flatten().rev()
+    }
+}
+
+/// The store of a service, and what its nodes are told from outside.
 pub struct Backend {
     pub(super) profile: Profile,
     pub(super) crashes: CrashPlan,
     pub(super) rivals: Permille,
     pub(super) repeated: u64,
+    /// How long accounts are closed after wrong credentials; nothing where they never are.
+    pub(super) lockout: Option<LockoutLimits>,
+    /// How often a signed message is changed on its way to the device.
+    pub(super) tampering: Permille,
     /// Whether a session gets one package of orders, and the next session the next.
     pub(super) one_package_each: bool,
     /// Values that their orders leave to be fetched part by part.
@@ -122,6 +187,8 @@ impl Backend {
             crashes,
             rivals,
             repeated: 0,
+            lockout: None,
+            tampering: Permille::NEVER,
             one_package_each: false,
             values: BTreeMap::new(),
             restores: CrashPlan::NONE,
@@ -149,11 +216,22 @@ impl Backend {
         }
     }
 
+    /// Values that came in part, of orders that are not done.
+    #[must_use]
+    pub fn loose_parts(&self) -> usize {
+        let is_done = |(id, tag): &(DeviceId, JobTag)| {
+            let job = self.devices.load(id).and_then(|row| row.value.orders.get(tag));
+            job.is_some_and(|job| matches!(job.state, OrderState::Done(_)))
+        };
+        self.parts.keys().filter(|of| !is_done(of)).count()
+    }
+
     /// From here on nothing goes wrong that the server's own nodes do.
     pub(super) fn heal(&mut self) {
         self.crashes = CrashPlan::NONE;
         self.restores = CrashPlan::NONE;
         self.rivals = Permille::NEVER;
+        self.tampering = Permille::NEVER;
     }
 
     /// The octets of a value, as many as there are.
@@ -206,10 +284,27 @@ impl Backend {
     pub fn enter(&mut self, id: DeviceId, node: NodeId, account: Account, own: Account, packages: &[Vec<Order>]) {
         let queued = |order: &Order| (order.tag.clone(), Job { order: order.clone(), state: OrderState::Queued });
         let orders = packages.iter().flatten().map(queued).collect();
-        let device = StoredDevice { node, account, own, queue: packages.iter().cloned().collect(), orders };
+        let device = StoredDevice {
+            node,
+            account,
+            own,
+            queue: packages.iter().cloned().collect(),
+            orders,
+            lockout: Lockout::default(),
+            resync: None,
+        };
         let revision = self.devices.revision(&id);
         // Nobody comes in between: this is no step of a node.
         let _ = self.devices.compare_and_swap(id, revision, revision + 1, device);
+    }
+
+    /// Changes what is stored of a device, as somebody who is no node of the server.
+    pub(super) fn change(&mut self, id: &DeviceId, change: impl FnOnce(&mut StoredDevice)) {
+        let Some(row) = self.devices.load(id) else { return };
+        let (revision, mut device) = (row.revision, row.value.clone());
+        change(&mut device);
+        // Nobody comes in between: this is no step of a node.
+        let _ = self.devices.compare_and_swap(id.clone(), revision, revision + 1, device);
     }
 
     /// The sessions, those that are over included.
@@ -264,7 +359,12 @@ impl Backend {
         let row = self.devices.load(&key.device).map(|row| (row.revision, row.value.clone()));
         let claimed = device.as_ref().map(|read| &read.claimed);
         if let Some((revision, mut device)) = row
-            && apply(&mut device, claimed, &facts.reports)
+            && apply(
+                &mut device,
+                claimed,
+                &facts.reports,
+                self.lockout.map(|limits| (limits, &key.session, attempt.now)),
+            )
         {
             // The revision was compared above where the attempt had read the row; where it had not, it only adds.
             let _ = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
@@ -291,7 +391,12 @@ impl Backend {
 }
 
 /// Brings a device up to date; false if there was nothing to bring.
-fn apply(device: &mut StoredDevice, claimed: Option<&Claimed>, reports: &[Report]) -> bool {
+fn apply(
+    device: &mut StoredDevice,
+    claimed: Option<&Claimed>,
+    reports: &[Report],
+    lockout: Option<(LockoutLimits, &SessionId, Tick)>,
+) -> bool {
     let (mut changed, mut again) = (false, Vec::new());
     if let Some(Claimed::Orders(orders)) = claimed {
         changed = true;
@@ -303,7 +408,12 @@ fn apply(device: &mut StoredDevice, claimed: Option<&Claimed>, reports: &[Report
         }
     }
     for report in reports {
+        if let Some((limits, session, now)) = &lockout {
+            device.lockout.hear_in(session, report, limits, *now);
+        }
         match report {
+            Report::AuthenticationFailed { .. } if lockout.is_some() => {}
+            Report::Authenticated { .. } if lockout.is_some() => device.resync = None,
             Report::ClientNonce(nonce) => device.account.nonce = nonce.clone(),
             Report::ServerNonce(nonce) => device.own.nonce = nonce.clone(),
             Report::Done(_) if core_kit::planted!("D31-done-not-stored") => continue,

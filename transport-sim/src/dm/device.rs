@@ -1,24 +1,34 @@
-//! A device: a client session, a tree, accounts, and a radio.
+//! A device: client sessions, a tree, accounts, and a radio.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use core_kit::{Machine, Millis, UnixMillis, journal::JournalOf};
+use bytes::Bytes;
+use core_kit::{Machine, Millis, Tick, UnixMillis, journal::JournalOf};
 use dm_core::{
-    Packet,
-    auth::Account,
-    client::{Failure, Input, Ops, Output, Profile, Question, Report, Request, Session, Trigger},
+    auth::{Account, CredentialHash},
+    bootstrap::{self, ContentType, NetworkSecret, Secrets},
+    client::{Failure, Input, NewAlert, Ops, Output, Profile, Question, Report, Request, Session, Trigger, User},
     codes::StatusCode,
-    ids::{QuestionId, SessionId},
-    prompt::Reply,
-    session::Outcome,
+    ids::{QuestionId, ServerId, SessionId},
+    notify::{self, Decision, Layout, Seen},
+    prompt::{Reply, Response, Wanted},
+    session::{Outcome, Reason},
     tree::{Memory, Op, OpResult},
-    wire::Encoding,
 };
 
-use super::{Fact, Fingerprint, OpKind, Party};
-use crate::{Channel, Context, CrashPlan, Host, Message, NodeId, Site};
+use super::{
+    Fact, Fingerprint, OpKind, Party, Step,
+    envelope::{Envelope, tampered},
+};
+use crate::{Channel, Context, CrashPlan, Host, Message, NodeId, Permille, Site};
 
 const SERVER: Site = Site("device.server");
+const TAMPERED: Site = Site("device.tampered");
+const CLOCK: Site = Site("device.clock");
+const USER: Site = Site("device.user");
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
 
 /// Something that a server had the tree do, each time that it did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,73 +41,147 @@ pub struct Execution {
     pub status: StatusCode,
 }
 
-/// A device with one account. It opens sessions one after the other, as many as it was told to.
-///
-/// All but the open channel is durable: the snapshot after each step, and with the tree the results of the question that
-/// it answered last, so that the question can come again after a crash.
-pub struct Device {
+/// What a device has of one service.
+#[derive(Clone)]
+pub(super) struct Contract {
     pub(super) profile: Profile,
-    pub(super) servers: Vec<NodeId>,
+    /// The nodes of the service.
+    pub(super) nodes: Vec<NodeId>,
     /// What the device proves itself with.
     pub(super) own: Account,
     /// What the server proves itself with.
     pub(super) server: Account,
-    pub(super) tree: Memory,
+    /// Its notifications that were followed.
+    pub(super) seen: Seen,
+}
+
+impl Contract {
+    pub(super) fn new(profile: Profile, nodes: Vec<NodeId>, own: Account, server: Account) -> Self {
+        Self { profile, nodes, own, server, seen: Seen::default() }
+    }
+}
+
+/// A session that the device means to open.
+#[derive(Clone, Default)]
+pub(super) struct Visit {
+    /// With which of its servers.
+    pub(super) contract: usize,
+    /// When, where it waits for a time rather than for the last session's end.
+    pub(super) at: Option<Tick>,
+    /// What it has to tell.
+    pub(super) alerts: Vec<NewAlert>,
+    /// After how many replies it gives the session up, if it does.
+    pub(super) aborts_after: Option<u32>,
+    /// What asked for it, where the device did not mean to come by itself.
+    pub(super) asked: Option<(Trigger, SessionId)>,
+    /// Whether both sides start from the nonce of resynchronisation.
+    pub(super) resync: bool,
+}
+
+impl Visit {
+    pub(super) fn to(contract: usize) -> Self {
+        Self { contract, ..Self::default() }
+    }
+}
+
+/// A session under way.
+struct Current {
+    id: SessionId,
+    host: Host<Session>,
+    contract: usize,
+    replies: u32,
+    aborts_after: Option<u32>,
+    /// Whose nonce is still that of resynchronisation: the device's own, and the server's.
+    resync: (bool, bool),
+}
+
+/// A device. It opens its sessions one after the other, as it was told to or as notifications ask it to.
+///
+/// All but the open channel is durable: the snapshot after each step, and with the tree the results of the question that
+/// it answered last, so that the question can come again after a crash.
+pub struct Device {
+    pub(super) known: Provision,
     /// The tree as it was stored, while the device is down.
-    pub(super) stored: Option<String>,
-    /// The leaves that are told of between two sessions.
-    pub(super) shown: Vec<String>,
-    pub(super) sessions: u16,
-    pub(super) pause: Millis,
-    pub(super) crashes: CrashPlan,
-    pub(super) executions: Vec<Execution>,
-    pub(super) past: Vec<(SessionId, Host<Session>)>,
-    current: Option<(SessionId, Host<Session>)>,
+    stored: Option<String>,
+    executions: Vec<Execution>,
+    past: Vec<(SessionId, Host<Session>)>,
+    current: Option<Current>,
     answered: Option<(QuestionId, Vec<OpResult>)>,
     channel: Option<Channel>,
+    /// Sessions that it has begun by itself.
+    begun: u16,
+    /// The tree as it was told of last, where it is told of.
+    told: Option<Arc<Memory>>,
+    /// Operations since the open `Atomic` began.
+    in_atomic: u32,
+    /// By how much the calendar is wrong.
+    calendar: i64,
 }
 
 /// What a new device knows.
 pub(super) struct Provision {
-    pub(super) profile: Profile,
-    pub(super) servers: Vec<NodeId>,
-    pub(super) own: Account,
-    pub(super) server: Account,
+    pub(super) contracts: Vec<Contract>,
+    /// Contracts that come into force with a bootstrap.
+    pub(super) promised: Vec<Contract>,
     pub(super) tree: Memory,
+    /// The leaves that are told of between two sessions.
     pub(super) shown: Vec<String>,
-    pub(super) sessions: u16,
+    pub(super) visits: VecDeque<Visit>,
     pub(super) pause: Millis,
     pub(super) crashes: CrashPlan,
+    /// Whether it tells between two sessions what the whole tree is.
+    pub(super) tells_tree: bool,
+    /// Whether every step of the tree is told of.
+    pub(super) tells_steps: bool,
+    /// Whether an `Atomic` that fails cannot be undone here.
+    pub(super) cannot_undo: bool,
+    /// How often a signed message is changed on its way to the server.
+    pub(super) tampering: Permille,
+    /// How often the calendar is set while a session goes on.
+    pub(super) clock_steps: Permille,
+    /// What is done with notifications.
+    pub(super) notices: notify::Policy,
+    /// From when on nothing goes wrong any more that the device itself does.
+    pub(super) heals: Tick,
+    /// What the device shares with its network.
+    pub(super) network_secret: Vec<u8>,
+}
+
+impl Provision {
+    /// Nothing but contracts and a tree: no sessions are meant, and nothing goes wrong.
+    pub(super) fn of(contracts: Vec<Contract>, tree: Memory) -> Self {
+        Self {
+            contracts,
+            promised: Vec::new(),
+            tree,
+            shown: Vec::new(),
+            visits: VecDeque::new(),
+            pause: Millis::from_secs(3_600),
+            crashes: CrashPlan::NONE,
+            tells_tree: true,
+            tells_steps: true,
+            cannot_undo: false,
+            tampering: Permille::NEVER,
+            clock_steps: Permille::NEVER,
+            notices: notify::Policy::default(),
+            heals: Tick(u64::MAX),
+            network_secret: Vec::new(),
+        }
+    }
 }
 
 impl Device {
     pub(super) fn new(known: Provision) -> Self {
-        let Provision { profile, servers, own, server, tree, shown, sessions, pause, crashes } = known;
         let (executions, past) = (Vec::new(), Vec::new());
-        let (current, answered, channel) = (None, None, None);
-        Self {
-            profile,
-            servers,
-            own,
-            server,
-            tree,
-            stored: None,
-            shown,
-            sessions,
-            pause,
-            crashes,
-            executions,
-            past,
-            current,
-            answered,
-            channel,
-        }
+        let (stored, current, answered, channel, told) = (None, None, None, None, None);
+        let (begun, in_atomic, calendar) = (0, 0, 0);
+        Self { known, stored, executions, past, current, answered, channel, begun, told, in_atomic, calendar }
     }
 
     /// The tree.
     #[must_use]
     pub const fn tree(&self) -> &Memory {
-        &self.tree
+        &self.known.tree
     }
 
     /// Everything that servers had the tree do.
@@ -108,37 +192,124 @@ impl Device {
 
     /// The journals of its sessions, oldest first.
     pub(super) fn journals(&self) -> impl Iterator<Item = (&SessionId, &JournalOf<Session>)> {
-        self.past.iter().chain(&self.current).map(|(id, host)| (id, host.journal()))
+        let current = self.current.as_ref().map(|current| (&current.id, current.host.journal()));
+        self.past.iter().map(|(id, host)| (id, host.journal())).chain(current)
     }
 
     pub(super) fn start(&mut self, ctx: &mut Context<'_, Party>) {
-        let number = u16::try_from(self.past.len()).unwrap_or(u16::MAX);
-        if number >= self.sessions {
-            return;
-        }
-        let id = SessionId::from_number(number.saturating_add(1));
-        let session = Session::new(&self.profile);
-        let host = Host::new(self.profile.clone(), session);
+        // A notification may have been for a server whose account is still to come.
+        let contracts = self.known.contracts.len();
+        let ready = |visit: &Visit| visit.contract < contracts && visit.at.is_none_or(|at| at <= ctx.now());
+        let Some(place) = self.known.visits.iter().position(ready) else { return self.rest(ctx) };
+        let (Some(visit), true) = (self.known.visits.remove(place), self.current.is_none()) else { return };
+        let Some(contract) = self.known.contracts.get(visit.contract) else { return };
+        let profile = contract.profile.clone();
+        let (trigger, id) = visit.asked.unwrap_or_else(|| {
+            self.begun = self.begun.saturating_add(1);
+            let id = SessionId::from_number(self.begun);
+            (Trigger::Client(id.clone()), id)
+        });
+        let host = Host::new(profile.clone(), Session::new(&profile));
         self.show(ctx);
         ctx.note(&Fact::Began(id.clone()));
-        self.current = Some((id.clone(), host));
+        let (contract, aborts_after) = (visit.contract, visit.aborts_after);
+        let resync = (visit.resync, visit.resync);
+        self.current = Some(Current { id, host, contract, replies: 0, aborts_after, resync });
         self.answered = None;
-        self.tree.abandon();
-        self.drive(ctx, Input::Start(Trigger::Client(id)));
+        self.known.tree.abandon();
+        for alert in visit.alerts {
+            self.drive(ctx, Input::Alert(alert));
+        }
+        self.drive(ctx, Input::Start(trigger));
     }
 
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
-        // As over HTTP: a reply on a connection that was given up reaches nobody.
-        if self.channel != Some(message.channel) && !core_kit::planted!("D29-stale-reply") {
+        match Envelope::open(&message.bytes) {
+            Envelope::Notification(bytes) => self.notified(ctx, &bytes),
+            Envelope::Bootstrap(media_type, bytes) => self.bootstrap(ctx, &media_type, &bytes),
+            // As over HTTP: a reply on a connection that was given up reaches nobody.
+            Envelope::Session(..)
+                if self.channel != Some(message.channel) && !core_kit::planted!("D29-stale-reply") => {}
+            Envelope::Session(mac, body) => {
+                self.channel = None;
+                let input = if message.bytes.is_empty() {
+                    Input::SendFailed(Failure::Permanent)
+                } else {
+                    Input::Received(Envelope::packet(mac, &body))
+                };
+                self.step_clock(ctx);
+                let input = self.give_up(ctx).unwrap_or(input);
+                self.drive(ctx, input);
+            }
+        }
+    }
+
+    /// Somebody sets the calendar: up to ten years on, or an hour back.
+    fn step_clock(&mut self, ctx: &mut Context<'_, Party>) {
+        if self.is_healed(ctx) || !ctx.chance(CLOCK, None, self.known.clock_steps) {
             return;
         }
-        self.channel = None;
-        let input = if message.bytes.is_empty() {
-            Input::SendFailed(Failure::Permanent)
-        } else {
-            Input::Received(Packet::new(Encoding::Xml, message.bytes.to_vec()))
-        };
-        self.drive(ctx, input);
+        let by = [DAY, -3_600_000, 3_650 * DAY, -DAY];
+        let by = by.get(ctx.choose(CLOCK, None, 4) as usize).copied().unwrap_or_default();
+        self.calendar = self.calendar.saturating_add(by);
+        ctx.note(&Fact::ClockSet(by));
+    }
+
+    /// The device gives the session up in place of reading the reply, if now is the time.
+    fn give_up(&mut self, ctx: &mut Context<'_, Party>) -> Option<Input> {
+        let current = self.current.as_mut()?;
+        current.replies += 1;
+        if current.aborts_after != Some(current.replies) {
+            return None;
+        }
+        ctx.note(&Fact::Aborted(current.id.clone()));
+        Some(Input::Abort(Reason::Requested))
+    }
+
+    fn notified(&mut self, ctx: &mut Context<'_, Party>, bytes: &Bytes) {
+        let read = notify::v1_2::Notification::decode(bytes).ok().map(|(read, _)| read);
+        let of = |contract: &Contract| read.as_ref().is_some_and(|read| contract.profile.server_id == read.server);
+        let from = self.known.contracts.iter().position(of);
+        let (now, policy) = (ctx.now(), self.known.notices);
+        let hash = |account: &Account| CredentialHash::new(&account.user, account.password.reveal());
+        let contract = from.and_then(|from| self.known.contracts.get_mut(from));
+        let credentials = contract.as_ref().map(|contract| hash(&contract.server));
+        let known = contract.zip(credentials.as_ref()).map(|(contract, credentials)| {
+            let Contract { server, seen, .. } = contract;
+            notify::Known { credentials, nonce: &server.nonce, seen }
+        });
+        let decision = notify::receive(Layout::V1_2, bytes, |_| known, now, &policy);
+        let session = read.map(|read| read.session.id());
+        let followed = matches!(&decision, Decision::Start(_));
+        if let Some(session) = session {
+            ctx.note(&Fact::Notified { session, followed });
+        }
+        let (Decision::Start(start), Some(contract)) = (decision, from) else { return };
+        let asked = Some((start.trigger_showing("Management"), start.session.id()));
+        self.known.visits.push_front(Visit { contract, asked, resync: start.resync, ..Visit::default() });
+        if self.current.is_none() {
+            self.start(ctx);
+        }
+    }
+
+    fn bootstrap(&mut self, ctx: &mut Context<'_, Party>, media_type: &str, body: &Bytes) {
+        let servers: Vec<ServerId> =
+            self.known.contracts.iter().map(|contract| contract.profile.server_id.clone()).collect();
+        let secrets = Secrets { pin: None, network: Some(NetworkSecret::Octets(&self.known.network_secret)) };
+        let device = bootstrap::Device { accounts: &servers, wrong_pins: 0 };
+        let accepted = ContentType::parse(media_type).ok().and_then(|content_type| {
+            bootstrap::receive(&content_type, body, &secrets, &device, &bootstrap::Policy::default()).ok()
+        });
+        let new: Vec<ServerId> =
+            accepted.into_iter().flat_map(|accepted| accepted.accounts).map(|account| account.server_id).collect();
+        ctx.note(&Fact::Bootstrapped(new.clone()));
+        let promised = core::mem::take(&mut self.known.promised);
+        let (now, later) = promised.into_iter().partition(|contract| new.contains(&contract.profile.server_id));
+        self.known.promised = later;
+        self.known.contracts.extend::<Vec<Contract>>(now);
+        if self.current.is_none() {
+            self.rest(ctx);
+        }
     }
 
     pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
@@ -152,25 +323,26 @@ impl Device {
     /// What is left of the tree is its stored form, with the transaction that may be open in it.
     pub(super) fn crash(&mut self) {
         self.channel = None;
-        self.stored = serde_json::to_string(&self.tree).ok();
-        self.tree = Memory::default();
-        if let Some((_, host)) = &mut self.current {
-            host.crash();
+        self.stored = serde_json::to_string(&self.known.tree).ok();
+        self.known.tree = Memory::default();
+        self.told = None;
+        if let Some(current) = &mut self.current {
+            current.host.crash();
         }
     }
 
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
         match self.stored.take().map(|stored| serde_json::from_str(&stored)) {
-            Some(Ok(tree)) => self.tree = tree,
+            Some(Ok(tree)) => self.known.tree = tree,
             _ => return ctx.note(&Fact::Misused("the stored tree cannot be read".into())),
         }
-        if self.tree.is_open() {
+        if self.known.tree.is_open() {
             ctx.note(&Fact::Resumed);
         }
-        let Some((_, host)) = &mut self.current else {
+        let Some(current) = &mut self.current else {
             return self.rest(ctx);
         };
-        match host.machine().map(|session| session.pending()) {
+        match current.host.machine().map(|session| session.pending()) {
             Ok(Some(question)) => {
                 if let Some(input) = self.answer(ctx, question) {
                     self.drive(ctx, input);
@@ -186,9 +358,10 @@ impl Device {
     fn drive(&mut self, ctx: &mut Context<'_, Party>, first: Input) {
         let mut todo = VecDeque::from([first]);
         while let Some(input) = todo.pop_front() {
-            let env = ctx.env(None);
-            let Some((_, host)) = &mut self.current else { return };
-            let outputs = match host.step(&env, input) {
+            let mut env = ctx.env(None);
+            env.wall = UnixMillis(env.wall.0.saturating_add_signed(self.calendar));
+            let Some(current) = &mut self.current else { return };
+            let outputs = match current.host.step(&env, input) {
                 Ok(outputs) => outputs,
                 Err(error) => return ctx.note(&Fact::Misused(format!("{error:?}"))),
             };
@@ -218,31 +391,61 @@ impl Device {
     }
 
     fn store(&mut self, reports: &[Output]) {
+        let Some(current) = &mut self.current else { return };
+        let Some(contract) = self.known.contracts.get_mut(current.contract) else { return };
         for report in reports {
             match report {
                 Output::Report(Report::ClientNonce(_)) if core_kit::planted!("D16b-nonce-not-stored") => {}
-                Output::Report(Report::ClientNonce(nonce)) => self.own.nonce = nonce.clone(),
-                Output::Report(Report::ServerNonce(nonce)) => self.server.nonce = nonce.clone(),
+                Output::Report(Report::ClientNonce(nonce)) => {
+                    contract.own.nonce = nonce.clone();
+                    current.resync.0 = false;
+                }
+                Output::Report(Report::ServerNonce(nonce)) => {
+                    contract.server.nonce = nonce.clone();
+                    current.resync.1 = false;
+                }
                 _ => {}
             }
         }
     }
 
     fn end(&mut self, ctx: &mut Context<'_, Party>, outcome: &Outcome) {
-        if let Some((id, host)) = self.current.take() {
+        if let Some(Current { id, host, .. }) = self.current.take() {
             ctx.note(&Fact::ClientEnded(id.clone(), outcome.clone()));
+            self.channel = None;
             self.past.push((id, host));
             // What a session left half-way is nobody's any more.
-            self.tree.abandon();
+            self.known.tree.abandon();
+            if self.known.tells_steps {
+                let tree = &mut self.known.tree;
+                ctx.note(&Fact::Rested { open: tree.is_open(), kept: tree.keeps_part() });
+            }
             self.show(ctx);
         }
     }
 
     fn send(&mut self, ctx: &mut Context<'_, Party>, request: &Request) {
-        let choice = ctx.choose(SERVER, None, u32::try_from(self.servers.len()).unwrap_or(1));
-        let Some(server) = self.servers.get(choice as usize).copied() else { return };
-        let channel = ctx.open_channel();
-        ctx.send(server, channel, request.packet.body.to_bytes());
+        let at = self.current.as_ref().map(|current| current.contract);
+        // A session that is over may still have something to send.
+        let at = at.or_else(|| {
+            let of = |contract: &Contract| contract.profile.server == request.url;
+            self.known.contracts.iter().position(of)
+        });
+        let Some(contract) = at.and_then(|at| self.known.contracts.get(at)) else { return };
+        let choice = ctx.choose(SERVER, None, u32::try_from(contract.nodes.len()).unwrap_or(1));
+        let Some(server) = contract.nodes.get(choice as usize).copied() else { return };
+        let mut envelope = Envelope::of(&request.packet);
+        if let Envelope::Session(Some(_), body) = &mut envelope
+            && !self.is_healed(ctx)
+            && ctx.chance(TAMPERED, None, self.known.tampering)
+            && let Some(changed) = tampered(body)
+        {
+            *body = changed;
+            ctx.note(&Fact::Tampered);
+        }
+        let (channel, bytes) = (ctx.open_channel(), envelope.close());
+        ctx.shared().hear(&bytes);
+        ctx.send(server, channel, bytes);
         self.channel = request.wants_reply.then_some(channel);
     }
 
@@ -256,16 +459,40 @@ impl Device {
                 }
                 Some(ops.answer(results))
             }
-            Question::User(ask) => Some(ask.answer(Reply::NotSupported)),
+            Question::User(ask) => Some(Self::ask_user(ctx, ask)),
             Question::Sign(ask) => {
-                let signature = self.own.sign(&ask.request);
+                let (contract, (own, _)) = self.contract()?;
+                let zero = own.then(|| contract.own.resynchronising());
+                let signature = zero.as_ref().unwrap_or(&contract.own).sign(&ask.request);
                 Some(ask.answer(signature))
             }
             Question::Authenticate(ask) => {
-                let verdict = self.server.judge(&ask.claim);
+                let (contract, (_, server)) = self.contract()?;
+                let zero = server.then(|| contract.server.resynchronising());
+                let verdict = zero.as_ref().unwrap_or(&contract.server).judge(&ask.claim);
                 Some(ask.answer(verdict))
             }
         }
+    }
+
+    /// The contract of the session, and whose nonce in it is that of resynchronisation.
+    fn contract(&self) -> Option<(&Contract, (bool, bool))> {
+        let current = self.current.as_ref()?;
+        Some((self.known.contracts.get(current.contract)?, current.resync))
+    }
+
+    /// The user agrees, cancels, or does not look.
+    fn ask_user(ctx: &mut Context<'_, Party>, ask: User) -> Input {
+        let response = match &ask.prompt.wanted {
+            Wanted::Attention | Wanted::Consent { .. } => Some(Response::Yes),
+            Wanted::Text { .. } | Wanted::One { .. } | Wanted::Any { .. } => None,
+        };
+        let reply = match (response, ctx.choose(USER, None, 4)) {
+            (Some(response), 0..3) => Reply::Given(response),
+            (Some(_), _) => Reply::Cancelled,
+            (None, _) => Reply::TimedOut { default: None },
+        };
+        ask.answer(reply)
     }
 
     fn ask_tree(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops) -> Vec<OpResult> {
@@ -275,7 +502,17 @@ impl Device {
         {
             return results.clone();
         }
-        let results = self.tree.answer(ops);
+        self.known.tree.tell_time(ops.at);
+        let mut results = Vec::with_capacity(ops.ops.len());
+        for op in &ops.ops {
+            let result = self.do_one(ctx, ops, op);
+            let stops = ops.stops_at_failure && !result.status.is_success();
+            results.push(result);
+            if stops {
+                break;
+            }
+        }
+        results.resize(ops.ops.len(), OpResult::status(StatusCode::NOT_EXECUTED));
         if ops.server.is_some() {
             for (op, result) in ops.ops.iter().zip(&results) {
                 let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };
@@ -292,40 +529,79 @@ impl Device {
         results
     }
 
+    /// Does one operation, and tells of it where that is wanted.
+    fn do_one(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops, op: &Op) -> OpResult {
+        let tells = self.known.tells_steps;
+        let before = tells.then(|| match self.told.take() {
+            Some(told) if *told == self.known.tree => told,
+            _ => Arc::new(self.known.tree.clone()),
+        });
+        let result = self.apply(ops, op, self.known.cannot_undo && !self.is_healed(ctx));
+        let (Some(before), Some(server), Some(current)) = (before, &ops.server, &self.current) else { return result };
+        let tree = &self.known.tree;
+        let after = if *before == *tree { Arc::clone(&before) } else { Arc::new(tree.clone()) };
+        self.told = Some(Arc::clone(&after));
+        let (session, server, op, at) = (current.id.clone(), server.clone(), op.clone(), ops.at);
+        let step = Step { session, server, op, at, result: result.clone(), before, after };
+        ctx.note(&Fact::Stepped(Arc::new(step)));
+        result
+    }
+
+    fn apply(&mut self, ops: &Ops, op: &Op, cannot_undo: bool) -> OpResult {
+        self.in_atomic = if *op == Op::Begin { 0 } else { self.in_atomic + 1 };
+        let undone_by_nobody = *op == Op::RollBack && cannot_undo && self.known.tree.is_open();
+        let done = if undone_by_nobody { &Op::Commit } else { op };
+        let result = self.known.tree.apply_in(ops.manner(), ops.server.as_ref(), core::slice::from_ref(done));
+        if undone_by_nobody {
+            let not_undone = (0..self.in_atomic.saturating_sub(1)).collect();
+            return OpResult { not_undone, ..OpResult::status(StatusCode::ROLL_BACK_FAILED) };
+        }
+        result.into_iter().next().unwrap_or_else(|| OpResult::status(StatusCode::COMMAND_FAILED))
+    }
+
     /// Tells what the tree holds, between two sessions.
     fn show(&self, ctx: &mut Context<'_, Party>) {
+        if !self.known.tells_tree {
+            return;
+        }
         // When the tree was last told the time is no part of what it holds.
-        let mut tree = self.tree.clone();
+        let mut tree = self.known.tree.clone();
         tree.tell_time(UnixMillis(0));
         match serde_json::to_vec(&tree) {
             Ok(tree) => ctx.note(&Fact::Tree(Fingerprint::of(&tree))),
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
-        for uri in &self.shown {
-            let value = self.tree.node(uri).and_then(|node| node.value()).map(|value| Fingerprint::of(value));
+        for uri in &self.known.shown {
+            let value = self.known.tree.node(uri).and_then(|node| node.value()).map(|value| Fingerprint::of(value));
             ctx.note(&Fact::Leaf { uri: uri.clone(), value });
         }
     }
 
     fn arm(&mut self, ctx: &mut Context<'_, Party>) {
-        let Some((_, host)) = &mut self.current else {
+        let Some(current) = &mut self.current else {
             return self.rest(ctx);
         };
-        match host.machine() {
+        match current.host.machine() {
             Ok(session) => ctx.wake_at(session.deadline().map(|deadline| deadline.at)),
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
     }
 
+    fn is_healed(&self, ctx: &Context<'_, Party>) -> bool {
+        ctx.now() >= self.known.heals
+    }
+
     /// Waits for the next session, if there is to be one.
     fn rest(&self, ctx: &mut Context<'_, Party>) {
-        let more = self.past.len() < usize::from(self.sessions);
-        ctx.wake_at(more.then(|| ctx.now() + self.pause));
+        let contracts = self.known.contracts.len();
+        let open = self.known.visits.iter().filter(|visit| visit.contract < contracts);
+        let soonest = ctx.now() + self.known.pause;
+        ctx.wake_at(open.map(|visit| visit.at.map_or(soonest, |at| at.max(Tick(ctx.now().0 + 1)))).min());
     }
 
     /// Passes a point where a crash hurts; true if it happens.
     fn passes_away(&mut self, ctx: &mut Context<'_, Party>) -> bool {
-        let down = self.crashes.passes();
+        let down = self.known.crashes.passes().filter(|_| !self.is_healed(ctx));
         if let Some(down) = down {
             ctx.crash(down);
         }

@@ -1,8 +1,15 @@
 //! What devices and server nodes note about themselves.
 
 use core::fmt;
+use std::sync::Arc;
 
-use dm_core::{codes::StatusCode, ids::SessionId, session::Outcome, tree::Op};
+use core_kit::UnixMillis;
+use dm_core::{
+    codes::StatusCode,
+    ids::{ServerId, SessionId},
+    session::Outcome,
+    tree::{Memory, Op, OpResult},
+};
 use sha2::{Digest, Sha256};
 
 use crate::NodeId;
@@ -81,6 +88,46 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// One operation that a device's tree did for a server, with the tree before and after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// In which session.
+    pub session: SessionId,
+    /// With whose rights.
+    pub server: ServerId,
+    /// What was asked for.
+    pub op: Op,
+    /// The time that it was told.
+    pub at: UnixMillis,
+    /// What became of it.
+    pub result: OpResult,
+    /// The tree as it was; the same value as `after` where nothing changed.
+    pub before: Arc<Memory>,
+    /// The tree as it is now.
+    pub after: Arc<Memory>,
+}
+
+impl Step {
+    /// The operation in one word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match &self.op {
+            Op::Get { .. } => "get",
+            Op::Add { .. } => "add",
+            Op::Replace { .. } => "replace",
+            Op::Delete { .. } => "delete",
+            Op::Copy { .. } => "copy",
+            Op::Exec { .. } => "exec",
+            Op::Stage { .. } => "stage",
+            Op::Discard => "discard",
+            Op::Read { .. } => "read",
+            Op::Begin => "begin",
+            Op::Commit => "commit",
+            Op::RollBack => "roll-back",
+        }
+    }
+}
+
 /// Something that a party of a DM world did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
@@ -139,6 +186,39 @@ pub enum Fact {
         /// Its value.
         value: Option<Fingerprint>,
     },
+    /// A device's tree did one operation; only where the scenario wants its trees watched.
+    Stepped(Arc<Step>),
+    /// A device gave its session up.
+    Aborted(SessionId),
+    /// Somebody on the way has changed the message that this party sends next.
+    Tampered,
+    /// A device's calendar was set, by so many milliseconds.
+    ClockSet(i64),
+    /// A device has no session now. What is left of the last one is nothing, or `open` or `kept`.
+    Rested {
+        /// Whether the tree is in the middle of an `Atomic`.
+        open: bool,
+        /// Whether it keeps a part of a value.
+        kept: bool,
+    },
+    /// A notification came, and this is what a device makes of it.
+    Notified {
+        /// The session that it asks for.
+        session: SessionId,
+        /// Whether one will be opened.
+        followed: bool,
+    },
+    /// A bootstrap came; those servers have accounts now that had none.
+    Bootstrapped(Vec<ServerId>),
+    /// A server node stored what it thinks of a client's credentials.
+    Judged {
+        /// Whose.
+        device: NodeId,
+        /// In which session.
+        session: SessionId,
+        /// Whether they were good.
+        believed: bool,
+    },
     /// A device undid an `Atomic`.
     RolledBack,
     /// A device is back after a crash in the middle of an `Atomic`.
@@ -174,6 +254,18 @@ impl fmt::Display for Fact {
             Self::Tree(tree) => write!(f, "tree {tree}"),
             Self::Leaf { uri, value: Some(value) } => write!(f, "leaf {uri} {value}"),
             Self::Leaf { uri, value: None } => write!(f, "leaf {uri} absent"),
+            Self::Stepped(step) => {
+                write!(f, "stepped {} {} status={}", step.name(), step.op.uri().unwrap_or("-"), step.result.status)
+            }
+            Self::Aborted(id) => write!(f, "aborted session={id}"),
+            Self::Tampered => f.write_str("tampered"),
+            Self::ClockSet(by) => write!(f, "clock-set by={by}"),
+            Self::Rested { open, kept } => write!(f, "rested open={open} kept={kept}"),
+            Self::Notified { session, followed } => write!(f, "notified session={session} followed={followed}"),
+            Self::Bootstrapped(servers) => write!(f, "bootstrapped accounts={}", servers.len()),
+            Self::Judged { device, session, believed } => {
+                write!(f, "judged device={device} session={session} believed={believed}")
+            }
             Self::RolledBack => f.write_str("rolled-back"),
             Self::Resumed => f.write_str("resumed in an open atomic"),
             Self::ServerEnded { device, session, outcome } => {

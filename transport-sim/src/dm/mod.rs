@@ -9,40 +9,58 @@ use crate::{Context, Message, Node};
 mod attempt;
 mod backend;
 mod device;
+mod envelope;
 mod fact;
+mod mixed;
+mod pusher;
 mod rules;
 mod run;
 mod scenario;
 mod scenarios;
+mod script;
 mod server;
 
-pub use backend::{Backend, Job, OrderState, StoredDevice, StoredSession};
+pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
-pub use fact::{Fact, Fingerprint, OpKind};
+pub use fact::{Fact, Fingerprint, OpKind, Step};
+pub use pusher::Pusher;
 pub use rules::{
-    ANSWERED, AUTHENTICATED, BYTE_EQUAL, BYTES, CONVERGES, ENDS, FRESH, HALF_DUPLEX, NUMBERS, Nonces, ONCE, Objects,
-    REPEATS, Rules, SECRETS, SENT, SETTLED, STAYS, USED_WELL, WHOLE, Watched, Whole,
+    ANSWERED, AUTHENTICATED, BOOTSTRAPPED, BUFFERED, BYTE_EQUAL, BYTES, CLOCKS, COMPLETES, CONVERGES, DROPPED, ENDLESS,
+    ENDS, FITS, FIXED, FRESH, FROM_SERVER, HALF_DUPLEX, IN_ORDER, LATE, LATEST, LEAKS, LOCKED, NO_WEAKER, NOT_INSIDE,
+    NOTHING_DONE, NOTIFIED, NUMBERS, Nonces, ONCE, ONE_SESSION, OUTPUT, OWN_ACCOUNT, Objects, PERMITTED, REPEATS,
+    RESULTS, ROOT, Rules, SAME_VIEW, SEALED, SECRETS, SENT, SETTLED, SHAPE, STAYS, STOPS, STUCK, Towards, UNMIXED,
+    USED_WELL, VERSIONS, WHOLE, WORK, Watched, Whole, ZERO,
 };
 pub use run::{Direction, Run, SessionRun, Tallies, Transfer};
 pub use scenario::{Faults, Scenario, Watch};
+pub use script::{Attacker, Rogue};
 pub use server::Server;
 
 /// Anything that lives in a DM world.
 pub enum Party {
     /// A device.
     Device(Box<Device>),
-    /// A node of the server.
-    Server(Server),
+    /// A node of a service.
+    Server(Box<Server>),
+    /// A server that breaks the protocol.
+    Rogue(Box<Rogue>),
+    /// A client that breaks the protocol, or that says to be somebody else.
+    Attacker(Box<Attacker>),
+    /// Sends notifications and bootstraps, good ones and others.
+    Pusher(Box<Pusher>),
 }
 
 impl Node for Party {
-    type Shared = Backend;
+    type Shared = Services;
     type Fact = Fact;
 
     fn start(&mut self, ctx: &mut Context<'_, Self>) {
         match self {
             Self::Device(device) => device.start(ctx),
             Self::Server(server) => server.arm(ctx),
+            Self::Attacker(attacker) => attacker.arm(ctx),
+            Self::Pusher(pusher) => pusher.arm(ctx),
+            Self::Rogue(_) => {}
         }
     }
 
@@ -50,6 +68,9 @@ impl Node for Party {
         match self {
             Self::Device(device) => device.receive(ctx, message),
             Self::Server(server) => server.receive(ctx, message),
+            Self::Rogue(rogue) => rogue.receive(ctx, message),
+            Self::Attacker(attacker) => attacker.receive(ctx, message),
+            Self::Pusher(_) => {}
         }
     }
 
@@ -57,6 +78,9 @@ impl Node for Party {
         match self {
             Self::Device(device) => device.wake(ctx),
             Self::Server(server) => server.wake(ctx),
+            Self::Attacker(attacker) => attacker.wake(ctx),
+            Self::Pusher(pusher) => pusher.wake(ctx),
+            Self::Rogue(_) => {}
         }
     }
 
@@ -64,6 +88,8 @@ impl Node for Party {
         match self {
             Self::Device(device) => device.crash(),
             Self::Server(server) => server.crash(),
+            // What breaks the protocol is not broken itself.
+            Self::Rogue(_) | Self::Attacker(_) | Self::Pusher(_) => {}
         }
     }
 
@@ -71,6 +97,7 @@ impl Node for Party {
         match self {
             Self::Device(device) => device.restart(ctx),
             Self::Server(server) => server.arm(ctx),
+            Self::Rogue(_) | Self::Attacker(_) | Self::Pusher(_) => {}
         }
     }
 

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use core_kit::{Tick, journal::JournalOf};
 use dm_core::{
     client,
-    ids::{JobTag, SessionId},
+    ids::{DeviceId, JobTag, SessionId},
     server,
     session::Outcome,
     tree::Memory,
 };
 
-use super::{Execution, ONCE, OpKind, OrderState, Party, scenario::DEVICE};
+use super::{
+    Backend, Execution, ONCE, OpKind, OrderState, Party,
+    scenario::{DEVICE, DEVICE_ID, FIRST_SERVER},
+};
 use crate::{Counts, Decision, Fate, Halt, Ledger, NodeId, Transmission, World};
 
 /// Everything worth asserting or drawing.
@@ -109,33 +112,38 @@ impl Run {
         let traffic: Vec<Transfer> = world.take_traffic().into_iter().map(Transfer::of).collect();
         let (trace, decisions) = (world.trace().as_str().to_owned(), world.decisions().to_vec());
         let (ledger, network, at) = (world.ledger().clone(), world.counts(), world.now());
-        let (mut nodes, backend) = world.into_parts();
+        let (mut nodes, services) = world.into_parts();
         let device = match nodes.remove(&DEVICE) {
             Some(Party::Device(device)) => Some(device),
             _ => None,
         };
         let of_session = |id: &SessionId, client_journal: &JournalOf<client::Session>| {
-            let stored = backend.sessions().rows().find(|(key, _)| key.session == *id);
+            let named = DeviceId::from(DEVICE_ID);
+            let is_this = |key: &server::SessionKey| key.session == *id && key.device == named;
+            let of_service =
+                |backend| Backend::sessions(backend).rows().find(|(key, _)| is_this(key)).zip(Some(backend));
+            let stored = services.iter().find_map(of_service);
             SessionRun {
                 id: id.clone(),
                 client: client_journal.records.iter().flat_map(|record| &record.outputs).find_map(finished),
-                server: stored.and_then(|(_, row)| row.value.outcome.clone()),
+                server: stored.and_then(|((_, row), _)| row.value.outcome.clone()),
                 client_journal: client_journal.clone(),
-                server_journal: stored.and_then(|(key, _)| backend.journals().get(key)).cloned(),
+                server_journal: stored.and_then(|((key, _), backend)| backend.journals().get(key)).cloned(),
             }
         };
         let sessions = device.iter().flat_map(|device| device.journals());
         let sessions: Vec<SessionRun> = sessions.map(|(id, journal)| of_session(id, journal)).collect();
-        let jobs = backend.devices().rows().flat_map(|(_, row)| &row.value.orders);
+        let devices = services.iter().flat_map(|backend| backend.devices().rows());
+        let jobs = devices.flat_map(|(_, row)| &row.value.orders);
         let executions = device.as_ref().map(|device| device.executions().to_vec()).unwrap_or_default();
         let tallies = Tallies {
             network,
             exchanges: exchanges(&traffic),
             commands: executions.len() as u64,
             executed_twice: ledger.violations().iter().filter(|violation| violation.rule == ONCE.id).count() as u64,
-            commits: backend.sessions().done(),
+            commits: services.iter().map(|backend| backend.sessions().done()).sum(),
             lost_races: trace.matches(" lost-race ").count() as u64,
-            repeated: backend.repeated(),
+            repeated: services.iter().map(Backend::repeated).sum(),
         };
         Self {
             seed,
@@ -187,7 +195,7 @@ impl Run {
 impl Transfer {
     fn of(sent: Transmission) -> Self {
         let Transmission { sent_at: at, message, fate } = sent;
-        let (direction, server) = if message.from == DEVICE {
+        let (direction, server) = if message.from.0 < FIRST_SERVER {
             (Direction::ToServer, message.to)
         } else {
             (Direction::ToDevice, message.from)

@@ -15,23 +15,24 @@ use dm_core::{
 };
 
 use super::{
-    Backend, Nonces, Objects, Party, Rules, Server, Watched, Whole,
-    device::{Device, Provision},
+    Backend, Nonces, Objects, Party, Rules, Services, Towards, Watched, Whole,
+    device::{Contract, Device, Provision, Visit},
+    mixed,
     run::Run,
 };
 use crate::{Bounds, CrashPlan, Decider, Decision, Halt, Link, NodeId, Permille, Span, Who, World, draw_sequence};
 
 /// The device of a scenario.
 pub(super) const DEVICE: NodeId = NodeId(1);
-/// The first node of the server; the others follow.
-const FIRST_SERVER: u32 = 100;
+/// The first node of the server; the others follow. Nodes with smaller numbers are devices.
+pub(super) const FIRST_SERVER: u32 = 100;
 /// Crash points that the standard session passes without faults, at a server and at a device: crashes fall among them.
 const SERVER_POINTS: u32 = 6;
 const DEVICE_POINTS: u32 = 20;
 /// The store, as one who chooses; it is no node.
 const STORE: NodeId = NodeId(99);
 
-const DEVICE_ID: &str = "IMEI:493005100592800";
+pub(super) const DEVICE_ID: &str = "IMEI:493005100592800";
 const SERVER_URL: &str = "https://dm.example/dm";
 const SERVER_ID: &str = "srv";
 
@@ -141,6 +142,11 @@ pub struct Scenario {
     pub heal: Option<Tick>,
     /// What is watched for, besides the rules that always hold.
     pub watch: Watch,
+    /// Whether the rules look at every step of the tree, which takes time where values are large.
+    pub watches_trees: bool,
+    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link and the
+    /// bounds count.
+    pub is_mixed: bool,
 }
 
 /// What is watched for in a scenario.
@@ -187,6 +193,8 @@ impl Scenario {
             one_package_each: false,
             heal: None,
             watch: Watch::Rules,
+            watches_trees: true,
+            is_mixed: false,
         }
     }
 
@@ -223,6 +231,9 @@ impl Scenario {
     }
 
     fn world(&self, mut decider: Decider) -> (World<Party>, Halt) {
+        if self.is_mixed {
+            return mixed::world(self, decider);
+        }
         let Faults { server_crashes, device_crashes, restores, down, server_points, device_points, .. } = self.faults;
         let first = Who::alone(NodeId(FIRST_SERVER));
         let crashes = CrashPlan::draw(&mut decider, first, server_crashes, server_points, down);
@@ -235,12 +246,12 @@ impl Scenario {
         let device = self.provision(crashes);
         backend.enter(DeviceId::from(DEVICE_ID), DEVICE, client, server, &self.packages);
 
-        let mut world = World::new(decider, self.faults.link, backend);
+        let mut world = World::new(decider, self.faults.link, Services::new(vec![backend]));
         self.watch_over(&mut world);
         world.keep_traffic();
         world.add(DEVICE, "device", Party::Device(Box::new(Device::new(device))));
         for node in self.server_nodes() {
-            world.add(node, "server", Party::Server(Server::default()));
+            world.add(node, "server", Party::Server(Box::default()));
             if let Some(link) = self.faults.replies {
                 world.link(node, DEVICE, link);
             }
@@ -262,8 +273,9 @@ impl Scenario {
     }
 
     fn watch_over(&self, world: &mut World<Party>) {
-        let rules = Rules::new(BTreeMap::from([(DEVICE, self.watched())]));
-        world.watch(Box::new(if self.faults.restores > 0 { rules.across_restores() } else { rules }));
+        let watched = BTreeMap::from([(DEVICE, self.watched())]);
+        let goes_back = self.faults.restores > 0;
+        world.watch(Box::new(if goes_back { Rules::across_restores(watched) } else { Rules::new(watched) }));
         match &self.watch {
             Watch::Rules => {}
             Watch::Whole => world.watch(Box::new(Whole::default())),
@@ -305,7 +317,15 @@ impl Scenario {
     /// What the rules know beforehand: each side's account as the other side has it.
     pub(super) fn watched(&self) -> Watched {
         let orders = self.packages.iter().flatten().cloned().collect();
-        Watched { client: accounts().0, server: self.on_device().1, orders }
+        let towards = Towards {
+            service: Some(0),
+            server_id: SERVER_ID.into(),
+            nodes: self.server_nodes().collect(),
+            client: accounts().0,
+            server: self.on_device().1,
+            orders,
+        };
+        Watched { device: DEVICE_ID.into(), towards: vec![towards], ..Watched::default() }
     }
 
     /// The accounts as the device has them: its own, and the server's.
@@ -320,20 +340,18 @@ impl Scenario {
 
     fn provision(&self, crashes: CrashPlan) -> Provision {
         let (own, server) = self.on_device();
+        let contract = Contract::new(self.client.clone(), self.server_nodes().collect(), own, server);
         Provision {
-            profile: self.client.clone(),
-            servers: self.server_nodes().collect(),
-            own,
-            server,
-            tree: self.tree.clone(),
             shown: self.shown(),
-            sessions: self.sessions,
+            visits: (0..self.sessions).map(|_| Visit::to(0)).collect(),
             pause: self.pause,
             crashes,
+            tells_steps: self.watches_trees,
+            ..Provision::of(vec![contract], self.tree.clone())
         }
     }
 
-    fn server_nodes(&self) -> impl Iterator<Item = NodeId> {
+    pub(super) fn server_nodes(&self) -> impl Iterator<Item = NodeId> {
         (0..self.servers.max(1)).map(|n| NodeId(FIRST_SERVER.saturating_add(n)))
     }
 }

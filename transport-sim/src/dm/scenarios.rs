@@ -29,7 +29,7 @@ const MINUTE: u64 = 60_000;
 
 impl Scenario {
     /// The scenarios by name: `session` is [`rough`](Self::rough), the others are called as their functions.
-    pub const NAMES: [&'static str; 5] = ["session", "objects", "objects-small", "atomic", "nonces"];
+    pub const NAMES: [&'static str; 6] = ["session", "objects", "objects-small", "atomic", "nonces", "mixed"];
 
     /// The scenario of that name; nothing where there is none.
     #[must_use]
@@ -40,6 +40,7 @@ impl Scenario {
             "objects-small" => Some(Self::objects_of(seed, SMALL_OBJECT_BYTES)),
             "atomic" => Some(Self::atomic(seed)),
             "nonces" => Some(Self::nonces(seed)),
+            "mixed" => Some(Self::mixed(seed)),
             _ => None,
         }
     }
@@ -94,6 +95,7 @@ impl Scenario {
                 .unwrap_or_default(),
             values: BTreeMap::from([("put".into(), down)]),
             watch: Watch::Objects(vec!["get".into()]),
+            watches_trees: false,
             ..Self::standard(seed)
         };
         scenario.client.max_msg_size = Some(SMALL_MESSAGE_BYTES);

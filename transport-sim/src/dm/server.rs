@@ -5,25 +5,31 @@ use std::collections::BTreeMap;
 use core_kit::{Millis, Tick};
 use dm_core::{
     Packet,
-    server::{Input, SessionKey, route},
-    wire::Encoding,
+    server::{Input, Report, SessionKey, route},
 };
 
-use super::{Fact, Party, attempt::Attempt, backend::PAST_MAX};
-use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
+use super::{
+    Backend, Fact, Party,
+    attempt::Attempt,
+    backend::PAST_MAX,
+    envelope::{Envelope, tampered},
+};
+use crate::{Channel, Commit, Context, Message, NodeId, Permille, Site, Span};
 
 const WORK: Site = Site("server.work");
 const RIVAL: Site = Site("server.rival");
 const RESTORED: Site = Site("server.restored");
+const TAMPERED: Site = Site("server.tampered");
 
 /// How long a turn takes from load to commit. Another node's commit fits in between.
 const WORK_MS: Span = Span::new(1, 40);
 /// How often the sweeper looks for sessions to wake.
 const SWEEP: Millis = Millis::from_secs(5);
 
-/// One server process. It has nothing that it would miss after a crash.
+/// One server process of a service. It has nothing that it would miss after a crash.
 #[derive(Default)]
 pub struct Server {
+    service: usize,
     open: BTreeMap<(Tick, u64), Task>,
     begun: u64,
 }
@@ -39,11 +45,27 @@ struct Task {
 }
 
 impl Server {
+    pub(super) fn of(service: usize) -> Self {
+        Self { service, ..Self::default() }
+    }
+
+    /// The service's store. It is there: whoever made the world made both.
+    fn backend<'a>(&self, ctx: &'a mut Context<'_, Party>) -> Option<&'a mut Backend> {
+        ctx.shared().of_mut(self.service)
+    }
+
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
-        let packet = Packet::new(Encoding::Xml, message.bytes.to_vec());
-        match route(&packet, &ctx.shared().profile) {
-            Ok(key) => self.begin(ctx, key, Input::Received(packet), message.from, Some(message.channel)),
-            Err(_) => refuse(ctx, message.from, message.channel),
+        let packet = match Envelope::open(&message.bytes) {
+            Envelope::Session(mac, body) => Some(Envelope::packet(mac, &body)),
+            Envelope::Notification(_) | Envelope::Bootstrap(..) => None,
+        };
+        let routed = packet.and_then(|packet| {
+            let key = route(&packet, &self.backend(ctx)?.profile).ok()?;
+            Some((key, packet))
+        });
+        match routed {
+            Some((key, packet)) => self.begin(ctx, key, Input::Received(packet), message.from, Some(message.channel)),
+            None => refuse(ctx, message.from, message.channel),
         }
         self.arm(ctx);
     }
@@ -72,14 +94,14 @@ impl Server {
     /// Sets the timer to the next commit, or to the sweep that finds the next session to wake.
     pub(super) fn arm(&self, ctx: &mut Context<'_, Party>) {
         let commit = self.open.keys().next().map(|(at, _)| *at);
-        let deadline = ctx.shared().first_deadline(|key| self.is_free(key)).map(|(at, _)| at);
+        let deadline = self.backend(ctx).and_then(|backend| Some(backend.first_deadline(|key| self.is_free(key))?.0));
         let sweep = deadline.map(|at| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
         ctx.wake_at(commit.into_iter().chain(sweep).min());
     }
 
     /// A session that must be woken by now.
     fn sleeper(&self, ctx: &mut Context<'_, Party>, now: Tick) -> Option<(SessionKey, NodeId)> {
-        let backend = ctx.shared();
+        let backend = self.backend(ctx)?;
         let (at, key) = backend.first_deadline(|key| self.is_free(key))?;
         let about = backend.devices().load(&key.device)?.value.node;
         (at <= now).then(|| (key.clone(), about))
@@ -99,11 +121,12 @@ impl Server {
         reply_to: Option<Channel>,
     ) {
         let env = ctx.env(Some(about));
-        match Attempt::run(ctx.shared(), &env, key, input.clone()) {
+        let Some(backend) = self.backend(ctx) else { return };
+        let restored = backend.restored;
+        match Attempt::run(backend, &env, key, input.clone()) {
             Ok(attempt) => {
                 let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
-                let restored = ctx.shared().restored;
                 self.open.insert((at, self.begun), Task { about, reply_to, input, attempt, restored });
             }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
@@ -113,17 +136,17 @@ impl Server {
     /// Commits and replies; false if the node crashed instead.
     fn end(&mut self, ctx: &mut Context<'_, Party>, task: Task) -> bool {
         // No process outlives the restoring of its store.
-        if task.restored != ctx.shared().restored {
+        if self.backend(ctx).is_none_or(|backend| backend.restored != task.restored) {
             return true;
         }
-        if passes_away(ctx) {
+        if self.passes_away(ctx) {
             return false;
         }
         let Task { about, reply_to, input, attempt, .. } = task;
         let session = attempt.key.session.clone();
         if attempt.counts {
-            let_a_rival_in(ctx, &attempt.key, &input, about);
-            match ctx.shared().commit(&attempt) {
+            self.let_a_rival_in(ctx, &attempt.key, &input, about);
+            match self.backend(ctx).map_or(Commit::Lost, |backend| backend.commit(&attempt)) {
                 Commit::Done => note_commit(ctx, about, &attempt),
                 Commit::Lost => {
                     ctx.note(&Fact::LostRace { device: about, session });
@@ -131,43 +154,93 @@ impl Server {
                     return true;
                 }
             }
-            if passes_away(ctx) || goes_back(ctx) {
+            if self.passes_away(ctx) || self.goes_back(ctx) {
                 return false;
             }
         } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.session.revision {
-            ctx.shared().repeated += 1;
+            self.backend(ctx).into_iter().for_each(|backend| backend.repeated += 1);
             ctx.note(&Fact::Repeated { device: about, session });
         }
         match (attempt.facts.reply, reply_to) {
-            (Some(packet), Some(channel)) => ctx.send(about, channel, packet.body.to_bytes()),
+            (Some(packet), Some(channel)) => self.reply(ctx, about, channel, &packet),
             (None, Some(channel)) => refuse(ctx, about, channel),
             // What a woken session may have to say has nowhere to go.
             (_, None) => {}
         }
         true
     }
-}
 
-/// With the scenario's probability another node has been given the same input, and its commit comes first. What it
-/// replies is lost with its connection.
-fn let_a_rival_in(ctx: &mut Context<'_, Party>, key: &SessionKey, input: &Input, about: NodeId) {
-    let probability = ctx.shared().rivals;
-    if !ctx.chance(RIVAL, Some(about), probability) {
-        return;
+    /// Gives the reply to the network, where somebody may change it.
+    fn reply(&self, ctx: &mut Context<'_, Party>, device: NodeId, channel: Channel, packet: &Packet) {
+        let mut envelope = Envelope::of(packet);
+        let probability = self.backend(ctx).map_or(Permille::NEVER, |backend| backend.tampering);
+        if let Envelope::Session(Some(_), body) = &mut envelope
+            && ctx.chance(TAMPERED, Some(device), probability)
+            && let Some(changed) = tampered(body)
+        {
+            *body = changed;
+            ctx.note(&Fact::Tampered);
+        }
+        let bytes = envelope.close();
+        ctx.shared().hear(&bytes);
+        ctx.send(device, channel, bytes);
     }
-    let env = ctx.env(Some(about));
-    let rival = Attempt::run(ctx.shared(), &env, key.clone(), input.clone());
-    if let Ok(rival) = rival
-        && rival.counts
-        && ctx.shared().commit(&rival) == Commit::Done
-    {
-        note_commit(ctx, about, &rival);
+
+    /// With the scenario's probability another node has been given the same input, and its commit comes first. What it
+    /// replies is lost with its connection.
+    fn let_a_rival_in(&self, ctx: &mut Context<'_, Party>, key: &SessionKey, input: &Input, about: NodeId) {
+        let probability = self.backend(ctx).map_or(Permille::NEVER, |backend| backend.rivals);
+        if !ctx.chance(RIVAL, Some(about), probability) {
+            return;
+        }
+        let env = ctx.env(Some(about));
+        let Some(backend) = self.backend(ctx) else { return };
+        if let Ok(rival) = Attempt::run(backend, &env, key.clone(), input.clone())
+            && rival.counts
+            && backend.commit(&rival) == Commit::Done
+        {
+            note_commit(ctx, about, &rival);
+        }
+    }
+
+    /// With the scenario's plan the service is stopped here, its store goes back by some commits, this one among them,
+    /// and the service is started again; true if that happens. The reply is lost with it.
+    fn goes_back(&self, ctx: &mut Context<'_, Party>) -> bool {
+        let Some((down, undoable)) = self.backend(ctx).and_then(|backend| {
+            let down = backend.restores.passes()?;
+            Some((down, backend.undoable()))
+        }) else {
+            return false;
+        };
+        let options = u32::try_from(undoable.min(PAST_MAX)).unwrap_or(1);
+        let commits = ctx.choose(RESTORED, None, options).saturating_add(1);
+        self.backend(ctx).into_iter().for_each(|backend| backend.restore(commits as usize));
+        ctx.note(&Fact::Restored { commits: commits.into() });
+        ctx.crash(down);
+        true
+    }
+
+    /// Passes a point where a crash hurts; true if it happens.
+    fn passes_away(&self, ctx: &mut Context<'_, Party>) -> bool {
+        let down = self.backend(ctx).and_then(|backend| backend.crashes.passes());
+        if let Some(down) = down {
+            ctx.crash(down);
+        }
+        down.is_some()
     }
 }
 
 fn note_commit(ctx: &mut Context<'_, Party>, device: NodeId, attempt: &Attempt) {
     let session = attempt.key.session.clone();
     ctx.note(&Fact::Committed { device, session: session.clone(), revision: attempt.session.revision });
+    for report in &attempt.facts.reports {
+        let believed = match report {
+            Report::Authenticated { .. } => true,
+            Report::AuthenticationFailed { .. } => false,
+            _ => continue,
+        };
+        ctx.note(&Fact::Judged { device, session: session.clone(), believed });
+    }
     if let Some(outcome) = attempt.facts.finished.clone() {
         ctx.note(&Fact::ServerEnded { device, session, outcome });
     }
@@ -176,25 +249,4 @@ fn note_commit(ctx: &mut Context<'_, Party>, device: NodeId, attempt: &Attempt) 
 fn refuse(ctx: &mut Context<'_, Party>, device: NodeId, channel: Channel) {
     ctx.note(&Fact::Refused { device });
     ctx.send(device, channel, bytes::Bytes::new());
-}
-
-/// With the scenario's plan the service is stopped here, its store goes back by some commits, this one among them, and
-/// the service is started again; true if that happens. The reply is lost with it.
-fn goes_back(ctx: &mut Context<'_, Party>) -> bool {
-    let Some(down) = ctx.shared().restores.passes() else { return false };
-    let options = u32::try_from(ctx.shared().undoable().min(PAST_MAX)).unwrap_or(1);
-    let commits = ctx.choose(RESTORED, None, options).saturating_add(1);
-    ctx.shared().restore(commits as usize);
-    ctx.note(&Fact::Restored { commits: commits.into() });
-    ctx.crash(down);
-    true
-}
-
-/// Passes a point where a crash hurts; true if it happens.
-fn passes_away(ctx: &mut Context<'_, Party>) -> bool {
-    let down = ctx.shared().crashes.passes();
-    if let Some(down) = down {
-        ctx.crash(down);
-    }
-    down.is_some()
 }

@@ -6,6 +6,7 @@
 mod dm;
 mod dpe;
 mod faults;
+mod mixed;
 mod scenarios;
 mod shrink;
 mod simulator;

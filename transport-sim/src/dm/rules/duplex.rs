@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dm_core::{
-    codes::AlertCode,
-    ids::MsgId,
-    wire::{Command, Message},
-};
+use dm_core::{ids::MsgId, wire::Command};
 
-use super::{Key, Side, Sight};
+use super::{Key, Side, Sight, Stage, Watcher, gives_up};
 use crate::{Ledger, Rule, RuleId};
 
 /// D05.
@@ -21,34 +17,38 @@ pub(super) struct Duplex {
     unanswered: BTreeMap<(Key, Side), MsgId>,
 }
 
-impl Duplex {
-    pub(super) fn sent(&mut self, sight: &Sight<'_>, ledger: &mut Ledger) {
-        let new = sight.message.header.msg_id;
+impl Watcher for Duplex {
+    fn rules(&self) -> &'static [Rule] {
+        &[HALF_DUPLEX]
+    }
+
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        let new = sight.msg_id();
         // Who gives up does not wait.
-        if !sight.first || gives_up(sight.message) {
+        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() || gives_up(sight.message) {
             return;
         }
-        let before = self.unanswered.insert((sight.key.clone(), sight.side), new);
-        ledger.judge(HALF_DUPLEX, before.is_none(), || {
+        let before = self.unanswered.insert((sight.key, sight.side), new);
+        if sight.is_altered {
+            // It takes the place of the same message as it was.
+            return;
+        }
+        let is_altered = stage.session(sight.key).is_some_and(|session| session.is_altered);
+        ledger.judge(HALF_DUPLEX, before.is_none() || is_altered, || {
             format!("{:?} sends message {new} with {} unanswered", sight.side, before.unwrap_or_default())
         });
     }
 
     /// What answers a message says so in its status for the header.
-    pub(super) fn delivered(&mut self, sight: &Sight<'_>) {
+    fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         let answered = sight.message.commands.iter().find_map(|command| match command {
             Command::Status(status) if status.is_for_header() => Some(status.msg_ref),
             _ => None,
         });
-        let waiting = (sight.key.clone(), sight.side.peer());
-        if answered.is_some() && self.unanswered.get(&waiting).copied() == answered {
+        let waiting = (sight.key, sight.side.peer());
+        // Who is given up has no answer to wait for.
+        if gives_up(sight.message) || answered.is_some() && self.unanswered.get(&waiting).copied() == answered {
             self.unanswered.remove(&waiting);
         }
     }
-}
-
-fn gives_up(message: &Message) -> bool {
-    let abort =
-        |command: &Command| matches!(command, Command::Alert(alert) if alert.code == Some(AlertCode::SESSION_ABORT));
-    message.commands.iter().any(abort)
 }

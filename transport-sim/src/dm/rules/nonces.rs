@@ -11,14 +11,15 @@ use dm_core::{
     wire::{Command, Encoding, Message, decode},
 };
 
-use super::Side;
+use super::stage::Side;
 use crate::{
     Checker, End, Event, Figure, Ledger, NodeId, Rule, RuleId,
-    dm::{Backend, Fact, Party},
+    dm::{Fact, Party, Services},
 };
 
-/// D14, as far as issuing goes.
-pub const FRESH: Rule = Rule { id: RuleId("D14"), says: "a nonce that is given out was never given out before" };
+/// D14.
+pub const FRESH: Rule =
+    Rule { id: RuleId("D14"), says: "a nonce is given out once, and credentials with it are taken for one message" };
 /// D16.
 pub const CONVERGES: Rule = Rule {
     id: RuleId("D16"),
@@ -114,7 +115,7 @@ impl Checker<Party> for Nonces {
         vec![FRESH, CONVERGES, STAYS]
     }
 
-    fn observe(&mut self, at: Tick, event: &Event<'_, Fact>, _: &Backend, ledger: &mut Ledger) {
+    fn observe(&mut self, at: Tick, event: &Event<'_, Fact>, _: &Services, ledger: &mut Ledger) {
         match event {
             // The same bytes again are a message that is repeated, and no new nonce.
             Event::Sent(message) if self.read.insert(message.bytes.clone()) => {
@@ -128,7 +129,7 @@ impl Checker<Party> for Nonces {
         }
     }
 
-    fn finish(&mut self, _: &End<'_, Backend>, ledger: &mut Ledger) {
+    fn finish(&mut self, _: &End<'_, Services>, ledger: &mut Ledger) {
         let attempts = self.sessions.iter().position(|session| self.is_completed(session)).map(|at| at + 1);
         if let Some(session) = attempts.and_then(|attempts| self.sessions.get(attempts - 1)) {
             ledger.count("challenges-then-max", Figure::Most(session.challenges));

@@ -7,7 +7,7 @@ use dm_core::{
     wire::Command,
 };
 
-use super::{Key, Side, Sight};
+use super::{Key, Side, Sight, Stage, Watcher};
 use crate::{Ledger, Rule, RuleId};
 
 /// D04.
@@ -18,16 +18,31 @@ pub const NUMBERS: Rule = Rule {
 
 #[derive(Default)]
 pub(super) struct Numbers {
-    last: BTreeMap<(Key, Side), MsgId>,
+    /// With whether it was changed on its way, so that it may come once more as it was.
+    last: BTreeMap<(Key, Side), (MsgId, bool)>,
 }
 
-impl Numbers {
-    pub(super) fn sent(&mut self, sight: &Sight<'_>, ledger: &mut Ledger) {
+impl Watcher for Numbers {
+    fn rules(&self) -> &'static [Rule] {
+        &[NUMBERS]
+    }
+
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() {
+            return;
+        }
         let (side, found) = (sight.side, sight.message.header.msg_id);
-        let last = self.last.entry((sight.key.clone(), side)).or_default();
-        let expected = last.next();
-        *last = found.max(*last);
-        ledger.judge(NUMBERS, found == expected, || format!("{side:?} sends message {found}, expected {expected}"));
+        let (last, was_altered) = self.last.entry((sight.key, side)).or_default();
+        let (expected, again) = (last.next(), *was_altered && found == *last);
+        (*last, *was_altered) = (found.max(*last), sight.is_altered);
+        if sight.is_altered {
+            return;
+        }
+        // The answer to what was changed may never have left its node; that to the message as it was is the next one.
+        let is_altered = stage.session(sight.key).is_some_and(|session| session.is_altered);
+        ledger.judge(NUMBERS, found == expected || again || is_altered, || {
+            format!("{side:?} sends message {found}, expected {expected}")
+        });
         let mut seen = BTreeSet::new();
         let unusable = first_unusable(&sight.message.commands, &mut seen);
         ledger.judge(NUMBERS, unusable.is_none(), || {

@@ -7,7 +7,7 @@ use dm_core::ids::{DeviceId, JobTag};
 
 use crate::{
     Checker, End, Event, Figure, Ledger, Rule, RuleId,
-    dm::{Backend, Fact, Fingerprint, Party},
+    dm::{Fact, Fingerprint, Party, Services},
 };
 
 /// D37.
@@ -36,13 +36,13 @@ impl Checker<Party> for Objects {
         vec![BYTE_EQUAL]
     }
 
-    fn observe(&mut self, _: Tick, event: &Event<'_, Fact>, _: &Backend, _: &mut Ledger) {
+    fn observe(&mut self, _: Tick, event: &Event<'_, Fact>, _: &Services, _: &mut Ledger) {
         if let Event::Noted(_, Fact::Leaf { uri, value }) = event {
             self.leaves.insert(uri.clone(), *value);
         }
     }
 
-    fn finish(&mut self, end: &End<'_, Backend>, ledger: &mut Ledger) {
+    fn finish(&mut self, end: &End<'_, Services>, ledger: &mut Ledger) {
         let mut judge = |way: &'static str, place: &str, sent: &[u8], came: Option<Fingerprint>| {
             let sent = Fingerprint::of(sent);
             let equal = came == Some(sent);
@@ -56,7 +56,8 @@ impl Checker<Party> for Objects {
             judge("equal-at-device", uri, sent, self.leaves.get(uri).copied().flatten());
         }
         for (tag, sent) in &self.to_server {
-            let came = end.shared.value_read(&self.device, tag).map(|value| Fingerprint::of(&value));
+            let came = end.shared.iter().find_map(|backend| backend.value_read(&self.device, tag));
+            let came = came.map(|value| Fingerprint::of(&value));
             judge("equal-at-server", &tag.to_string(), sent, came);
         }
     }

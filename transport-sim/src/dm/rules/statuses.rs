@@ -1,14 +1,14 @@
 //! D01 and D02: every command gets its status, and no status comes without a command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dm_core::{
     ids::{CmdId, MsgId},
     wire::{Command, Status},
 };
 
-use super::{Key, Side, Sight};
-use crate::{Ledger, Rule, RuleId};
+use super::{Key, Side, Sight, Stage, Watcher};
+use crate::{End, Ledger, Rule, RuleId, dm::Services};
 
 /// D01.
 pub const ANSWERED: Rule =
@@ -19,7 +19,13 @@ pub const SENT: Rule = Rule { id: RuleId("D02"), says: "every status is for a co
 /// By session, sender and message.
 #[derive(Default)]
 pub(super) struct Statuses {
-    messages: BTreeMap<(Key, Side, MsgId), BTreeMap<CmdId, Sent>>,
+    messages: BTreeMap<(Key, Side, MsgId), Thread>,
+}
+
+/// The commands of one message.
+struct Thread {
+    is_real: bool,
+    commands: BTreeMap<CmdId, Sent>,
 }
 
 /// A command that was sent.
@@ -56,41 +62,60 @@ impl Sent {
 }
 
 impl Statuses {
-    pub(super) fn sent(&mut self, sight: &Sight<'_>, ledger: &mut Ledger) {
-        let Sight { key, side, message, .. } = sight;
-        let mut sent = BTreeMap::from([(CmdId::header(), Sent::new(Status::HEADER, 1, true))]);
-        note(&message.commands, &mut sent);
-        self.messages.insert((key.clone(), *side, message.header.msg_id), sent);
-        for command in &message.commands {
-            if let Command::Status(status) = command {
-                self.judge(key, side.peer(), status, ledger);
-            }
-        }
-    }
-
-    fn judge(&mut self, key: &Key, commanded: Side, status: &Status, ledger: &mut Ledger) {
+    fn judge(&mut self, key: Key, commanded: Side, status: &Status, ledger: &mut Ledger) {
         let cmd_ref = status.cmd_ref.clone().unwrap_or_else(CmdId::header);
-        let about = format!("{} {cmd_ref} of message {} of the {commanded:?}", status.cmd, status.msg_ref);
-        let message = self.messages.get_mut(&(key.clone(), commanded, status.msg_ref));
-        let command = message.and_then(|message| message.get_mut(&cmd_ref));
-        let named = command.as_ref().is_some_and(|command| command.name == status.cmd);
-        ledger.judge(SENT, named, || format!("a status for {about}, which was not sent"));
+        let about = || format!("{} {cmd_ref} of message {} of the {commanded:?}", status.cmd, status.msg_ref);
+        let message = self.messages.get_mut(&(key, commanded, status.msg_ref));
+        let is_real = message.as_ref().is_some_and(|message| message.is_real);
+        let command = message.and_then(|message| message.commands.get_mut(&cmd_ref));
+        // A script may give two commands one number.
+        let named = command.as_ref().is_some_and(|command| command.name == status.cmd || !is_real);
+        ledger.judge(SENT, named, || format!("a status for {}, which was not sent", about()));
         if let Some(command) = command
             && status.code.is_final()
+            && is_real
         {
             let fits = command.take(status);
-            ledger.judge(ANSWERED, fits, || format!("{about} gets another final status, {}", status.code));
+            ledger.judge(ANSWERED, fits, || format!("{} gets another final status, {}", about(), status.code));
+        }
+    }
+}
+
+impl Watcher for Statuses {
+    fn rules(&self) -> &'static [Rule] {
+        &[ANSWERED, SENT]
+    }
+
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        let Sight { key, side, message, .. } = sight;
+        if !sight.first || stage.watched(*key).is_none() || stage.session(*key).is_none_or(|one| one.is_reopened) {
+            return;
+        }
+        let mut commands = BTreeMap::from([(CmdId::header(), Sent::new(Status::HEADER, 1, true))]);
+        note(&message.commands, &mut commands);
+        let is_real = sight.is_real;
+        self.messages.insert((*key, *side, message.header.msg_id), Thread { is_real, commands });
+        if !sight.is_judged() {
+            return;
+        }
+        for command in &message.commands {
+            if let Command::Status(status) = command {
+                self.judge(*key, side.peer(), status, ledger);
+            }
         }
     }
 
     /// Judges what is missing in sessions that both sides completed.
-    pub(super) fn finish(&self, completed: &BTreeSet<Key>, ledger: &mut Ledger) {
-        for ((key, side, msg_id), commands) in &self.messages {
-            if !completed.contains(key) {
+    fn finish(&mut self, stage: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
+        for ((key, side, msg_id), message) in &self.messages {
+            let judged = stage
+                .session(*key)
+                .is_some_and(|session| session.is_completed() && !session.is_reopened && !session.is_altered);
+            if !judged {
                 continue;
             }
-            let last = (*side == Side::Server) && !self.messages.contains_key(&(key.clone(), *side, msg_id.next()));
-            for (cmd_id, command) in commands {
+            let last = (*side == Side::Server) && !self.messages.contains_key(&(*key, *side, msg_id.next()));
+            for (cmd_id, command) in &message.commands {
                 // The server's last message ends the session: nobody answers its header.
                 if last && cmd_id.is_header() {
                     continue;

@@ -6,12 +6,14 @@ use core_kit::Tick;
 
 use crate::{
     Checker, End, Event, Figure, Ledger, NodeId, Rule, RuleId,
-    dm::{Backend, Fact, Fingerprint, Party},
+    dm::{Fact, Fingerprint, Party, Services},
 };
 
 /// D25.
-pub const WHOLE: Rule =
-    Rule { id: RuleId("D25"), says: "between sessions a tree is as it was before the Atomics that failed" };
+pub const WHOLE: Rule = Rule {
+    id: RuleId("D25"),
+    says: "a tree is as it was before the Atomics that failed, and none of them says that it worked",
+};
 
 /// Watches devices whose servers order nothing but what fails or only reads: their trees stay as they were at first.
 #[derive(Default)]
@@ -24,7 +26,7 @@ impl Checker<Party> for Whole {
         vec![WHOLE]
     }
 
-    fn observe(&mut self, _: Tick, event: &Event<'_, Fact>, _: &Backend, ledger: &mut Ledger) {
+    fn observe(&mut self, _: Tick, event: &Event<'_, Fact>, _: &Services, ledger: &mut Ledger) {
         match event {
             Event::Noted(_, Fact::RolledBack) => ledger.count("rolled-back", Figure::Sum(1)),
             Event::Noted(_, Fact::Resumed) => ledger.count("crashed-in-atomic", Figure::Sum(1)),
@@ -39,5 +41,5 @@ impl Checker<Party> for Whole {
         }
     }
 
-    fn finish(&mut self, _: &End<'_, Backend>, _: &mut Ledger) {}
+    fn finish(&mut self, _: &End<'_, Services>, _: &mut Ledger) {}
 }

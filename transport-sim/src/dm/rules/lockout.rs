@@ -1,0 +1,110 @@
+//! D18: an account is closed to guessing, and open to its device again.
+
+use std::collections::BTreeMap;
+
+use core_kit::{Millis, Tick};
+use dm_core::{auth::LockoutLimits, codes::StatusCode, wire::Command};
+
+use super::{Key, Side, Sight, Stage, Watcher};
+use crate::{
+    Ledger, NodeId, Rule, RuleId,
+    dm::{Fact, Services},
+};
+
+/// D18.
+pub const LOCKED: Rule = Rule {
+    id: RuleId("D18"),
+    says: "after so many wrong credentials an account is closed for a while, to everybody, and then open again",
+};
+
+/// What lies between a node's look at the clock and its commit, twice.
+const MARGIN: Millis = Millis(2_000);
+
+/// What each account was claimed with, as the rule counts it.
+#[derive(Default)]
+pub(super) struct Closed {
+    accounts: BTreeMap<(usize, String), Account>,
+    /// Whom each session of whoever it is says to be.
+    claims: BTreeMap<Key, (usize, String)>,
+}
+
+#[derive(Default)]
+struct Account {
+    wrong: u32,
+    last: Tick,
+    until: Tick,
+}
+
+impl Account {
+    fn wrong(&mut self, limits: &LockoutLimits, now: Tick) {
+        if now.0 >= self.last.0.saturating_add(limits.forget.0) {
+            self.wrong = 0;
+        }
+        self.wrong += 1;
+        self.last = now;
+        if self.wrong > limits.free {
+            let doublings = (self.wrong - limits.free - 1).min(30);
+            self.until = now + Millis(limits.longest.0.min(limits.first.0 << doublings));
+        }
+    }
+}
+
+impl Watcher for Closed {
+    fn rules(&self) -> &'static [Rule] {
+        &[LOCKED]
+    }
+
+    fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        if sight.side == Side::Server {
+            return;
+        }
+        let service = match stage.towards(sight.key) {
+            Some(towards) => towards.service,
+            // A stranger: by the address that it writes to.
+            None => stage.devices.values().flat_map(|watched| &watched.towards).find_map(|towards| {
+                let url = &sight.message.header.target.uri;
+                (towards.service.is_some_and(|service| url.contains(&format!("s{service}."))))
+                    .then_some(towards.service?)
+            }),
+        };
+        if let Some(service) = service {
+            self.claims.insert(sight.key, (service, sight.message.header.source.uri.clone()));
+        }
+    }
+
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, services: &Services, _: &mut Ledger) {
+        let Fact::Judged { device, session, believed } = fact else { return };
+        let key = stage.told_by(node, *device, session);
+        let Some(claim) = key.and_then(|key| self.claims.get(&key)) else { return };
+        let Some(limits) = services.of(claim.0).and_then(|backend| backend.lockout.as_ref()) else { return };
+        let account = self.accounts.entry(claim.clone()).or_default();
+        if *believed {
+            *account = Account::default();
+        } else {
+            account.wrong(limits, stage.now);
+        }
+    }
+
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        if sight.side == Side::Client || !sight.is_judged() {
+            return;
+        }
+        let Some(account) = self.claims.get(&sight.key).and_then(|claim| self.accounts.get(claim)) else { return };
+        let code = sight.message.commands.iter().find_map(|command| match command {
+            Command::Status(status) if status.is_for_header() => Some(status.code),
+            _ => None,
+        });
+        let now = stage.now;
+        let (opened, closed) =
+            (now > account.until + MARGIN, now > account.last + MARGIN && now + MARGIN < account.until);
+        match code {
+            Some(StatusCode::BUSY) => {
+                ledger.judge(LOCKED, !opened, || format!("an account is closed longer than until {}", account.until.0));
+            }
+            Some(StatusCode::AUTHENTICATED | StatusCode::UNAUTHORIZED) if closed => {
+                ledger.judge(LOCKED, false, || format!("an account is open before {}", account.until.0));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! D31, D44 and D48: what was ordered is settled, nothing is left behind, and in the end all is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dm_core::{
+    auth::Scheme,
+    ids::{CmdId, MsgId},
+    wire::Command,
+};
+
+use super::{CONVERGES, Key, Side, Sight, Stage, Watcher, each_command, items_of, operations};
+use crate::{
+    End, Ledger, NodeId, Rule, RuleId,
+    dm::{Backend, Fact, OpKind, OrderState, Services},
+};
+
+/// D31.
+pub const SETTLED: Rule = Rule {
+    id: RuleId("D31"),
+    says: "no order is lost or stays with a session that is over, and done is what a device has answered",
+};
+/// D44.
+pub const LEAKS: Rule = Rule {
+    id: RuleId("D44"),
+    says: "at rest there is no timer, no open session, no part of a value and no order that nobody has",
+};
+/// D48.
+pub const COMPLETES: Rule = Rule {
+    id: RuleId("D48"),
+    says: "after all has healed a device's orders are carried out in at most three sessions",
+};
+
+/// Sessions that it may take to find together again.
+const ATTEMPTS_MAX: usize = 3;
+
+type Addresses = Vec<(OpKind, String)>;
+
+/// Follows statuses from the device's word to the order that they are for.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// The addresses that the commands of servers are about.
+    commands: BTreeMap<(Key, MsgId, CmdId), Addresses>,
+    /// What came back to the server with a final status.
+    answered: BTreeSet<(NodeId, OpKind, String)>,
+}
+
+impl Watcher for Settled {
+    fn rules(&self) -> &'static [Rule] {
+        &[SETTLED]
+    }
+
+    fn sent(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        if sight.side == Side::Client || !sight.first {
+            return;
+        }
+        let (key, msg_id) = (sight.key, sight.msg_id());
+        each_command(&sight.message.commands, &mut |command| {
+            if let (Some((kind, items)), Some(id)) = (items_of(command), command.cmd_id()) {
+                let uris = items.iter().filter_map(|item| item.target_uri());
+                let about = uris.map(|uri| (kind, uri.to_owned()));
+                self.commands.entry((key, msg_id, id.clone())).or_default().extend(about);
+            }
+        });
+    }
+
+    fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        if sight.side == Side::Server || !sight.first {
+            return;
+        }
+        for command in &sight.message.commands {
+            if let Command::Status(status) = command
+                && status.code.is_final()
+                && let Some(id) = &status.cmd_ref
+                && let Some(about) = self.commands.get(&(sight.key, status.msg_ref, id.clone()))
+            {
+                self.answered.extend(about.iter().map(|(kind, uri)| (sight.key.device, *kind, uri.clone())));
+            }
+        }
+    }
+
+    fn finish(&mut self, _: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
+        for (id, row) in end.shared.iter().flat_map(|backend| Backend::devices(backend).rows()) {
+            // Who shows a password shows the same one always: copies of a whole session are a session to the server then,
+            // and what they say of other commands settles the orders that it was given.
+            let may_be_copied = row.value.account.scheme == Scheme::Basic;
+            let queued: BTreeSet<_> = row.value.queue.iter().flatten().map(|order| &order.tag).collect();
+            for (tag, job) in &row.value.orders {
+                let is_settled = match &job.state {
+                    OrderState::HandedOut => false,
+                    OrderState::Queued => queued.contains(tag),
+                    OrderState::NotSent(fault) => fault.is_some() || queued.contains(tag),
+                    OrderState::Unknown => !queued.contains(tag),
+                    OrderState::Done(_) => {
+                        let node = row.value.node;
+                        let was_answered =
+                            |(kind, uri): (OpKind, &str)| self.answered.contains(&(node, kind, uri.to_owned()));
+                        let answered = operations(&job.order).into_iter().all(was_answered);
+                        !queued.contains(tag) && (answered || may_be_copied)
+                    }
+                };
+                ledger.judge(SETTLED, is_settled, || {
+                    format!("order {tag} of {id} is {}, and should not be", job.state.name())
+                });
+            }
+        }
+    }
+}
+
+/// What is true of a world that has healed and come to rest.
+pub(super) struct Healed;
+
+impl Watcher for Healed {
+    fn rules(&self) -> &'static [Rule] {
+        &[LEAKS, COMPLETES, CONVERGES]
+    }
+
+    fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let Fact::Rested { open, kept } = fact {
+            ledger.judge(LEAKS, !open && !kept, || format!("device {node} rests with something left"));
+        }
+    }
+
+    fn finish(&mut self, stage: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
+        for backend in end.shared.iter() {
+            let timers = backend.sessions().rows().filter(|(_, row)| row.value.deadline.is_some()).count();
+            let parts = backend.loose_parts();
+            ledger.judge(LEAKS, timers == 0 && parts == 0, || {
+                format!("a store has {timers} timers and parts of {parts} values")
+            });
+        }
+        for (node, watched) in &stage.devices {
+            let Some(heals) = watched.heals else { continue };
+            for (at, towards) in watched.towards.iter().enumerate() {
+                let Some(backend) = towards.service.and_then(|service| end.shared.of(service)) else { continue };
+                let of = stage.sessions().filter(|session| session.key.device == *node && session.towards == Some(at));
+                let after: Vec<_> = of.filter(|session| session.began.is_some_and(|began| began >= heals)).collect();
+                if after.is_empty() {
+                    continue;
+                }
+                let found = after.iter().take(ATTEMPTS_MAX).any(|session| session.is_completed());
+                ledger.judge(CONVERGES, found, || {
+                    format!("of {} sessions of device {node} with {} none is completed", after.len(), towards.server_id)
+                });
+                let left = backend.devices().load(&watched.device).map_or(0, |row| row.value.queue.len());
+                ledger.judge(COMPLETES, left == 0, || {
+                    format!("{left} packages for device {node} still wait at {}", towards.server_id)
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What all rules know of a world: who is who, which sessions there are, and whether credentials are good.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use core_kit::Tick;
+use dm_core::{
+    auth::Account,
+    ids::{DeviceId, MsgId, ServerId, SessionId},
+    server::Order,
+    session::Outcome,
+    wire,
+};
+
+use super::vault::{Owner, Proof, Vault};
+use crate::{Channel, NodeId, dm::Fact};
+
+/// One session of one device, by a number that the rules give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) device: NodeId,
+    pub(super) number: u32,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    pub(super) const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// A message as the rules see it.
+#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
+pub(super) struct Sight<'a> {
+    pub(super) key: Key,
+    pub(super) side: Side,
+    pub(super) message: &'a wire::Message,
+    /// The message's octets, without what stands beside them.
+    pub(super) body: &'a Bytes,
+    /// All that was sent.
+    pub(super) bytes: &'a Bytes,
+    /// What stands for all that was sent.
+    pub(super) hash: u64,
+    pub(super) channel: Channel,
+    /// The server's end.
+    pub(super) server: NodeId,
+    /// Whether these bytes were never sent before; of a message that arrives, whether they have never arrived.
+    pub(super) first: bool,
+    /// Whether a device or a server made it.
+    pub(super) is_real: bool,
+    /// Whether somebody has changed it on its way.
+    pub(super) is_altered: bool,
+    /// Of a message that arrives: whether its receiver waits for it.
+    pub(super) taken: bool,
+    /// Of a message that arrives: what its credentials show.
+    pub(super) proof: Proof,
+    /// Whose credentials those must be.
+    pub(super) owner: Option<Owner>,
+}
+
+impl Sight<'_> {
+    pub(super) fn msg_id(&self) -> MsgId {
+        self.message.header.msg_id
+    }
+
+    /// Whether it is one of a thread of messages that is to be judged: of two real ends, seen for the first time.
+    pub(super) const fn is_judged(&self) -> bool {
+        self.first && self.is_real && !self.is_altered
+    }
+}
+
+/// What a device and one of its servers know of each other.
+#[derive(Clone, Debug)]
+pub struct Towards {
+    /// The service; nothing for a server that is a script, which devices believe by its transport.
+    pub service: Option<usize>,
+    /// The server's name in access control lists.
+    pub server_id: ServerId,
+    /// Its nodes.
+    pub nodes: Vec<NodeId>,
+    /// What the device proves itself with, with the nonce that the server has stored.
+    pub client: Account,
+    /// What the server proves itself with, with the nonce that the device has stored.
+    pub server: Account,
+    /// All that the server will ever order.
+    pub orders: Vec<Order>,
+}
+
+/// What a rule must know beforehand of one device.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Its name.
+    pub device: DeviceId,
+    /// Its servers.
+    pub towards: Vec<Towards>,
+    /// What it shares with its network, for bootstraps.
+    pub network_secret: Vec<u8>,
+    /// The servers that it has accounts for at first.
+    pub provisioned: Vec<ServerId>,
+    /// When everything that goes wrong is over, where it ever is.
+    pub heals: Option<Tick>,
+}
+
+/// A session as both ends tell of it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) key: Key,
+    pub(super) id: SessionId,
+    /// Which of the device's servers it is with, as far as that is known.
+    pub(super) towards: Option<usize>,
+    pub(super) began: Option<Tick>,
+    pub(super) client: Option<(Tick, Outcome)>,
+    pub(super) server: Option<(Tick, Outcome)>,
+    /// Whether somebody has changed a message of it on its way.
+    pub(super) is_altered: bool,
+    /// The number of the server's last message.
+    pub(super) said: u32,
+    /// Whether the server may have begun anew under the same name, for a copy of its first message.
+    pub(super) is_reopened: bool,
+}
+
+impl Session {
+    pub(super) fn is_completed(&self) -> bool {
+        let done = |end: &Option<(Tick, Outcome)>| end.as_ref().is_some_and(|(_, end)| *end == Outcome::Completed);
+        done(&self.client) && done(&self.server)
+    }
+}
+
+/// What all rules know.
+pub(super) struct Stage {
+    pub(super) devices: BTreeMap<NodeId, Watched>,
+    /// The service of each server node.
+    pub(super) servers: BTreeMap<NodeId, usize>,
+    pub(super) vault: Vault,
+    pub(super) now: Tick,
+    sessions: Vec<Session>,
+    numbers: BTreeMap<NodeId, BTreeMap<SessionId, u32>>,
+    current: BTreeMap<NodeId, Key>,
+    /// The channel that each device waits on.
+    pub(super) open: BTreeMap<NodeId, Channel>,
+}
+
+impl Stage {
+    pub(super) fn new(devices: BTreeMap<NodeId, Watched>) -> Self {
+        let all = devices.values().flat_map(|watched| &watched.towards);
+        let servers = all.filter_map(|towards| Some((towards.service?, &towards.nodes)));
+        let servers = servers.flat_map(|(service, nodes)| nodes.iter().map(move |node| (*node, service))).collect();
+        Self {
+            vault: Vault::new(&devices),
+            devices,
+            servers,
+            now: Tick(0),
+            sessions: Vec::new(),
+            numbers: BTreeMap::new(),
+            current: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// The session of that name; a new one where there is none.
+    pub(super) fn key(&mut self, device: NodeId, id: &SessionId) -> Key {
+        let known = self.numbers.entry(device).or_default();
+        if let Some(number) = known.get(id) {
+            return Key { device, number: *number };
+        }
+        let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        known.insert(id.clone(), number);
+        let key = Key { device, number };
+        let (towards, began, client, server) = (None, None, None, None);
+        self.sessions.push(Session {
+            key,
+            id: id.clone(),
+            towards,
+            began,
+            client,
+            server,
+            is_altered: false,
+            said: 0,
+            is_reopened: false,
+        });
+        key
+    }
+
+    /// The session of that name, if anybody has named it.
+    pub(super) fn find(&self, device: NodeId, id: &SessionId) -> Option<Key> {
+        let number = *self.numbers.get(&device)?.get(id)?;
+        Some(Key { device, number })
+    }
+
+    /// The session that a server node tells of: one of that name with its own service. Strangers use names of others.
+    pub(super) fn told_by(&self, node: NodeId, device: NodeId, id: &SessionId) -> Option<Key> {
+        let key = self.find(device, id)?;
+        let towards = self.session(key)?.towards.and_then(|at| self.devices.get(&device)?.towards.get(at));
+        towards.is_none_or(|towards| towards.service == self.servers.get(&node).copied()).then_some(key)
+    }
+
+    pub(super) fn session(&self, key: Key) -> Option<&Session> {
+        self.sessions.get(key.number as usize)
+    }
+
+    pub(super) fn session_mut(&mut self, key: Key) -> Option<&mut Session> {
+        self.sessions.get_mut(key.number as usize)
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter()
+    }
+
+    /// The session that a device is in, or was in last.
+    pub(super) fn current(&self, device: NodeId) -> Option<Key> {
+        self.current.get(&device).copied()
+    }
+
+    pub(super) fn watched(&self, key: Key) -> Option<&Watched> {
+        self.devices.get(&key.device)
+    }
+
+    /// What both ends of a session know of each other.
+    pub(super) fn towards(&self, key: Key) -> Option<&Towards> {
+        self.watched(key)?.towards.get(self.session(key)?.towards?)
+    }
+
+    /// The device with that name.
+    pub(super) fn named(&self, device: &str) -> Option<NodeId> {
+        self.devices.iter().find(|(_, watched)| watched.device.as_str() == device).map(|(node, _)| *node)
+    }
+
+    pub(super) fn noted(&mut self, node: NodeId, fact: &Fact) {
+        let now = self.now;
+        match fact {
+            Fact::Began(id) => {
+                let key = self.key(node, id);
+                self.current.insert(node, key);
+                self.open.remove(&node);
+                if let Some(session) = self.session_mut(key) {
+                    session.began = Some(now);
+                }
+            }
+            Fact::ClientEnded(id, outcome) => {
+                let key = self.key(node, id);
+                self.open.remove(&node);
+                if let Some(session) = self.session_mut(key) {
+                    session.client = Some((now, outcome.clone()));
+                }
+            }
+            Fact::ServerEnded { device, session, outcome } => {
+                let key = self.told_by(node, *device, session);
+                if let Some(session) = key.and_then(|key| self.session_mut(key)) {
+                    session.server = Some((now, outcome.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The rules of trees: each fires on a step that breaks it.
+
+use dm_core::{
+    codes::StatusCode,
+    tree::{Content, Memory, Op, OpResult, Verb},
+    wire::Format,
+};
+
+use super::*;
+use crate::dm::Step;
+
+fn tree() -> Memory {
+    Memory::builder()
+        .at(".")
+        .acl("Add=*&Get=*")
+        .interior("./A")
+        .acl("Get=*&Replace=srv&Delete=srv")
+        .leaf("./A/Value", "1")
+        .leaf("./A/Fixed", "2")
+        .permanent()
+        .leaf("./A/Read", "3")
+        .access(&[Verb::Get])
+        .finish()
+        .unwrap()
+}
+
+fn content(text: &str) -> Content {
+    Content { data: Some(text.as_bytes().into()), ..Content::default() }
+}
+
+fn replace(uri: &str, text: &str) -> Op {
+    Op::Replace { uri: uri.into(), content: content(text) }
+}
+
+/// What the tree makes of the operation, as a fact.
+fn done(tree: &mut Memory, server: &str, op: Op) -> Step {
+    let before = Arc::new(tree.clone());
+    tree.tell_time(core_kit::UnixMillis(7));
+    let result = tree.apply_one(&server.into(), &op);
+    let (session, server, at) = ("1".into(), server.into(), core_kit::UnixMillis(7));
+    Step { session, server, op, at, result, before, after: Arc::new(tree.clone()) }
+}
+
+/// The standard session with these steps in it.
+fn with(steps: impl IntoIterator<Item = Step>) -> Vec<Scene> {
+    let mut film = film();
+    let steps = steps.into_iter().map(|step| Noted(DEVICE, Fact::Stepped(Arc::new(step))));
+    film.splice(ADD..ADD, steps);
+    film
+}
+
+fn status(status: StatusCode) -> OpResult {
+    OpResult::status(status)
+}
+
+#[test]
+fn what_a_tree_really_does_breaks_no_rule() {
+    let mut tree = tree();
+    let ops = [
+        ("srv", replace("./A/Value", "2")),
+        ("other", replace("./A/Value", "3")),
+        ("srv", replace("./A/Read", "4")),
+        ("srv", Op::Delete { uri: "./A/Fixed".into() }),
+        ("srv", Op::Add { uri: "./B/C".into(), content: content("5") }),
+        ("srv", Op::Begin),
+        ("srv", replace("./A/Value", "6")),
+        ("srv", Op::RollBack),
+        ("srv", replace("./?prop=ACL", "")),
+        ("srv", Op::Get { uri: "./A".into() }),
+    ];
+    let steps: Vec<Step> = ops.into_iter().map(|(server, op)| done(&mut tree, server, op)).collect();
+    assert_eq!(broken_of_all(&with(steps)), BTreeSet::new());
+}
+
+#[test]
+fn what_the_list_in_force_does_not_allow_is_found() {
+    for op in [
+        replace("./A/Value", "2"),
+        Op::Delete { uri: "./A/Value".into() },
+        Op::Exec { uri: "./A/Value".into(), argument: Content::default(), correlator: None },
+        Op::Copy { from: "./A/Value".into(), to: "./A/Read".into() },
+        replace("./A?prop=ACL", "Get=*"),
+    ] {
+        let step = Step { result: status(StatusCode::OK), ..done(&mut tree(), "other", op) };
+        assert_finds(&with([step]), PERMITTED);
+    }
+}
+
+#[test]
+fn a_permanent_node_that_goes_and_a_command_that_a_node_does_not_admit_are_found() {
+    for op in [
+        Op::Delete { uri: "./A/Fixed".into() },
+        replace("./A/Fixed?prop=Name", "Other"),
+        replace("./A/Read", "4"),
+        Op::Exec { uri: "./A/Value".into(), argument: Content::default(), correlator: None },
+    ] {
+        let step = Step { result: status(StatusCode::OK), ..done(&mut tree(), "srv", op) };
+        assert_finds(&with([step]), FIXED);
+    }
+}
+
+#[test]
+fn an_operation_that_fails_and_changes_the_tree_is_found() {
+    let step = Step { result: status(StatusCode::NOT_FOUND), ..done(&mut tree(), "srv", replace("./A/Value", "2")) };
+    assert_finds(&with([step]), NOTHING_DONE);
+}
+
+#[test]
+fn a_change_without_a_new_version_and_a_new_version_without_a_change_are_found() {
+    let changed = Memory::builder().leaf("./A/Value", "2").finish().unwrap();
+    let before = Memory::builder().leaf("./A/Value", "1").finish().unwrap();
+    let step = done(&mut tree(), "srv", replace("./A/Value", "2"));
+    let (one, other) = (Arc::new(before), Arc::new(changed));
+    assert_finds(&with([Step { before: one, after: other, ..step.clone() }]), VERSIONS);
+    assert_finds(&with([Step { op: Op::Get { uri: "./A/Value".into() }, ..step }]), NOTHING_DONE);
+    let same = done(&mut tree(), "srv", replace("./A/Value", "1"));
+    assert_finds(&with([Step { op: replace("./A/Fixed", "2"), ..same }]), VERSIONS);
+}
+
+#[test]
+fn a_value_that_is_not_the_one_that_was_written_is_found() {
+    let step = done(&mut tree(), "srv", replace("./A/Value", "2"));
+    assert_finds(&with([Step { op: replace("./A/Value", "3"), ..step }]), SAME_VIEW);
+}
+
+#[test]
+fn a_tree_that_is_none_is_found() {
+    assert!(shape::first_wrong(tree().root(), 2).is_none());
+    assert!(shape::first_wrong(tree().root(), 1).is_some(), "too deep");
+    for (format, right, wrong) in [(Format::Int, "-5", "five"), (Format::Bool, "true", "1"), (Format::Null, "", "0")] {
+        assert!(shape::is_of(&format, right.as_bytes()) && !shape::is_of(&format, wrong.as_bytes()));
+    }
+}
+
+#[test]
+fn a_root_without_a_list_is_found() {
+    // No tree can be made so; one that says that it took the list away has lost its mind.
+    let step = done(&mut tree(), "srv", replace("./?prop=ACL", ""));
+    assert_eq!(broken_of_all(&with([step.clone()])), BTreeSet::new(), "it is refused");
+    let step = Step { result: status(StatusCode::OK), ..step };
+    assert_finds(&with([step]), ROOT);
+}
+
+#[test]
+fn an_atomic_that_is_not_undone_is_found() {
+    let mut tree = tree();
+    let begin = done(&mut tree, "srv", Op::Begin);
+    let change = done(&mut tree, "srv", replace("./A/Value", "2"));
+    let mut back = done(&mut tree, "srv", Op::RollBack);
+    back.after = Arc::clone(&change.after);
+    assert_finds(&with([begin, change, back]), WHOLE);
+}
+
+#[test]
+fn an_atomic_that_says_that_it_worked_and_did_not_is_found() {
+    let mut tree = tree();
+    let steps = [Op::Begin, Op::RollBack].map(|op| done(&mut tree, "srv", op));
+    let mut film = with(steps);
+    let Some(Sent(_, message)) = film.iter_mut().skip(ADD).find(|scene| matches!(scene, Sent(..))) else {
+        panic!("C2")
+    };
+    statuses(message).last().unwrap().cmd = "Atomic".into();
+    assert_finds(&film, WHOLE);
+}
+
+#[test]
+fn an_atomic_that_stays_done_without_a_word_is_found() {
+    let mut tree = tree();
+    let begin = done(&mut tree, "srv", Op::Begin);
+    let back = Step { result: status(StatusCode::ROLL_BACK_FAILED), ..done(&mut tree, "srv", Op::RollBack) };
+    assert_finds(&with([begin, back]), STUCK);
+}
+
+#[test]
+fn a_get_in_an_atomic_is_found() {
+    let mut tree = tree();
+    let steps = [Op::Begin, Op::Get { uri: "./A/Value".into() }].map(|op| done(&mut tree, "srv", op));
+    assert_finds(&with(steps), NOT_INSIDE);
+}
+
+#[test]
+fn more_work_than_a_message_is_worth_is_found() {
+    let step = done(&mut tree(), "srv", Op::Get { uri: "./A".into() });
+    assert_finds(&with(vec![step; 400]), WORK);
+}
+
+fn stage(offset: u64, octets: &str) -> Step {
+    let op = Op::Stage { uri: "./A/Value".into(), size: 4, offset, data: octets.as_bytes().into() };
+    Step { result: status(StatusCode::OK), ..done(&mut tree(), "srv", op) }
+}
+
+#[test]
+fn more_octets_than_a_value_has_are_found() {
+    assert_finds(&with([stage(0, "12345")]), BUFFERED);
+    assert_eq!(broken_of_all(&with([stage(0, "1234")])), BTreeSet::new());
+}
+
+#[test]
+fn a_part_that_is_kept_when_its_session_is_over_is_found() {
+    let mut film = with([stage(0, "12")]);
+    film.push(Noted(DEVICE, Fact::Rested { open: false, kept: true }));
+    assert_eq!(broken_of_all(&film), BTreeSet::from([DROPPED.id, LEAKS.id]));
+}
+
+#[test]
+fn a_value_that_is_not_what_came_in_parts_is_found() {
+    let in_parts = Content { in_parts: Some(1), ..Content::default() };
+    let op = Op::Replace { uri: "./A/Value".into(), content: in_parts };
+    let step = Step { result: status(StatusCode::OK), ..done(&mut tree(), "srv", op) };
+    assert_finds(&with([step]), BYTE_EQUAL);
+}

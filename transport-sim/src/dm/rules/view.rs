@@ -1,0 +1,81 @@
+//! D35: what a server believes of a device is so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dm_core::{
+    ids::DeviceId,
+    server::Request,
+    tree::{Content, Op},
+    wire::Format,
+};
+
+use super::{Stage, Watcher, step_of};
+use crate::{
+    End, Ledger, NodeId, Rule, RuleId,
+    dm::{Backend, Fact, Fingerprint, OrderState, Services},
+};
+
+/// D35.
+pub const SAME_VIEW: Rule = Rule {
+    id: RuleId("D35"),
+    says: "a value that a server has read is one that the node had, and the node has what a server has written",
+};
+
+/// Every value that was read, by device and address.
+#[derive(Default)]
+pub(super) struct View {
+    read: BTreeMap<(NodeId, String), BTreeSet<[u8; 16]>>,
+}
+
+impl Watcher for View {
+    fn rules(&self) -> &'static [Rule] {
+        &[SAME_VIEW]
+    }
+
+    fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        let Some(step) = step_of(fact).filter(|step| step.result.status.is_success()) else { return };
+        match &step.op {
+            Op::Get { .. } => {
+                for found in &step.result.found {
+                    if let Some(data) = &found.content.data {
+                        let values = self.read.entry((node, found.uri.clone())).or_default();
+                        values.insert(Fingerprint::of(data).hash);
+                    }
+                }
+            }
+            Op::Add { uri, content } | Op::Replace { uri, content } if !uri.contains('?') && is_plain(content) => {
+                let value = step.after.node(uri).and_then(|node| node.value());
+                let is_same = value.map_or(content.data.is_none(), |value| Some(value) == content.data.as_ref());
+                let is_interior = step.after.node(uri).is_some_and(dm_core::tree::Node::is_interior);
+                ledger.judge(SAME_VIEW, is_same || is_interior, || format!("{} {uri} has another value", step.name()));
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, _: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
+        for (id, row) in end.shared.iter().flat_map(|backend| Backend::devices(backend).rows()) {
+            for job in row.value.orders.values() {
+                let (Request::Get(_), OrderState::Done(done)) = (&job.order.request, &job.state) else { continue };
+                for found in done.items.iter().flat_map(|item| &item.found) {
+                    self.judge(row.value.node, id, &found.uri, &found.content, ledger);
+                }
+            }
+        }
+    }
+}
+
+impl View {
+    fn judge(&self, node: NodeId, id: &DeviceId, uri: &str, content: &Content, ledger: &mut Ledger) {
+        let Some(data) = content.data.as_ref().filter(|_| content.format != Some(Format::B64)) else { return };
+        let was_read =
+            self.read.get(&(node, uri.to_owned())).is_some_and(|all| all.contains(&Fingerprint::of(data).hash));
+        ledger.judge(SAME_VIEW, was_read, || format!("{uri} of {id} never had the value that its server has"));
+    }
+}
+
+/// Whether the value is in the operation as the node keeps it.
+fn is_plain(content: &Content) -> bool {
+    content.in_parts.is_none()
+        && !matches!(content.format, Some(Format::B64 | Format::Bin | Format::Xml | Format::Node))
+}
