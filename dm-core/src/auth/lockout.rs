@@ -87,6 +87,9 @@ impl Lockout {
     /// How long the account is still closed; nothing while it is open.
     #[must_use]
     pub fn left(&self, limits: &LockoutLimits, now: Tick) -> Option<Millis> {
+        if core_kit::planted!("D18-never-closed") {
+            return None;
+        }
         let beyond = self.failures.checked_sub(limits.free)?.checked_sub(1)?;
         if self.is_forgotten(limits, now) {
             return None;

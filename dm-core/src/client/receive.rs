@@ -44,7 +44,7 @@ impl Session {
             self.common.max_obj_size = Some(size);
         }
         // An abort needs no proof: it makes nobody do anything.
-        if message.commands.iter().any(is_abort) {
+        if message.commands.iter().any(is_abort) && !core_kit::planted!("D11-abort-ignored") {
             return Next::over(Outcome::PeerAborted);
         }
         let challenged = match self.read_own_standing(status, sender.identity.is_some(), out) {
@@ -123,6 +123,7 @@ impl Session {
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
             (None, _) | (Some(Scheme::Md5 | Scheme::Mac), None) => Some(PeerFault::NoChallenge),
+            (Some(_), _) if core_kit::planted!("D20-talked-down") => None,
             (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
             _ => None,
         };
@@ -133,7 +134,8 @@ impl Session {
         let shown = own.scheme.is_some();
         own.challenges += 1;
         own.wrong += u32::from(shown && status.code == StatusCode::UNAUTHORIZED);
-        let nonce = if core_kit::planted!("D16-nonce-ignored") { own.nonce.clone() } else { nonce };
+        let is_kept = core_kit::planted!("D16-nonce-ignored") || core_kit::planted!("D15-older-nonce");
+        let nonce = if is_kept { own.nonce.clone() } else { nonce };
         (own.scheme, own.nonce, own.believed) = (scheme, nonce, false);
         let wrong_max = self.profile.session.wrong_credentials_max;
         if own.wrong >= wrong_max || own.challenges > wrong_max {

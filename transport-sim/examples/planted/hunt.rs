@@ -16,12 +16,10 @@ pub(super) enum Outcome {
     Found(Box<Found>),
     /// Another rule was broken first.
     Other { seed: u64, violation: Violation },
-    /// No rule was broken.
-    Hidden,
+    /// No rule was broken, but on so many seeds that are not good without the bug either.
+    Hidden { unclean: u64 },
     /// Its scenario does not exist, or does not judge its rule.
     Misplaced,
-    /// The rule is broken without the bug, too.
-    Guiltless { seed: u64 },
     /// The run cannot be had again from its decisions.
     Lost { seed: u64 },
 }
@@ -32,11 +30,14 @@ pub(super) struct Found {
     pub(super) how: String,
     pub(super) shrunk: Shrunk,
     pub(super) took: Duration,
+    /// Seeds before it that are not good without the bug either.
+    pub(super) unclean: u64,
 }
 
 /// Plants the bug and hunts it. `tick` hears of every seed.
 #[expect(clippy::disallowed_methods, reason = "the time is for the hunter, and no part of any run")]
 pub(super) fn hunt(bug: &Bug, seeds: u64, mut tick: impl FnMut(u64)) -> Outcome {
+    let mut unclean = 0;
     for seed in 0..seeds {
         tick(seed);
         let Some(played) = with(bug, || play(bug.scenario, seed, None)) else { return Outcome::Misplaced };
@@ -44,11 +45,13 @@ pub(super) fn hunt(bug: &Bug, seeds: u64, mut tick: impl FnMut(u64)) -> Outcome 
             return Outcome::Misplaced;
         };
         let Some(violation) = played.violations.first() else { continue };
+        // What is broken without the bug as well says nothing about it.
+        if play(bug.scenario, seed, None).is_some_and(|clean| !clean.violations.is_empty()) {
+            unclean += 1;
+            continue;
+        }
         if violation.rule != rule {
             return Outcome::Other { seed, violation: violation.clone() };
-        }
-        if play(bug.scenario, seed, None).is_some_and(|clean| !clean.violations.is_empty()) {
-            return Outcome::Guiltless { seed };
         }
         let begun = Instant::now();
         let breaks = |list: &[Decision]| -> Option<RuleId> {
@@ -58,9 +61,15 @@ pub(super) fn hunt(bug: &Bug, seeds: u64, mut tick: impl FnMut(u64)) -> Outcome 
         let Ok(shrunk) = shrink(&played.decisions, rule, u64::MAX, stop, breaks) else {
             return Outcome::Lost { seed };
         };
-        return Outcome::Found(Box::new(Found { seed, how: violation.how.clone(), shrunk, took: begun.elapsed() }));
+        return Outcome::Found(Box::new(Found {
+            seed,
+            how: violation.how.clone(),
+            shrunk,
+            took: begun.elapsed(),
+            unclean,
+        }));
     }
-    Outcome::Hidden
+    Outcome::Hidden { unclean }
 }
 
 /// Does something while the bug is on.

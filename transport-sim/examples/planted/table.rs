@@ -105,9 +105,8 @@ fn line(bug: &Bug, outcome: &Outcome) -> String {
         Outcome::Other { seed, violation } => {
             (seed + 1, "-".into(), "-".into(), format!("{}: NOT BY ITS OWN RULE but {violation}", bug.says))
         }
-        Outcome::Hidden => (0, "-".into(), "-".into(), format!("{}: NOT FOUND", bug.says)),
+        Outcome::Hidden { .. } => (0, "-".into(), "-".into(), format!("{}: NOT FOUND", bug.says)),
         Outcome::Misplaced => (0, "-".into(), "-".into(), format!("{} does not judge {}", bug.scenario, bug.rule)),
-        Outcome::Guiltless { seed } => (seed + 1, "-".into(), "-".into(), "broken without the bug, too".into()),
         Outcome::Lost { seed } => (seed + 1, "-".into(), "-".into(), "its decisions do not break it again".into()),
     };
     format!("{:<28}{:<6}{seeds:>7}{decisions:>11}{seconds:>9}  {says}", bug.id, bug.rule)
@@ -139,6 +138,8 @@ struct Sum {
     found: u64,
     own: u64,
     seeds_max: u64,
+    /// Seeds of one bug that broke a rule without it.
+    unclean: u64,
     decisions: Vec<usize>,
     took_max: Duration,
 }
@@ -150,12 +151,14 @@ impl Sum {
             Outcome::Found(found) => {
                 self.found += 1;
                 self.own += 1;
+                self.unclean = self.unclean.max(found.unclean);
                 self.seeds_max = self.seeds_max.max(found.seed + 1);
                 self.decisions.push(found.shrunk.decisions.len());
                 self.took_max = self.took_max.max(found.took);
             }
             Outcome::Other { .. } => self.found += 1,
-            Outcome::Hidden | Outcome::Misplaced | Outcome::Guiltless { .. } | Outcome::Lost { .. } => {}
+            Outcome::Hidden { unclean } => self.unclean = self.unclean.max(*unclean),
+            Outcome::Misplaced | Outcome::Lost { .. } => {}
         }
     }
 
@@ -169,14 +172,15 @@ impl Sum {
         let median = decisions.get(decisions.len() / 2).copied().unwrap_or_default();
         format!(
             "sim: {} planted={} found={} by-its-own-rule={} seeds-max={} decisions-median={median} decisions-max={} \
-             shrink-seconds-max={}",
+             shrink-seconds-max={} broken-without={}",
             if self.is_good() { "ok" } else { "FAILED" },
             self.planted,
             self.found,
             self.own,
             self.seeds_max,
             decisions.last().copied().unwrap_or_default(),
-            seconds(self.took_max)
+            seconds(self.took_max),
+            self.unclean
         )
     }
 }

@@ -165,7 +165,7 @@ impl Scenario {
     /// The same with few devices and SPs, where many runs are wanted and not many messages.
     #[must_use]
     pub fn small(seed: u64) -> Self {
-        Self { devices: 4, sps: 2, wishes: 8, ..Self::rough(seed) }
+        Self { devices: 3, sps: 2, wishes: 6, samples: 2, ..Self::rough(seed) }
     }
 
     /// Runs it, drawing every choice from the seed.

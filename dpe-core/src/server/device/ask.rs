@@ -86,7 +86,10 @@ impl Device {
                 self.state.groups.insert(number, group);
                 Op::GroupSet { from: Some(from.clone()), group: number }
             }
-            Operation::GroupRelease(name) if core_kit::planted!("P12-group-not-released") => {
+            Operation::GroupRelease(name)
+                if core_kit::planted!("P12-group-not-released")
+                    && self.state.policies.values().all(|policy| policy.watched != Watched::Group(name.clone())) =>
+            {
                 self.tell_of(from, Code::OK, Vec::new(), Some(name), None, step);
                 return Ok(());
             }

@@ -122,7 +122,7 @@ impl Gate {
                 let is_gone = status.is_ok() || status == Code::GROUP_ID_NOT_REGISTERED;
                 let is_ours = state.group(name, client).is_some_and(|group| group.life == Life::Releasing);
                 match state.group_mut(name, client) {
-                    Some(group) if core_kit::planted!("P12-group-not-released") => group.life = Life::Active,
+                    Some(group) if core_kit::planted!("P12-group-not-released") && is_gone => group.life = Life::Active,
                     Some(_) if is_ours && is_gone => state.remove_group(name, client),
                     Some(group) if is_ours => group.life = Life::Active,
                     _ => {}
