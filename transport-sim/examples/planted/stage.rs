@@ -26,6 +26,7 @@ impl Stage {
     fn named(name: &str, seed: u64) -> Option<Self> {
         match name {
             "dpe" => Some(Self::Dpe(dpe::Scenario::rough(seed).into())),
+            "dpe-swarm" => Some(Self::Dpe(dpe::Scenario::swarm(seed).into())),
             "dpe-small" => Some(Self::Dpe(dpe::Scenario::small(seed).into())),
             _ => dm::Scenario::named(name, seed).map(|scenario| Self::Dm(scenario.into())),
         }

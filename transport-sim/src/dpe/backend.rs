@@ -21,6 +21,13 @@ use crate::{Commit, CrashPlan, NodeId, Permille, Row, Store};
 
 /// How long a message to an SP is waited for to be taken, before it is sent again.
 pub(super) const AGAIN: Millis = Millis::from_secs(5);
+/// The longest such time.
+const AGAIN_MOST: Millis = Millis::from_secs(300);
+
+/// How much longer it is waited for after every time.
+pub(super) fn longer(patience: Millis) -> Millis {
+    Millis(patience.0.saturating_mul(2).min(AGAIN_MOST.0))
+}
 
 /// A stored device.
 #[derive(Clone, Debug)]
@@ -79,6 +86,8 @@ pub struct Delivery {
     pub body: Bytes,
     /// When it is to be sent again, if it was not taken.
     pub again: Tick,
+    /// How long it is waited for then.
+    pub patience: Millis,
 }
 
 impl Line {
@@ -237,15 +246,15 @@ impl Backend {
         self.board.insert(node, client);
     }
 
+    /// The Client-ID that the device at another node told, if any: whoever misbehaves may use it.
+    pub(super) fn foreign(&self, node: NodeId, nth: u32) -> Option<&ClientId> {
+        let others: Vec<&ClientId> = self.board.iter().filter(|(of, _)| **of != node).map(|(_, id)| id).collect();
+        others.get(nth as usize % others.len().max(1)).copied()
+    }
+
     /// The Client-IDs that SPs were told.
     pub(super) fn published(&self) -> impl Iterator<Item = &ClientId> {
         self.board.values()
-    }
-
-    /// From here on nothing goes wrong that the server's own nodes do.
-    pub(super) fn heal(&mut self) {
-        self.crashes = CrashPlan::NONE;
-        self.rivals = Permille::NEVER;
     }
 
     /// The first device that must be woken, among those that are `free`, and when.
@@ -264,7 +273,8 @@ impl Backend {
         let mut due = Vec::new();
         for (sp, line) in &mut self.lines {
             for (number, delivery) in line.waiting.iter_mut().filter(|(_, delivery)| delivery.again <= now) {
-                delivery.again = now + AGAIN;
+                delivery.patience = longer(delivery.patience);
+                delivery.again = now + delivery.patience;
                 due.push((sp.clone(), *number, delivery.body.clone()));
             }
         }
@@ -310,7 +320,7 @@ impl Backend {
             let Some(line) = self.lines.get_mut(sp) else { continue };
             let (number, body) = (line.next, body.to_bytes());
             line.next += 1;
-            line.waiting.insert(number, Delivery { body: body.clone(), again: now + AGAIN });
+            line.waiting.insert(number, Delivery { body: body.clone(), again: now + AGAIN, patience: AGAIN });
             posted.push((sp.clone(), number, body));
         }
         (Commit::Done, posted)

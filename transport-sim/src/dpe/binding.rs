@@ -1,13 +1,14 @@
 //! How a DPE message travels: one line that says where it is bound for, as a path of HTTP would, and the real bytes.
 //!
 //! ```text
-//! request 17
+//! request 17 9d4e3f01
 //! <DPE_Property_Query xmlns="urn:x-dpe:msg:1.0">..
 //! ```
 //!
 //! The two lines between an SP and the server number what they carry: the sender repeats until it is told `taken 17`, and
 //! the receiver takes each number once. That is what a connection does for HTTP, except that here it survives the crash
-//! of either end. Between a client and the server nothing is numbered: what is lost there is the protocol's own affair.
+//! of either end. They have a checksum, too: whoever finds another one drops the message, and it comes again. Between a
+//! client and the server nothing is numbered or checked: what is lost or damaged there is the protocol's own affair.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -40,9 +41,9 @@ impl Envelope {
             Self::Messages(body) => ("messages".to_owned(), body),
             Self::Reply(body) => ("reply".to_owned(), body),
             Self::Contact(body) => ("contact".to_owned(), body),
-            Self::Request(number, body) => (format!("request {number}"), body),
-            Self::Callback(number, body) => (format!("callback {number}"), body),
-            Self::Taken(number) => (format!("taken {number}"), &none),
+            Self::Request(number, body) => (numbered("request", *number, body), body),
+            Self::Callback(number, body) => (numbered("callback", *number, body), body),
+            Self::Taken(number) => (numbered("taken", *number, &none), &none),
         };
         let mut bytes = BytesMut::with_capacity(line.len() + 1 + body.len());
         bytes.put_slice(line.as_bytes());
@@ -65,12 +66,27 @@ impl Envelope {
                 "contact" => Self::Contact(body),
                 _ => return None,
             },
-            Some(("request", number)) => Self::Request(number.parse().ok()?, body),
-            Some(("callback", number)) => Self::Callback(number.parse().ok()?, body),
-            Some(("taken", number)) => Self::Taken(number.parse().ok()?),
-            Some(_) => return None,
+            Some((what, rest)) => {
+                let number = rest.split_once(' ')?.0.parse().ok()?;
+                if line != numbered(what, number, &body) {
+                    return None;
+                }
+                match what {
+                    "request" => Self::Request(number, body),
+                    "callback" => Self::Callback(number, body),
+                    "taken" => Self::Taken(number),
+                    _ => return None,
+                }
+            }
         })
     }
+}
+
+/// The line of a numbered envelope.
+fn numbered(what: &str, number: u64, body: &Bytes) -> String {
+    let octets = what.bytes().chain(number.to_be_bytes()).chain(body.iter().copied());
+    let sum = octets.fold(0x811C_9DC5_u32, |sum, octet| (sum ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    format!("{what} {number} {sum:08x}")
 }
 
 #[cfg(test)]
@@ -91,8 +107,18 @@ mod tests {
         ] {
             assert_eq!(Envelope::decode(&envelope.encode()), Some(envelope));
         }
-        for wrong in ["", "register", "request\n", "request x\n", "other 1\n"] {
+        for wrong in ["", "register", "request\n", "request x\n", "other 1\n", "request 1 00000000\n"] {
             assert_eq!(Envelope::decode(&Bytes::from(wrong)), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_damage_to_a_numbered_envelope_goes_unnoticed() {
+        let good = Envelope::Request(17, Bytes::from_static(b"<a>1</a>")).encode();
+        for bit in 0..good.len() * 8 {
+            let mut damaged = good.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Envelope::decode(&damaged.into()), None, "bit {bit}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use core_kit::{Body, Machine, Tick, journal::JournalOf};
+use core_kit::{Body, Durable, Machine, Millis, Tick, journal::JournalOf};
 use dpe_core::{
     client::{self, Client, Input, Output, Properties, Sender},
     codes::Code,
@@ -10,16 +10,26 @@ use dpe_core::{
     wire::{Identity, PropertyName, Value},
 };
 
-use super::{Fact, Party, binding::Envelope};
-use crate::{Channel, Context, Host, Message, NodeId, Site};
+use super::{Fact, Party, binding::Envelope, spite::Spite};
+use crate::{Channel, Commit, Context, FaultId, Host, Message, NodeId, Site, Span, Store};
 
 const SERVER: Site = Site("device.server");
 const LEVEL: Site = Site("device.level");
+const DOWN: Site = Site("device.down");
+const BACK: Site = Site("device.back");
+const POSE: Site = Site("device.pose");
 
 /// What clients know the server by.
 pub(super) const SERVER_NAME: &str = "dpe.example";
-/// Exchanges whose end a device remembers, and those that it waits for.
+/// Exchanges that a device waits for.
 const CHANNELS_MAX: usize = 32;
+/// Steps that a device's disk can go back.
+const PAST: usize = 8;
+/// How long a device takes to start anew.
+const BOOT: Millis = Millis(1_000);
+const DOWN_MS: Span = Span::new(200, 20_000);
+/// How long it poses as another one.
+const POSE_MS: Span = Span::new(20_000, 120_000);
 
 /// What happens to a device at a time of its plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +44,30 @@ pub enum Doing {
     User(Option<Identity>),
     /// Its user wants a session, or wants none.
     Want(bool),
+    /// Whatever the world's swarm has for a device may happen.
+    Chance,
+    /// It does not pose as another device any more.
+    BeItself,
 }
 
-/// A device with a client that listens. The snapshot after each step is durable; which exchanges it waits for is not.
+/// A device with a client that listens. The snapshot after each step goes to its disk, and what the step gave leaves only
+/// if the disk took it; which exchanges it waits for is not durable.
 pub struct Device {
     profile: client::Profile,
     servers: Vec<NodeId>,
     host: Host<Client>,
     past: Vec<Host<Client>>,
+    disk: Store<(), client::Snapshot>,
+    /// What it does when it is back: it was taken down for this.
+    rebirth: Option<FaultId>,
+    /// When it registers, since it has started without a memory.
+    boot: Option<Tick>,
+    /// Its own identities, while it poses as another device.
+    own: Option<(Option<Identity>, Option<Identity>)>,
+    spite: Spite,
     plan: VecDeque<(Tick, Doing)>,
     level: i64,
+    count: i64,
     /// Exchanges that it opened and whose reply has not come.
     waiting: BTreeSet<Channel>,
     /// Exchanges that the server opened: a copy on one of them is no second request, as over HTTP.
@@ -56,8 +80,23 @@ impl Device {
     #[must_use]
     pub fn new(profile: client::Profile, servers: Vec<NodeId>, plan: VecDeque<(Tick, Doing)>) -> Self {
         let host = Host::new(profile.clone(), Client::new(&profile));
-        let (waiting, seen) = (BTreeSet::new(), BTreeSet::new());
-        Self { profile, servers, host, past: Vec::new(), plan, level: 50, waiting, seen, shown: None }
+        Self {
+            profile,
+            servers,
+            host,
+            past: Vec::new(),
+            disk: Store::with_past(PAST),
+            rebirth: None,
+            boot: None,
+            own: None,
+            spite: Spite::default(),
+            plan,
+            level: 50,
+            count: 0,
+            waiting: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            shown: None,
+        }
     }
 
     /// The journals of its clients, one for each time that it lost its memory and the last, oldest first.
@@ -70,9 +109,13 @@ impl Device {
     }
 
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
+        if self.spite.is_silent(ctx) {
+            return;
+        }
         let body = match Envelope::decode(&message.bytes) {
             Some(Envelope::Reply(body)) if self.waiting.remove(&message.channel) => body,
-            Some(Envelope::Contact(body)) if remember(&mut self.seen, message.channel) => body,
+            // However late: no connection carries the same request twice.
+            Some(Envelope::Contact(body)) if self.seen.insert(message.channel) => body,
             _ => return,
         };
         self.drive(ctx, Input::Received(Sender::Name(SERVER_NAME.into()), Body::from(body)));
@@ -80,10 +123,20 @@ impl Device {
 
     pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
         let now = ctx.now();
-        while self.plan.front().is_some_and(|(at, _)| *at <= now) {
+        if self.boot.take_if(|at| *at <= now).is_some() {
+            self.drive(ctx, Input::Start);
+        }
+        for envelope in self.spite.due(now) {
+            ctx.note(&Fact::Hostile(FaultId::F45));
+            self.emit(ctx, &envelope);
+        }
+        while self.rebirth.is_none() && self.plan.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, doing)) = self.plan.pop_front() {
                 self.act(ctx, doing);
             }
+        }
+        if self.rebirth.is_some() {
+            return;
         }
         match self.host.machine().map(|client| client.deadline()) {
             Ok(Some(deadline)) if deadline.at <= now => self.drive(ctx, Input::Wake),
@@ -93,11 +146,60 @@ impl Device {
 
     pub(super) fn crash(&mut self) {
         self.waiting.clear();
-        self.seen.clear();
+        self.boot = None;
         self.host.crash();
     }
 
+    /// A connection broke: no reply comes on it.
+    pub(super) fn reset(&mut self, channel: Channel) {
+        self.waiting.remove(&channel);
+    }
+
+    /// The network is back, and the client says so.
+    pub(super) fn reconnect(&mut self, ctx: &mut Context<'_, Party>) {
+        self.drive(ctx, Input::Start);
+    }
+
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
+        let rebirth = self.rebirth.take();
+        let mut forgets = self.disk.lose_unsynced() > 0;
+        match rebirth {
+            Some(FaultId::F23) => {
+                let steps = 1 + ctx.choose(BACK, None, u32::try_from(PAST).unwrap_or(1)) as usize;
+                forgets |= self.disk.go_back(steps) > 0;
+            }
+            Some(FaultId::F24) => {
+                self.disk = Store::with_past(PAST);
+                forgets = true;
+            }
+            Some(FaultId::F28) => {
+                let next = if self.profile.version == "1.0" { "1.1" } else { "1.0" };
+                self.profile.version = next.into();
+                forgets = true;
+            }
+            _ => {}
+        }
+        if forgets || self.disk.read(&()).is_err() {
+            self.reload(ctx);
+        }
+        self.resume(ctx);
+    }
+
+    /// Takes up what the disk has, as another life of the client; all is new where it has nothing.
+    fn reload(&mut self, ctx: &mut Context<'_, Party>) {
+        let stored = self.disk.load(&()).map(|row| row.value.clone());
+        let restored = stored.and_then(|snapshot| Client::restore(snapshot, &self.profile).ok());
+        if restored.is_none() {
+            self.boot = Some(ctx.now() + BOOT);
+        }
+        ctx.note(&Fact::Forgot);
+        let client = restored.unwrap_or_else(|| Client::new(&self.profile));
+        let anew = Host::new(self.profile.clone(), client);
+        self.past.push(core::mem::replace(&mut self.host, anew));
+    }
+
+    /// Goes on where it was.
+    fn resume(&mut self, ctx: &mut Context<'_, Party>) {
         match self.host.machine().map(|client| client.pending()) {
             Ok(Some(question)) => {
                 let answer = self.answer(question);
@@ -115,19 +217,28 @@ impl Device {
                 let anew = Host::new(self.profile.clone(), Client::new(&self.profile));
                 self.past.push(core::mem::replace(&mut self.host, anew));
                 self.crash();
+                self.disk = Store::with_past(PAST);
                 ctx.note(&Fact::Wiped);
                 self.drive(ctx, Input::Start);
             }
             Doing::Sample => {
                 self.level = i64::from(ctx.choose(LEVEL, None, 101));
+                self.count += 1;
+                ctx.note(&Fact::Sampled { level: self.level, count: self.count });
                 let names = ["batteryLevel", "volumeLevel"].into_iter().filter_map(|name| name.try_into().ok());
                 let readings = names.map(|name| self.reading(&name)).collect();
                 self.drive(ctx, Input::Sampled(readings));
             }
-            Doing::User(user) => {
-                self.profile.user.clone_from(&user);
-                let device = self.profile.device.clone();
-                self.drive(ctx, Input::Identity { device, user });
+            Doing::User(user) => match &mut self.own {
+                Some((_, own)) => *own = user,
+                None => self.become_of(ctx, self.profile.device.clone(), user),
+            },
+            Doing::Chance => self.tempt(ctx),
+            Doing::BeItself => {
+                if let Some((device, user)) = self.own.take() {
+                    ctx.note(&Fact::Posing(None));
+                    self.become_of(ctx, device, user);
+                }
             }
             Doing::Want(wants) => {
                 self.drive(ctx, Input::Want(wants));
@@ -135,6 +246,49 @@ impl Device {
                     self.drive(ctx, Input::Start);
                 }
             }
+        }
+    }
+
+    /// The device, or the user, is another one.
+    fn become_of(&mut self, ctx: &mut Context<'_, Party>, device: Option<Identity>, user: Option<Identity>) {
+        self.profile.device.clone_from(&device);
+        self.profile.user.clone_from(&user);
+        self.drive(ctx, Input::Identity { device, user });
+    }
+
+    /// One chance for each fault that a device does by itself, or that is done to it.
+    fn tempt(&mut self, ctx: &mut Context<'_, Party>) {
+        for fault in [FaultId::F23, FaultId::F24, FaultId::F28] {
+            if self.rebirth.is_none() && ctx.strikes(fault, None) {
+                self.rebirth = Some(fault);
+            }
+        }
+        if self.rebirth.is_some() {
+            let down = ctx.draw(DOWN, None, DOWN_MS);
+            return ctx.crash(down);
+        }
+        if ctx.strikes(FaultId::F50, None) && self.own.is_none() {
+            let hardware = self
+                .profile
+                .device
+                .as_ref()
+                .map(|device| Identity { text: device.text.replacen("5a", "5b", 1), scheme: device.scheme.clone() });
+            self.become_of(ctx, hardware, self.profile.user.clone());
+        }
+        let me = ctx.node();
+        if self.own.is_none() && ctx.strikes(FaultId::F48, None) {
+            // Devices are numbered from 1: another one, and not this.
+            let others = ctx.choose(POSE, None, 8) + 1;
+            let other = NodeId(if me.0 > others { me.0 - others } else { me.0 + others });
+            let until = ctx.now() + ctx.draw(POSE, Some(other), POSE_MS);
+            self.own = Some((self.profile.device.clone(), self.profile.user.clone()));
+            self.plan.push_back((until, Doing::BeItself));
+            self.plan.make_contiguous().sort_by_key(|(at, _)| *at);
+            ctx.note(&Fact::Posing(Some(other)));
+            self.become_of(ctx, Some(super::scenario::device_identity(other)), Some(super::scenario::user(other)));
+        }
+        for envelope in self.spite.tempt(ctx) {
+            self.emit(ctx, &envelope);
         }
     }
 
@@ -147,6 +301,12 @@ impl Device {
                 Ok(outputs) => outputs,
                 Err(error) => return ctx.note(&Fact::Misused(format!("{error:?}"))),
             };
+            if !self.store(ctx) {
+                // What was not stored has not happened: it starts again from what was.
+                self.waiting.clear();
+                self.reload(ctx);
+                return self.resume(ctx);
+            }
             self.show(ctx);
             for output in outputs {
                 match output {
@@ -159,15 +319,30 @@ impl Device {
         self.arm(ctx);
     }
 
+    /// Stores the last step; whether the disk took it.
+    fn store(&mut self, ctx: &mut Context<'_, Party>) -> bool {
+        let Ok(client) = self.host.machine() else { return true };
+        let (snapshot, revision) = (client.snapshot(), self.disk.revision(&()));
+        let fault = ctx.disk_fault(None);
+        self.disk.write((), revision, revision + 1, snapshot, fault) == Ok(Commit::Done)
+    }
+
     fn send(&mut self, ctx: &mut Context<'_, Party>, on: client::Channel, body: &Body) {
-        let choice = ctx.choose(SERVER, None, u32::try_from(self.servers.len()).unwrap_or(1));
-        let Some(server) = self.servers.get(choice as usize).copied() else { return };
-        let channel = ctx.open_channel();
-        remember(&mut self.waiting, channel);
         let envelope = match on {
             client::Channel::Register => Envelope::Register(body.to_bytes()),
             client::Channel::Messages => Envelope::Messages(body.to_bytes()),
         };
+        if let Some(envelope) = self.spite.twist(ctx, envelope) {
+            self.emit(ctx, &envelope);
+        }
+    }
+
+    /// Sends something to one of the servers.
+    fn emit(&mut self, ctx: &mut Context<'_, Party>, envelope: &Envelope) {
+        let choice = ctx.choose(SERVER, None, u32::try_from(self.servers.len()).unwrap_or(1));
+        let Some(server) = self.servers.get(choice as usize).copied() else { return };
+        let channel = ctx.open_channel();
+        remember(&mut self.waiting, channel);
         ctx.send(server, channel, envelope.encode());
     }
 
@@ -184,6 +359,7 @@ impl Device {
                 let contact = self.profile.contact.as_deref().unwrap_or_default();
                 Reading::of(name.clone(), Value::text(contact))
             }
+            "volumeLevel" => Reading::of(name.clone(), Value::integer(self.count)),
             _ => Reading::of(name.clone(), Value::integer(self.level)),
         }
     }
@@ -208,18 +384,18 @@ impl Device {
         match self.host.machine() {
             Ok(client) => {
                 let deadline = client.deadline().map(|deadline| deadline.at);
-                ctx.wake_at(deadline.into_iter().chain(planned).min());
+                let own = [planned, self.boot, self.spite.deadline()].into_iter().flatten();
+                ctx.wake_at(deadline.into_iter().chain(own).min());
             }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
     }
 }
 
-/// Remembers an exchange, and forgets the oldest where there are many; false if it is known.
-fn remember(channels: &mut BTreeSet<Channel>, channel: Channel) -> bool {
-    let is_new = channels.insert(channel);
+/// Remembers an exchange, and forgets the oldest where there are many.
+fn remember(channels: &mut BTreeSet<Channel>, channel: Channel) {
+    channels.insert(channel);
     if channels.len() > CHANNELS_MAX {
         channels.pop_first();
     }
-    is_new
 }

@@ -10,6 +10,8 @@ use dpe_core::{
     ids::{ClientId, SpId, dpe3},
 };
 
+use crate::{FaultId, NodeId};
+
 /// Something that a party of a DPE world did. No identity of a person or device is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
@@ -24,8 +26,23 @@ pub enum Fact {
     },
     /// A device has lost its memory.
     Wiped,
+    /// A device is back with less than it had stored.
+    Forgot,
+    /// The values of a device's properties have changed.
+    Sampled {
+        /// `batteryLevel`.
+        level: i64,
+        /// `volumeLevel`, which counts the changes.
+        count: i64,
+    },
+    /// A device uses the identity of another one from now on, or its own again.
+    Posing(Option<NodeId>),
+    /// The next message of this party is not one that its machine sent: it misbehaves in this way.
+    Hostile(FaultId),
     /// A server node stored a step. What the step took and what it has for SPs was noted before.
     Committed {
+        /// What the time was for the step, by the node's own clock.
+        at: Tick,
         /// Messages to clients that leave after this, unless the node crashes.
         downlinks: usize,
     },
@@ -46,6 +63,8 @@ pub enum Fact {
         number: u64,
         /// The message.
         body: Bytes,
+        /// What the time was for the step.
+        at: Tick,
     },
     /// Another node's commit came first: the step is taken again.
     LostRace,
@@ -97,9 +116,14 @@ impl fmt::Display for Fact {
                 write!(f, " groups={groups} policies={policies}")
             }
             Self::Wiped => f.write_str("wiped"),
-            Self::Committed { downlinks } => write!(f, "committed downlinks={downlinks}"),
+            Self::Forgot => f.write_str("forgot"),
+            Self::Sampled { level, count } => write!(f, "sampled level={level} count={count}"),
+            Self::Posing(Some(node)) => write!(f, "posing as {node}"),
+            Self::Posing(None) => f.write_str("posing as itself"),
+            Self::Hostile(fault) => write!(f, "hostile {fault}"),
+            Self::Committed { at, downlinks } => write!(f, "committed at={} downlinks={downlinks}", at.0),
             Self::Took { sp, number, at } => write!(f, "took {sp} {number} at={}", at.0),
-            Self::Posted { sp, number, body } => write!(f, "posted {sp} {number} octets={}", body.len()),
+            Self::Posted { sp, number, body, .. } => write!(f, "posted {sp} {number} octets={}", body.len()),
             Self::LostRace => f.write_str("lost-race"),
             Self::Repeated { sp, number } => write!(f, "repeated {sp} {number}"),
             Self::Asked { tag } => write!(f, "asked {tag}"),

@@ -5,7 +5,7 @@
 //! snapshot of their machine, and an SP its lines; a server node keeps nothing. One input is one transaction over all
 //! machines that it touches; [`Backend`] says what of it is sent how, and why every request of an SP gets its one answer.
 
-use crate::{Context, Message, Node};
+use crate::{Channel, Context, Message, Node};
 
 mod attempt;
 mod backend;
@@ -17,17 +17,20 @@ mod run;
 mod scenario;
 mod server;
 mod sp;
+mod spite;
 
 pub use backend::{Backend, Delivery, Line, StoredDevice, StoredGate, Taken};
 pub use binding::Envelope;
 pub use device::{Device, Doing};
 pub use fact::Fact;
 pub use rules::{
-    ANSWERED, ATTRIBUTED, CANCELLED, CONVERGED, EXPIRES, FINAL, FOREIGN, IDENTITIES, KEPT, LIVE, OBSOLETE, ONE_OUT,
-    RELEASED, RETURNED, Rules, TIMERS, WINDOW, Watched,
+    ANSWERED, ATTRIBUTED, BOUNDED, CANCELLED, COMPLETE, CONVERGED, CROSSING, DECLINED, DURABLE, EXPIRES, FAIR, FINAL,
+    FOREIGN, FORWARDS, FRESH, GENUINE, IDEMPOTENT, IDENTITIES, INDEPENDENT, KEPT, LIVE, OBSOLETE, ONE_ACTIVE, ONE_OUT,
+    PERMITTED, RELEASED, RETURNED, Rules, SPACED, STATIC, SUBSET, TIMERS, TYPED, UNIFORM, UNLINKABLE, WHOLE, WINDOW,
+    Watched,
 };
 pub use run::{Run, Tallies};
-pub use scenario::{Faults, Scenario};
+pub use scenario::{Faults, Scenario, menu};
 pub use server::Server;
 pub use sp::Sp;
 
@@ -54,6 +57,10 @@ impl Node for Party {
     }
 
     fn deliver(&mut self, ctx: &mut Context<'_, Self>, message: &Message) {
+        // Another content type than ours is refused before anybody reads on.
+        if message.mislabelled {
+            return;
+        }
         match self {
             Self::Device(device) => device.receive(ctx, message),
             Self::Server(server) => server.receive(ctx, message),
@@ -83,5 +90,26 @@ impl Node for Party {
             Self::Server(server) => server.arm(ctx),
             Self::Sp(sp) => sp.arm(ctx),
         }
+    }
+
+    fn reset(&mut self, ctx: &mut Context<'_, Self>, channel: Channel) {
+        match self {
+            Self::Device(device) => device.reset(channel),
+            // What is on a line is sent again until it was taken.
+            Self::Sp(sp) => sp.again(ctx),
+            Self::Server(_) => {}
+        }
+    }
+
+    fn reconnect(&mut self, ctx: &mut Context<'_, Self>) {
+        match self {
+            Self::Device(device) => device.reconnect(ctx),
+            Self::Sp(sp) => sp.again(ctx),
+            Self::Server(_) => {}
+        }
+    }
+
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
     }
 }

@@ -4,7 +4,7 @@ use core_kit::{Tick, journal::JournalOf};
 use dpe_core::{client::Client, sp};
 
 use super::Party;
-use crate::{Counts, Decision, Halt, Ledger, NodeId, World};
+use crate::{Counts, Decision, FaultCounts, Halt, Ledger, NodeId, World};
 
 /// Everything worth asserting.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Run {
     pub decisions: Vec<Decision>,
     /// What the rules found.
     pub ledger: Ledger,
+    /// How often each fault took place.
+    pub faults: FaultCounts,
     /// Numbers for a table.
     pub tallies: Tallies,
     /// What went through the clients, by device; one for each time that a device had no memory.
@@ -48,6 +50,7 @@ impl Run {
     pub(super) fn of(seed: u64, world: World<Party>, halt: Halt) -> Self {
         let (trace, decisions) = (world.trace().as_str().to_owned(), world.decisions().to_vec());
         let (ledger, network, at) = (world.ledger().clone(), world.counts(), world.now());
+        let faults = *world.faults();
         let (nodes, backend) = world.into_parts();
         let (mut clients, mut sps, mut devices) = (Vec::new(), Vec::new(), 0);
         for (node, party) in &nodes {
@@ -62,7 +65,7 @@ impl Run {
         }
         let repeated = trace.matches(" repeated ").count() as u64;
         let tallies = Tallies { network, devices, commits: backend.commits(), lost_races: backend.lost(), repeated };
-        Self { seed, halt, at, trace, decisions, ledger, tallies, clients, sps }
+        Self { seed, halt, at, trace, decisions, ledger, faults, tallies, clients, sps }
     }
 
     /// Everything that must not be: broken rules, and a world that does not come to rest. Empty for a good run.

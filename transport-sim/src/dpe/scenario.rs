@@ -13,7 +13,8 @@ use dpe_core::{
 
 use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
 use crate::{
-    Bounds, CrashPlan, Decider, Decision, Halt, Link, NodeId, Permille, Site, Span, Who, World, draw_sequence,
+    Bounds, CrashPlan, Decider, Decision, FaultId, Halt, Link, Mode, NodeId, Permille, Site, Span, Strike, Swarm, Who,
+    World, draw_sequence,
 };
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
@@ -24,6 +25,8 @@ const PLAN: Site = Site("device.plan");
 const WISHES: Site = Site("sp.plan");
 
 const MINUTE: u64 = 60_000;
+/// How often everything has a chance to happen to a device.
+const CHANCES: u32 = 6;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,29 @@ impl Faults {
     }
 }
 
+/// What a run of `dpe-swarm` draws its faults from, and how often each comes at most: of messages in all that are sent, of
+/// nodes and runs in all that there are, and of what parties do in all the chances that they get.
+#[must_use]
+pub fn menu() -> Swarm {
+    use FaultId as F;
+    let messages = [F::F01, F::F02, F::F03, F::F04, F::F05, F::F06, F::F11, F::F12, F::F13, F::F14, F::F15];
+    let damage = [F::F07, F::F08, F::F09, F::F10];
+    let troubles = [F::F16, F::F17, F::F18, F::F19, F::F20, F::F21];
+    let nodes = [F::F22, F::F25, F::F27, F::F35, F::F36, F::F37, F::F38, F::F39];
+    let disks = [F::F29, F::F30, F::F31, F::F32, F::F33, F::F34];
+    let lives = [F::F23, F::F24, F::F28, F::F50, F::F48];
+    let peers = [F::F40, F::F43, F::F45, F::F46, F::F47];
+    Swarm::CALM
+        .with_all(&messages, Permille::new(30))
+        .with_all(&damage, Permille::new(20))
+        .with_all(&troubles, Permille::new(500))
+        .with_all(&nodes, Permille::new(200))
+        .with_all(&disks, Permille::new(8))
+        .with_all(&lives, Permille::new(40))
+        .with_all(&peers, Permille::new(100))
+        .with(F::F26, Permille::new(10))
+}
+
 /// Devices, SPs, the nodes of one server, and the faults, until all is healed.
 ///
 /// ```
@@ -110,6 +136,8 @@ pub struct Scenario {
     pub seed: u64,
     /// What goes wrong.
     pub faults: Faults,
+    /// What else goes wrong: a swarm is drawn from it.
+    pub menu: Swarm,
     /// Devices, up to 99.
     pub devices: u32,
     /// Service providers, up to 99. The first two may look up the Client-IDs of users.
@@ -134,6 +162,21 @@ impl Scenario {
     /// The name of this scenario, for the command line.
     pub const NAME: &'static str = "dpe";
 
+    /// The name of the scenario with all faults.
+    pub const SWARM: &'static str = "dpe-swarm";
+    /// The names of all scenarios.
+    pub const NAMES: [&'static str; 2] = [Self::NAME, Self::SWARM];
+
+    /// The scenario of this name as it runs for a seed; nothing where there is none.
+    #[must_use]
+    pub fn named(name: &str, seed: u64) -> Option<Self> {
+        match name {
+            Self::NAME => Some(Self::rough(seed)),
+            Self::SWARM => Some(Self::swarm(seed)),
+            _ => None,
+        }
+    }
+
     /// 20 devices and 4 SPs for ten minutes, in which nothing goes wrong.
     #[must_use]
     pub fn standard(seed: u64) -> Self {
@@ -144,6 +187,7 @@ impl Scenario {
         Self {
             seed,
             faults: Faults::NONE,
+            menu: Swarm::CALM,
             devices: 20,
             sps: 4,
             servers: 3,
@@ -166,6 +210,22 @@ impl Scenario {
     #[must_use]
     pub fn small(seed: u64) -> Self {
         Self { devices: 3, sps: 2, wishes: 6, samples: 2, ..Self::rough(seed) }
+    }
+
+    /// 8 devices and 3 SPs in which everything goes wrong that the catalogue has for DPE: some of it in each seed.
+    #[must_use]
+    pub fn swarm(seed: u64) -> Self {
+        let mut scenario = Self::standard(seed);
+        (scenario.devices, scenario.sps, scenario.menu) = (8, 3, menu());
+        // What users do is no fault of anybody.
+        (scenario.faults.swaps, scenario.faults.declines) = ((seed % 2) as u32, (seed / 2 % 2) as u32);
+        scenario.faults.link.delay = Span::new(20, 900);
+        scenario.config.reg.supported_versions.push("1.1".into());
+        // Shorter than the run, so that values go stale in it.
+        scenario.config.cache.ttl = Millis(MINUTE);
+        // A message may come again after a week.
+        scenario.bounds = Bounds { until: Tick(30 * 24 * 60 * MINUTE), events: 1_000_000 };
+        scenario
     }
 
     /// Runs it, drawing every choice from the seed.
@@ -229,28 +289,26 @@ impl Scenario {
             sps.push((node, Sp::new(&machine, self.server_nodes().collect(), users, wishes)));
         }
 
-        let mut world = World::new(decider, self.faults.link, backend);
-        world.watch(Box::new(Rules::new(self.watched())));
+        let swarm = Swarm::draw(&mut decider, &self.menu);
+        let mut world = World::builder(decider, backend).link(self.faults.link).checker(Rules::new(self.watched()));
+        for (node, plan) in plans {
+            let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
+            world = world.node(node, "device", Party::Device(Box::new(device)));
+        }
+        for (node, sp) in sps {
+            world = world.node(node, &contact(node), Party::Sp(Box::new(sp)));
+        }
+        for node in self.server_nodes() {
+            world = world.node(node, "server", Party::Server(Server::default()));
+        }
+        for (node, at, down) in falls {
+            world = world.strike(at, Strike::Crash(node, down));
+        }
+        let mut world = world.faults(swarm, Millis(self.heal.0)).build();
         if is_drawn {
             world.keep_traffic();
         }
-        for (node, plan) in plans {
-            let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
-            world.add(node, "device", Party::Device(Box::new(device)));
-        }
-        for (node, sp) in sps {
-            world.add(node, &contact(node), Party::Sp(Box::new(sp)));
-        }
-        for node in self.server_nodes() {
-            world.add(node, "server", Party::Server(Server::default()));
-        }
-        for (node, at, down) in falls {
-            world.crash_at(node, at, down);
-        }
-        world.run(Bounds { until: self.heal, ..self.bounds });
-        world.relink(Link::PERFECT);
-        world.shared_mut().heal();
-        let halt = world.run(self.bounds);
+        let halt = world.run_in(Mode::Converge { heal: self.heal }, self.bounds);
         world.finish();
         (world, halt)
     }
@@ -259,7 +317,11 @@ impl Scenario {
     pub(super) fn watched(&self) -> Watched {
         let devices = self.device_nodes().map(|node| (node, contact(node))).collect();
         let sps = self.sp_nodes().map(|node| (node, contact(node))).collect();
-        let of_devices = self.device_nodes().map(|node| device_identity(node).text);
+        // A device whose hardware was swapped has another address.
+        let of_devices = self.device_nodes().flat_map(|node| {
+            let text = device_identity(node).text;
+            [text.replacen("5a", "5b", 1), text]
+        });
         let of_users = self.device_nodes().map(|node| user(node).text);
         Watched { devices, sps, identities: of_devices.chain(of_users).collect(), config: self.config.clone() }
     }
@@ -277,6 +339,9 @@ impl Scenario {
             plan.push((within(node, 0, 30_000), Doing::Register));
             for _ in 0..self.samples {
                 plan.push((within(node, MINUTE, heal), Doing::Sample));
+            }
+            if self.menu != Swarm::CALM {
+                plan.extend((0..CHANCES).map(|_| (within(node, MINUTE, heal), Doing::Chance)));
             }
             // Late copies are over by then, and so are the crashes.
             plan.push((within(node, heal + 2 * MINUTE, heal + 3 * MINUTE), Doing::Register));
@@ -376,11 +441,11 @@ fn address(node: NodeId) -> String {
     format!("192.0.2.{}", last(node))
 }
 
-fn device_identity(node: NodeId) -> Identity {
+pub(super) fn device_identity(node: NodeId) -> Identity {
     Identity::new("mac", &format!("02:5a:5a:5a:5a:{:02x}", node.0 % 256))
 }
 
-fn user(node: NodeId) -> Identity {
+pub(super) fn user(node: NodeId) -> Identity {
     Identity::new("msisdn", &format!("34600555{:03}", node.0))
 }
 

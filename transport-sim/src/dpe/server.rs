@@ -14,13 +14,16 @@ use super::{
     attempt::{Attempt, Job},
     binding::Envelope,
 };
-use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
+use crate::{Channel, Commit, Context, FaultId, Message, NodeId, Site, Span};
 
 const WORK: Site = Site("server.work");
 const RIVAL: Site = Site("server.rival");
+const DOWN: Site = Site("server.down");
 
 /// How long a step takes from load to commit. Another node's commit fits in between.
 pub(super) const WORK_MS: Span = Span::new(1, 40);
+/// How long a node is down that crashed between its commit and its reply.
+const DOWN_MS: Span = Span::new(200, 20_000);
 /// How often the sweeper looks for devices to wake and for messages to send again.
 const SWEEP: Millis = Millis::from_secs(5);
 
@@ -124,8 +127,13 @@ impl Server {
             return false;
         }
         let Task { job, from, attempt } = task;
+        let about = from.map(|(node, _)| node);
         let mut posted = Vec::new();
         if attempt.counts() {
+            // A transaction that the disk refuses, or that is torn and rolled back, has not happened; nobody is told.
+            if [FaultId::F29, FaultId::F30, FaultId::F32].into_iter().any(|fault| ctx.strikes(fault, about)) {
+                return true;
+            }
             let_a_rival_in(ctx, &job, from);
             let Some(stored) = commit(ctx, &job, &attempt) else {
                 ctx.note(&Fact::LostRace);
@@ -137,6 +145,11 @@ impl Server {
             };
             posted = stored;
             if passes_away(ctx) {
+                return false;
+            }
+            if ctx.strikes(FaultId::F26, about) {
+                let down = ctx.draw(DOWN, about, DOWN_MS);
+                ctx.crash(down);
                 return false;
             }
         } else if let (true, Job::Request(sp, number, ..)) = (attempt.is_repeated, &job) {
@@ -187,9 +200,9 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
         ctx.note(&Fact::Took { sp: sp.clone(), number: *number, at: attempt.at });
     }
     for (sp, number, body) in &posted {
-        ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone() });
+        ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone(), at: attempt.at });
     }
-    ctx.note(&Fact::Committed { downlinks: attempt.downlinks() });
+    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks() });
     Some(posted)
 }
 
@@ -197,7 +210,7 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
 /// before it has sent anything.
 fn let_a_rival_in(ctx: &mut Context<'_, Party>, job: &Job, from: Option<(NodeId, Channel)>) {
     let (about, probability) = (from.map(|(node, _)| node), ctx.shared().rivals);
-    if !ctx.chance(RIVAL, about, probability) {
+    if ctx.is_healed() || !ctx.chance(RIVAL, about, probability) {
         return;
     }
     let env = ctx.env(about);
@@ -217,7 +230,7 @@ fn deliver(ctx: &mut Context<'_, Party>, sp: &SpId, number: u64, body: Bytes) {
 
 /// Passes a point where a crash hurts; true if it happens.
 fn passes_away(ctx: &mut Context<'_, Party>) -> bool {
-    let down = ctx.shared().crashes.passes();
+    let down = if ctx.is_healed() { None } else { ctx.shared().crashes.passes() };
     if let Some(down) = down {
         ctx.crash(down);
     }

@@ -5,20 +5,24 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use core_kit::{Body, Machine, Tick, journal::JournalOf};
 use dpe_core::{
-    ids::{ClientId, dpe3},
+    ids::{ClientId, Token, dpe3},
     policy::{Terms, Watched},
     sp::{self, Input, Misuse, Output, Request, What},
-    wire::{Identity, PropertyName},
+    wire::{self, Identity, Ie, Kind, PropertyName},
 };
 
 use super::{Fact, Party, backend::AGAIN, binding::Envelope};
-use crate::{Context, Host, Message, NodeId, Site, StepError};
+use crate::{Context, FaultId, Host, Message, NodeId, Site, StepError};
 
 const SERVER: Site = Site("sp.server");
 const CLIENT: Site = Site("sp.client");
 const WHAT: Site = Site("sp.what");
 const NAME: Site = Site("sp.name");
 const DETAIL: Site = Site("sp.detail");
+const EVIL: Site = Site("sp.evil");
+
+/// Requests that a greedy SP makes at once.
+const HOGGED: u64 = 20;
 
 /// Lists of properties that an SP asks for. The last ones name what a device lacks, what nobody knows, and what no SP
 /// may see.
@@ -102,6 +106,12 @@ impl Sp {
         while self.plan.front().is_some_and(|at| *at <= now) {
             self.plan.pop_front();
             self.ask(ctx);
+            if ctx.strikes(FaultId::F46, None) {
+                (0..HOGGED).for_each(|_| self.ask(ctx));
+            }
+            if ctx.strikes(FaultId::F47, None) {
+                self.pry(ctx);
+            }
         }
         if self.deadline().is_some_and(|at| at <= now) {
             self.step(ctx, Input::Wake);
@@ -127,6 +137,47 @@ impl Sp {
 
     fn deadline(&mut self) -> Option<Tick> {
         self.host.machine().ok().and_then(|machine| machine.deadline()).map(|deadline| deadline.at)
+    }
+
+    /// Sends everything on its line that was not taken yet, at once.
+    pub(super) fn again(&mut self, ctx: &mut Context<'_, Party>) {
+        let waiting: Vec<u64> = self.waiting.keys().copied().collect();
+        for number in waiting {
+            self.send(ctx, number);
+        }
+        self.arm(ctx);
+    }
+
+    /// Asks for what is not its own: a group or policy of another SP, a Client-ID that it guesses, in another SP's name.
+    fn pry(&mut self, ctx: &mut Context<'_, Party>) {
+        let me = self.host.journal().header.profile.id.clone();
+        let told: Vec<Token> = ctx.shared().published().map(Token::from).collect();
+        let other = ctx.shared().providers().map(|sp| sp.id.clone()).find(|sp| *sp != me);
+        let Some(other) = other else { return };
+        let drawn = ctx.choose(EVIL, None, 1 << 16);
+        let nth = (drawn / 16) as usize;
+        let kind = [Kind::GroupQuery, Kind::GroupRelease, Kind::PolicyRelease, Kind::PropertyQuery][nth % 4];
+        let name = |letter: char| Token::try_from(format!("{other}-{letter}{}", 2 + drawn % 2)).ok();
+        let guessed = || Token::try_from(format!("guess{drawn:024}")).ok();
+        let mut message = wire::Message::new(kind);
+        message.message_id = Token::try_from(format!("evil-{}", self.next_number)).ok().into();
+        message.sp_id = Token::from(if drawn % 16 == 15 { &other } else { &me }).into();
+        let known = told.get(nth % told.len().max(1)).cloned();
+        message.client_id = if kind == Kind::PropertyQuery { guessed() } else { known.or_else(guessed) }.into();
+        message.property_names = names(&["OSName"]).into_iter().map(Ie::Is).collect();
+        (message.group_id, message.policy_id) = (name('g').into(), name('p').into());
+        if let Ok(body) = wire::encode(&message) {
+            ctx.note(&Fact::Hostile(FaultId::F47));
+            self.post(ctx, body.into());
+        }
+    }
+
+    /// Puts a message on the line.
+    fn post(&mut self, ctx: &mut Context<'_, Party>, body: Bytes) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.insert(number, (body, Tick(0)));
+        self.send(ctx, number);
     }
 
     /// Wants something of a client that it knows, or of a user.
@@ -204,12 +255,7 @@ impl Sp {
     fn act(&mut self, ctx: &mut Context<'_, Party>, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Send(_, body) => {
-                    let number = self.next_number;
-                    self.next_number += 1;
-                    self.waiting.insert(number, (body.to_bytes(), Tick(0)));
-                    self.send(ctx, number);
-                }
+                Output::Send(_, body) => self.post(ctx, body.to_bytes()),
                 Output::Done(done) => {
                     for client in done.clients {
                         if !self.known.contains(&client) {

@@ -43,6 +43,10 @@ impl Answers {
     }
 
     pub(super) fn took(&mut self, sp: &SpId, request: &Request) {
+        // Who speaks in the name of another is not answered.
+        if text(&request.message.sp_id) != sp.as_str() {
+            return;
+        }
         self.open.insert((sp.clone(), request.id.clone()), request.message.kind.answer());
     }
 

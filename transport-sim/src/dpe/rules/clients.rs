@@ -7,7 +7,7 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{Post, Watched, client_of};
+use super::{Doubt, Post, Watched, client_of};
 use crate::{Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P09.
@@ -48,22 +48,26 @@ impl Clients {
     }
 
     /// A message to the client at a node, which may give it a Client-ID.
-    pub(super) fn given(&mut self, node: NodeId, message: &Message, ledger: &mut Ledger) {
+    pub(super) fn given(&mut self, node: NodeId, message: &Message, doubt: &Doubt, ledger: &mut Ledger) {
         if message.kind != Kind::RegisterResponse {
             return;
         }
         let Some(client) = client_of(message) else { return };
         let owner = *self.owners.entry(client.clone()).or_insert(node);
-        ledger.judge(ATTRIBUTED, owner == node, || format!("{client} is given to device {node} and is of {owner}"));
+        let is_its = owner == node || doubt.is_about(node, &client) || doubt.are_alike(owner, node);
+        ledger.judge(ATTRIBUTED, is_its, || format!("{client} is given to device {node} and is of {owner}"));
     }
 
-    pub(super) fn posted(&mut self, post: &Post<'_>, ledger: &mut Ledger) {
+    pub(super) fn posted(&mut self, post: &Post<'_>, doubt: &Doubt, ledger: &mut Ledger) {
         let Some(client) = client_of(post.message) else { return };
-        let owner = self.owners.get(&client).and_then(|node| self.worth.get(node));
+        let node = self.owners.get(&client).copied();
+        let alike = |of: &NodeId| node.is_some_and(|node| node == *of || doubt.are_alike(node, *of));
+        let worth: BTreeSet<&String> = self.worth.iter().filter(|(of, _)| alike(of)).map(|(_, worth)| worth).collect();
+        let is_doubted = node.is_none_or(|node| doubt.is_about(node, &client));
         for result in &post.message.results {
             let is_telling = result.name.get().is_some_and(|name| TELLING.contains(&name.as_str()));
             let Some(values) = result.values.get().filter(|_| is_telling) else { continue };
-            let is_own = values.iter().all(|value| Some(&value.text) == owner);
+            let is_own = is_doubted || values.iter().all(|value| worth.contains(&value.text));
             ledger
                 .judge(ATTRIBUTED, is_own, || format!("{} reads something of another device under {client}", post.sp));
         }

@@ -24,7 +24,7 @@ struct Out {
     ids: Vec<String>,
     /// The request without its Message-ID, and without the time that a policy has left: a repetition is the same request.
     what: Box<Message>,
-    /// When its time is over. It is kept beyond that, since a repetition may get the answer to the first sending.
+    /// When its time is over, by the clock of its server. It is kept beyond that, since a repetition may get the answer to the first sending.
     until: Tick,
     /// When an answer has reached the server.
     answered: Option<Tick>,
@@ -43,8 +43,8 @@ impl Exchange {
         Self { query_wait, other_wait, out: BTreeMap::new(), most: 0 }
     }
 
-    /// A message to the client at a node.
-    pub(super) fn sent(&mut self, at: Tick, node: NodeId, message: &Message, ledger: &mut Ledger) {
+    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server.
+    pub(super) fn sent(&mut self, at: Tick, step: Tick, node: NodeId, message: &Message, ledger: &mut Ledger) {
         if !message.kind.is_request() {
             return;
         }
@@ -61,7 +61,7 @@ impl Exchange {
         }
         // A device that has another Client-ID since is another client: what was out under the former one is over.
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
-        let is_out = |out: &&Out| is_same(out) && out.until > at && out.answered.is_none();
+        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
@@ -70,8 +70,8 @@ impl Exchange {
         out.retain(|out| out.what != what);
         let is_query = matches!(what.kind, Kind::PropertyQuery | Kind::GroupQuery);
         let wait = if is_query { query_wait } else { other_wait };
-        // The server counts from when it began the step, which was a little before it sent anything.
-        let until = Tick((at + wait).0.saturating_sub(WORK_MS.most.0));
+        // The server counts by the clocks of its nodes, which may differ.
+        let until = step + wait;
         out.push(Out { ids, what, until, answered });
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Foreign {
     sps: Vec<String>,
     /// Identities by their first octets.
     identities: BTreeMap<String, Vec<String>>,
+    /// Identifiers that SPs wrote themselves: they get them back.
+    uttered: BTreeMap<SpId, BTreeSet<String>>,
     /// What SPs asked by.
     disclosed: BTreeSet<(SpId, String)>,
     dpe2: BTreeSet<Token>,
@@ -43,14 +45,19 @@ impl Foreign {
             let prefix = identity.chars().take(PREFIX).collect();
             identities.entry(prefix).or_default().push(identity);
         }
-        let (disclosed, dpe2) = (BTreeSet::new(), BTreeSet::new());
-        Self { sps: watched.sps.values().cloned().collect(), identities, disclosed, dpe2, found: 0 }
+        let (disclosed, dpe2, uttered) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { sps: watched.sps.values().cloned().collect(), identities, uttered, disclosed, dpe2, found: 0 }
     }
 
     pub(super) fn took(&mut self, sp: &SpId, request: &Request) {
         if let Ie::Is(key) = &request.message.query_key {
             self.disclosed.insert((sp.clone(), key.text.clone()));
         }
+        let own = ids(&request.message).map(|id| id.as_str().to_owned());
+        self.uttered
+            .entry(sp.clone())
+            .or_default()
+            .extend(own.filter(|id| self.sps.iter().any(|sp| id.contains(sp.as_str()))));
     }
 
     /// A message to a client.
@@ -64,6 +71,8 @@ impl Foreign {
 
     pub(super) fn posted(&mut self, post: &Post<'_>, ledger: &mut Ledger) {
         let text = String::from_utf8_lossy(post.body);
+        let uttered = self.uttered.get(post.sp).into_iter().flatten();
+        let text = uttered.fold(text.into_owned(), |text, own| text.replace(own.as_str(), ""));
         let other = self.sps.iter().find(|sp| *sp != post.sp.as_str() && text.contains(sp.as_str()));
         let inner = ids(post.message).find(|id| self.dpe2.contains(*id));
         self.found += u64::from(other.is_some()) + u64::from(inner.is_some());

@@ -16,25 +16,37 @@ use dpe_core::{
 };
 
 use super::{Backend, Envelope, Fact, Party};
-use crate::{Checker, End, Event, Ledger, NodeId, Rule};
+use crate::{Checker, End, Event, FaultId, Ledger, NodeId, Rule};
 
 mod answers;
 mod clients;
+mod doubt;
 mod exchange;
 mod foreign;
+mod lives;
 mod policies;
+mod refusals;
+mod reports;
 mod rest;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod values;
 mod window;
 
 pub use answers::{ANSWERED, FINAL};
 pub use clients::{ATTRIBUTED, OBSOLETE};
+use doubt::Doubt;
 pub use exchange::ONE_OUT;
 pub use foreign::{FOREIGN, IDENTITIES};
+pub use lives::{COMPLETE, DECLINED, IDEMPOTENT, ONE_ACTIVE, UNLINKABLE, WHOLE};
 pub use policies::{CANCELLED, EXPIRES, LIVE, RELEASED};
+pub use refusals::UNIFORM;
+pub use reports::{CROSSING, GENUINE, INDEPENDENT, SPACED};
 pub use rest::{CONVERGED, KEPT, RETURNED, TIMERS};
-pub use window::WINDOW;
+pub use stored::{BOUNDED, DURABLE};
+pub use values::{FORWARDS, FRESH, PERMITTED, STATIC, SUBSET, TYPED};
+pub use window::{FAIR, WINDOW};
 
 /// What the rules must know beforehand.
 #[derive(Clone, Debug)]
@@ -95,20 +107,62 @@ pub struct Rules {
     watched: Watched,
     requests: BTreeMap<(SpId, u64), Request>,
     step: Step,
+    /// What the time was for the step that was stored last, by the clock of its node.
+    stored: Tick,
+    doubt: Doubt,
     exchange: exchange::Exchange,
     answers: answers::Answers,
     clients: clients::Clients,
     foreign: foreign::Foreign,
     policies: policies::Policies,
     window: window::Window,
+    values: values::Values,
+    refusals: refusals::Refusals,
+    lives: lives::Lives,
+    reports: reports::Reports,
+    kept: stored::Stored,
     rest: rest::Rest,
 }
 
 impl Rules {
     /// All that are judged.
-    pub const ALL: [Rule; 16] = [
-        ONE_OUT, ANSWERED, FINAL, ATTRIBUTED, FOREIGN, RELEASED, OBSOLETE, IDENTITIES, CONVERGED, EXPIRES, LIVE,
-        CANCELLED, KEPT, WINDOW, RETURNED, TIMERS,
+    pub const ALL: [Rule; 36] = [
+        ONE_OUT,
+        ANSWERED,
+        FINAL,
+        SUBSET,
+        PERMITTED,
+        FRESH,
+        FORWARDS,
+        UNIFORM,
+        ATTRIBUTED,
+        UNLINKABLE,
+        FOREIGN,
+        RELEASED,
+        OBSOLETE,
+        IDENTITIES,
+        ONE_ACTIVE,
+        IDEMPOTENT,
+        CONVERGED,
+        COMPLETE,
+        WHOLE,
+        EXPIRES,
+        LIVE,
+        GENUINE,
+        CROSSING,
+        CANCELLED,
+        INDEPENDENT,
+        KEPT,
+        SPACED,
+        WINDOW,
+        RETURNED,
+        FAIR,
+        TIMERS,
+        DECLINED,
+        TYPED,
+        STATIC,
+        DURABLE,
+        BOUNDED,
     ];
 
     /// Rules for this world.
@@ -117,27 +171,43 @@ impl Rules {
         Self {
             requests: BTreeMap::new(),
             step: Step::default(),
+            stored: Tick(0),
+            doubt: Doubt::default(),
             exchange: exchange::Exchange::new(&watched.config),
             answers: answers::Answers::default(),
             clients: clients::Clients::new(&watched),
             foreign: foreign::Foreign::new(&watched),
             policies: policies::Policies::default(),
             window: window::Window::new(&watched.config),
+            values: values::Values::new(&watched.config),
+            refusals: refusals::Refusals::default(),
+            lives: lives::Lives::new(&watched),
+            reports: reports::Reports::default(),
+            kept: stored::Stored::new(&watched.config),
             rest: rest::Rest::default(),
             watched,
         }
     }
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
+        self.doubt.sent(sent);
+        self.kept.sent(sent, &self.doubt, ledger);
         match Envelope::decode(&sent.bytes) {
             Some(Envelope::Contact(body)) => {
                 let Some(message) = read(&body) else { return };
                 self.foreign.downlink(&message, &body, ledger);
-                self.exchange.sent(at, sent.to, &message, ledger);
+                self.lives.asked(sent.to, &message, &self.doubt, ledger);
+                self.exchange.sent(at, self.stored, sent.to, &message, ledger);
             }
             Some(Envelope::Reply(body)) => {
                 if let Some(message) = read(&body) {
-                    self.clients.given(sent.to, &message, ledger);
+                    self.lives.given(at, sent, &message, &self.doubt, ledger);
+                    if let Some(client) = client_of(&message) {
+                        self.refusals.given(client.clone());
+                        self.kept.given(sent.to, client);
+                    }
+                    self.clients.given(sent.to, &message, &self.doubt, ledger);
+                    self.doubt.given(sent.to, &message);
                 }
             }
             Some(Envelope::Request(number, body)) => {
@@ -152,43 +222,70 @@ impl Rules {
                     answers::addressed(sp, &message, ledger);
                 }
             }
-            Some(Envelope::Register(_) | Envelope::Messages(_) | Envelope::Taken(_)) | None => {}
+            Some(Envelope::Messages(body)) => {
+                if let Some(message) = read(&body) {
+                    self.reports.reported(at, sent.from, &message, &self.doubt, ledger);
+                }
+            }
+            Some(Envelope::Register(_) | Envelope::Taken(_)) | None => {}
         }
     }
 
     fn delivered(&mut self, at: Tick, sent: &crate::Message) {
+        self.doubt.delivered(sent);
+        if sent.mislabelled {
+            return;
+        }
         if let Some(Envelope::Messages(body) | Envelope::Register(body)) = Envelope::decode(&sent.bytes)
             && let Some(message) = read(&body)
         {
             self.exchange.arrived(at, sent.from, &message);
+            self.values.arrived(at, &message);
+            self.lives.arrived(sent.from, sent.channel, &body, &message);
+        } else if let Some(Envelope::Contact(body)) = Envelope::decode(&sent.bytes)
+            && let Some(message) = read(&body)
+        {
+            self.reports.set(sent.to, &message);
         }
     }
 
-    fn noted(&mut self, node: NodeId, fact: &Fact, shared: &Backend, ledger: &mut Ledger) {
+    fn noted(&mut self, at: Tick, node: NodeId, fact: &Fact, shared: &Backend, ledger: &mut Ledger) {
+        self.doubt.noted(node, fact);
         match fact {
-            Fact::Took { sp, number, at } => {
-                self.step.took = Some((sp.clone(), *number, *at));
+            Fact::Took { sp, number, at: step } => {
+                self.step.took = Some((sp.clone(), *number, *step));
                 if let Some(request) = self.requests.get(&(sp.clone(), *number)) {
                     self.answers.took(sp, request);
                     self.policies.took(sp, request);
                     self.foreign.took(sp, request);
+                    self.values.took(sp, request);
+                    self.refusals.took(sp, request);
+                    self.reports.took(sp, request);
+                    self.kept.took(sp, request);
                 }
             }
-            Fact::Posted { sp, body, .. } => {
+            Fact::Posted { sp, body, at: step, .. } => {
                 let Some(message) = read(body) else { return };
                 let post = Post { sp, id: text(&message.message_id), message: &message, body };
                 self.foreign.posted(&post, ledger);
-                self.clients.posted(&post, ledger);
+                self.clients.posted(&post, &self.doubt, ledger);
                 self.policies.posted(&post, ledger);
+                self.values.posted(at.min(*step), &post, &self.doubt, ledger);
+                self.refusals.posted(&post, ledger);
+                lives::Lives::posted(&post, shared, ledger);
+                self.reports.posted(&post, &self.doubt, shared, ledger);
+                self.kept.posted(&post, &self.doubt, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);
                     self.step.answers.push((post.key(), message.status));
                 }
             }
-            Fact::Committed { downlinks } => {
+            Fact::Committed { at: step, downlinks } => {
+                self.stored = *step;
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
                     && let Some(request) = self.requests.get(&(sp.clone(), *number))
+                    && text(&request.message.sp_id) == sp.as_str()
                 {
                     self.window.committed(sp, *at, request, &step.answers, *downlinks, ledger);
                 }
@@ -199,7 +296,9 @@ impl Rules {
             Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
             // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
             Fact::Misused(what) => ledger.judge(ANSWERED, false, || format!("{node} misused its machine: {what}")),
-            Fact::Wiped | Fact::LostRace | Fact::Repeated { .. } | Fact::Reported(_) | Fact::PolicyEnded(..) => {}
+            Fact::Forgot | Fact::Wiped | Fact::Posing(_) => self.reports.forget(node),
+            Fact::Sampled { level, .. } => self.reports.sampled(node, *level),
+            Fact::Hostile(_) | Fact::LostRace | Fact::Repeated { .. } | Fact::Reported(_) | Fact::PolicyEnded(..) => {}
         }
     }
 }
@@ -213,8 +312,20 @@ impl Checker<Party> for Rules {
         match event {
             Event::Sent(message) => self.sent(at, message, ledger),
             Event::Delivered(message) => self.delivered(at, message),
-            Event::Noted(node, fact) => self.noted(*node, fact, shared, ledger),
+            Event::Noted(node, fact) => self.noted(at, *node, fact, shared, ledger),
+            Event::Crashed(node)
+                if !self.watched.devices.contains_key(node) && !self.watched.sps.contains_key(node) =>
+            {
+                self.kept.crashed();
+                lives::Lives::crashed(shared, ledger);
+            }
             Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Crashed(_) | Event::Restarted(_) => {}
+        }
+    }
+
+    fn struck(&mut self, _: Tick, fault: FaultId, _: NodeId, _: &mut Ledger) {
+        if fault == FaultId::F35 {
+            self.values.drifts();
         }
     }
 
@@ -224,7 +335,7 @@ impl Checker<Party> for Rules {
         self.policies.finish(ledger);
         self.foreign.finish(end.trace, ledger);
         let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
-        self.rest.finish(&devices, end.shared, ledger);
+        self.rest.finish(&devices, &self.doubt, end.shared, ledger);
     }
 }
 
@@ -232,6 +343,19 @@ fn read(body: &Bytes) -> Option<Box<Message>> {
     match decode(body, &WireLimits::DEFAULT) {
         Ok(Decoded::Message(message)) => Some(message),
         Ok(Decoded::Untyped(_)) | Err(_) => None,
+    }
+}
+
+/// The message in an envelope.
+fn body_of(sent: &crate::Message) -> Option<Bytes> {
+    match Envelope::decode(&sent.bytes)? {
+        Envelope::Register(body)
+        | Envelope::Messages(body)
+        | Envelope::Reply(body)
+        | Envelope::Contact(body)
+        | Envelope::Request(_, body)
+        | Envelope::Callback(_, body) => Some(body),
+        Envelope::Taken(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@ use dpe_core::{
     server::device::{Device, table},
 };
 
+use super::Doubt;
 use crate::{
     Figure, Ledger, NodeId, Rule, RuleId,
     dpe::{Backend, Fact},
@@ -42,7 +43,7 @@ impl Rest {
         self.standing.insert(node, fact.clone());
     }
 
-    pub(super) fn finish(&self, devices: &BTreeSet<NodeId>, shared: &Backend, ledger: &mut Ledger) {
+    pub(super) fn finish(&self, devices: &BTreeSet<NodeId>, doubt: &Doubt, shared: &Backend, ledger: &mut Ledger) {
         let mut good = true;
         for node in devices {
             let found = match self.standing.get(node) {
@@ -56,8 +57,12 @@ impl Rest {
                 format!("device {node}: {}", self.standing.get(node).map(ToString::to_string).unwrap_or_default())
             });
             if let Some((device, settings)) = found {
-                good &= device.settings() == settings;
-                ledger.judge(KEPT, device.settings() == settings, || {
+                // What a client took up again after the server had removed it goes with its next report, or never: the
+                // server does not know of it.
+                let (believed, more) = (device.settings(), doubt.has_more(*node));
+                let is_kept = believed == settings || (more && believed.0 <= settings.0 && believed.1 <= settings.1);
+                good &= is_kept;
+                ledger.judge(KEPT, is_kept, || {
                     format!("device {node} has {settings:?}, and the server believes {:?}", device.settings())
                 });
             }

@@ -46,6 +46,7 @@ fn message(kind: Kind, id: &str) -> Message {
     let mut message = Message::new(kind);
     message.message_id = token(id);
     message.client_id = token("c1");
+    message.sp_id = token(sp().as_str());
     message
 }
 
@@ -79,6 +80,7 @@ impl Film {
     }
 
     fn asked(&mut self, node: NodeId, kind: Kind, id: &str) {
+        self.note(SERVER, &Fact::Committed { at: self.at, downlinks: 1 });
         self.carry(SERVER, node, &Envelope::Contact(bytes(&message(kind, id))));
     }
 
@@ -89,12 +91,12 @@ impl Film {
         for answer in answers {
             self.posts(answer);
         }
-        self.note(SERVER, &Fact::Committed { downlinks });
+        self.note(SERVER, &Fact::Committed { at: self.at, downlinks });
     }
 
     fn posts(&mut self, message: &Message) {
         self.number += 1;
-        self.note(SERVER, &Fact::Posted { sp: sp(), number: self.number, body: bytes(message) });
+        self.note(SERVER, &Fact::Posted { sp: sp(), number: self.number, body: bytes(message), at: self.at });
     }
 
     /// A policy that is set, with Message-ID 1.
@@ -339,7 +341,7 @@ fn a_client_that_the_server_does_not_know_is_found_in_the_end() {
         let mut film = film();
         film.note(DEVICE, &Fact::Standing { phase, client, settings: (0, 0) });
         let devices = BTreeSet::from([DEVICE]);
-        film.rules.rest.finish(&devices, &film.shared, &mut film.ledger);
+        film.rules.rest.finish(&devices, &film.rules.doubt, &film.shared, &mut film.ledger);
         assert_eq!(film.broken(), BTreeSet::from([CONVERGED.id]));
     }
 }

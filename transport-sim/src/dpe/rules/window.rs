@@ -14,6 +14,10 @@ pub const WINDOW: Rule = Rule {
     says: "a request above the window is answered so and goes no further; no window holds more than it allows",
 };
 
+/// P30. No SP is served before another: what one asks has its own window, so that it cannot use up that of others.
+pub const FAIR: Rule =
+    Rule { id: RuleId("P30"), says: "a request is refused for overload only if its own SP has used up its window" };
+
 /// Watches a sliding window.
 pub(super) struct Window {
     millis: u64,
@@ -42,6 +46,12 @@ impl Window {
         };
         if answers.iter().any(refused) {
             ledger.count("refused-38", Figure::Sum(1));
+            let own = self
+                .admitted
+                .get(sp)
+                .map_or(0, |admitted| admitted.iter().filter(|then| then.0 + self.millis > at.0).count());
+            ledger
+                .judge(FAIR, own >= self.threshold, || format!("{sp} is refused {} with {own} before it", request.id));
             return ledger
                 .judge(WINDOW, downlinks == 0, || format!("{sp} is refused {} and it is sent on", request.id));
         }

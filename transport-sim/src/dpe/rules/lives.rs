@@ -1,0 +1,159 @@
+//! P10, P15, P16, P18, P19 and P32: how registrations begin, change hands and end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use core_kit::Tick;
+use dpe_core::{
+    ids::ClientId,
+    server::device::table::PhaseKind,
+    wire::{Kind, Message},
+};
+
+use super::{Doubt, Post, Watched, client_of};
+use crate::{Channel, Ledger, NodeId, Rule, RuleId, dpe::Backend};
+
+/// P10. A Client-ID is the same for all SPs, so that those of one device can be linked; its promise is that it says
+/// nothing: neither of the person or device, nor of other Client-IDs.
+pub const UNLINKABLE: Rule =
+    Rule { id: RuleId("P10"), says: "a Client-ID shows no identity, and has nothing in common with any other" };
+/// P15.
+pub const ONE_ACTIVE: Rule = Rule {
+    id: RuleId("P15"),
+    says: "requests under a Client-ID go over to another client only when that has registered",
+};
+/// P16.
+pub const IDEMPOTENT: Rule =
+    Rule { id: RuleId("P16"), says: "a registration that comes twice is given the same Client-ID twice" };
+/// P18. A registration has no time to live: it ends when it is not completed, and is none until then.
+pub const COMPLETE: Rule =
+    Rule { id: RuleId("P18"), says: "nothing succeeds for a Client-ID whose registration is not complete" };
+/// P19.
+pub const WHOLE: Rule = Rule {
+    id: RuleId("P19"),
+    says: "after a crash of a server node every registration is there with its device, or not at all",
+};
+/// P32. DPE has no consent of its own; a user who wants no session is the nearest.
+pub const DECLINED: Rule = Rule {
+    id: RuleId("P32"),
+    says: "once a client has declined, nothing of it is given any more, from the cache neither",
+};
+
+/// What two random Client-IDs do not share at either end.
+const SHARED: usize = 12;
+
+pub(super) struct Lives {
+    identities: Vec<String>,
+    known: BTreeSet<ClientId>,
+    /// Registrations of each device that have reached the server.
+    registered: BTreeMap<NodeId, u64>,
+    /// Where requests under a Client-ID go, and how many registrations of each client had come when they turned to it.
+    active: BTreeMap<ClientId, NodeId>,
+    turned: BTreeMap<(ClientId, NodeId), u64>,
+    /// The last registration of each device, and what was given for it, and when.
+    last: BTreeMap<NodeId, Last>,
+    patience: u64,
+}
+
+struct Last {
+    channel: Channel,
+    body: Bytes,
+    identities: Vec<String>,
+    given: Option<(ClientId, Tick)>,
+}
+
+impl Lives {
+    pub(super) fn new(watched: &Watched) -> Self {
+        Self {
+            identities: watched.identities.iter().map(|identity| identity.replace([':', '+'], "")).collect(),
+            known: BTreeSet::new(),
+            registered: BTreeMap::new(),
+            active: BTreeMap::new(),
+            turned: BTreeMap::new(),
+            last: BTreeMap::new(),
+            patience: watched.config.reg.ack_timeout.0,
+        }
+    }
+
+    /// A message of a client has reached the server.
+    pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
+        if message.kind != Kind::RegisterRequest {
+            return;
+        }
+        *self.registered.entry(node).or_default() += 1;
+        let both = [&message.device_identity, &message.user_identity].into_iter().filter_map(|identity| identity.get());
+        let identities: Vec<String> = both.map(|identity| identity.text.clone()).collect();
+        // Whoever else registers the same user or device changes what is given.
+        self.last.retain(|of, last| *of == node || !last.identities.iter().any(|text| identities.contains(text)));
+        if self.last.get(&node).is_none_or(|last| last.channel != channel || last.body != *body) {
+            self.last.insert(node, Last { channel, body: body.clone(), identities, given: None });
+        }
+    }
+
+    /// A client is given a Client-ID.
+    pub(super) fn given(
+        &mut self,
+        at: Tick,
+        sent: &crate::Message,
+        message: &Message,
+        doubt: &Doubt,
+        ledger: &mut Ledger,
+    ) {
+        let Some(client) = client_of(message).filter(|_| message.kind == Kind::RegisterResponse) else { return };
+        if let Some(last) = self.last.get_mut(&sent.to).filter(|last| last.channel == sent.channel) {
+            match &last.given {
+                Some((before, then)) if at.0 < then.0 + self.patience => {
+                    let is_same = *before == client || doubt.is_of(sent.to);
+                    ledger
+                        .judge(IDEMPOTENT, is_same, || format!("device {} is given {before}, then {client}", sent.to));
+                }
+                _ => last.given = Some((client.clone(), at)),
+            }
+        }
+        if !self.known.contains(&client) {
+            let text = client.as_str();
+            let head = |text: &str| text.get(..SHARED).map(str::to_owned);
+            let tail = |text: &str| text.get(text.len().saturating_sub(SHARED)..).map(str::to_owned);
+            let other = self
+                .known
+                .iter()
+                .find(|other| head(other.as_str()) == head(text) || tail(other.as_str()) == tail(text));
+            let shown = self.identities.iter().any(|identity| text.contains(identity.as_str()));
+            ledger.judge(UNLINKABLE, other.is_none() && !shown, || format!("{client} is like {other:?}"));
+            self.known.insert(client);
+        }
+    }
+
+    /// A client is asked something.
+    pub(super) fn asked(&mut self, node: NodeId, message: &Message, doubt: &Doubt, ledger: &mut Ledger) {
+        let Some(client) = client_of(message).filter(|_| message.kind.is_request()) else { return };
+        if self.active.insert(client.clone(), node) == Some(node) {
+            return;
+        }
+        let came = self.registered.get(&node).copied().unwrap_or_default();
+        let before = self.turned.insert((client.clone(), node), came).unwrap_or_default();
+        let is_its = came > before || doubt.is_about(node, &client);
+        ledger.judge(ONE_ACTIVE, is_its, || format!("{client} goes over to device {node}, which has not registered"));
+    }
+
+    pub(super) fn posted(post: &Post<'_>, shared: &Backend, ledger: &mut Ledger) {
+        let Some(client) = client_of(post.message) else { return };
+        let association = shared.directory().and_then(|row| row.value.association(&client));
+        let how = || format!("{} under {client} succeeds for {}", post.message.kind.name(), post.sp);
+        match association {
+            Some(association) if association.suspended => ledger.judge(DECLINED, !post.is_ok(), how),
+            Some(association) if association.complete => {}
+            _ => ledger.judge(COMPLETE, !post.is_ok(), how),
+        }
+    }
+
+    /// A server node has crashed.
+    pub(super) fn crashed(shared: &Backend, ledger: &mut Ledger) {
+        let Some(row) = shared.directory() else { return };
+        let of = |client: &ClientId| shared.device(client).ok().flatten().map(|device| device.phase());
+        let half = row.value.associations().find(|(client, known)| {
+            of(client).is_none_or(|phase| known.complete && !known.suspended && phase == PhaseKind::Unknown)
+        });
+        ledger.judge(WHOLE, half.is_none(), || format!("{:?} is there by half", half.map(|(client, _)| client)));
+    }
+}

@@ -1,0 +1,113 @@
+//! P35 and P36: what outlives a crash, and what a party may emit at all.
+
+use std::collections::BTreeMap;
+
+use dpe_core::{
+    codes::Code,
+    config::Config,
+    ids::{ClientId, SpId},
+    wire::{Kind, encode},
+};
+
+use super::{Doubt, Key, Post, Request, body_of, client_of, read, text};
+use crate::{Ledger, NodeId, Rule, RuleId};
+
+/// P35.
+pub const DURABLE: Rule = Rule {
+    id: RuleId("P35"),
+    says: "after a crash of a server node a group or policy that was acknowledged is not answered as unknown",
+};
+/// P36. That no step panics or goes on for ever shows in a run that ends; secrets in the trace are looked for by P14.
+pub const BOUNDED: Rule = Rule {
+    id: RuleId("P36"),
+    says: "what a party emits is within the bounds of a message, and the codec reads it back",
+};
+
+pub(super) struct Stored {
+    octets_max: usize,
+    crashed: bool,
+    /// Groups and policies as they are asked for, and once they are acknowledged.
+    wanted: BTreeMap<Key, (ClientId, String)>,
+    live: BTreeMap<(SpId, String), ClientId>,
+    owners: BTreeMap<ClientId, NodeId>,
+}
+
+impl Stored {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            octets_max: config.wire.message_bytes_max,
+            crashed: false,
+            wanted: BTreeMap::new(),
+            live: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// A server node has crashed.
+    pub(super) const fn crashed(&mut self) {
+        self.crashed = true;
+    }
+
+    /// A client is given a Client-ID.
+    pub(super) fn given(&mut self, node: NodeId, client: ClientId) {
+        self.owners.insert(client, node);
+    }
+
+    pub(super) fn took(&mut self, sp: &SpId, request: &Request) {
+        let message = &request.message;
+        let Some(client) = client_of(message) else { return };
+        let name = match message.kind {
+            Kind::GroupSet => text(&message.group_id),
+            Kind::PropertyPolicySet | Kind::GroupPolicySet => text(&message.policy_id),
+            // From here on it may be on its way out.
+            Kind::GroupRelease => return self.live.retain(|(of, _), _| of != sp),
+            Kind::PolicyRelease => {
+                self.live.remove(&(sp.clone(), text(&message.policy_id)));
+                return;
+            }
+            Kind::GroupQuery => text(&message.group_id),
+            _ => return,
+        };
+        self.wanted.insert((sp.clone(), request.id.clone()), (client, name));
+    }
+
+    pub(super) fn posted(&mut self, post: &Post<'_>, doubt: &Doubt, ledger: &mut Ledger) {
+        let wanted = self.wanted.remove(&post.key());
+        let status = post.message.status.get().copied();
+        match post.message.kind {
+            Kind::GroupSetAck | Kind::PropertyPolicySetAck | Kind::GroupPolicySetAck => {
+                let Some((client, name)) = wanted else { return };
+                let key = (post.sp.clone(), name);
+                if post.is_ok() {
+                    self.live.insert(key, client);
+                } else if self.crashed && self.live.get(&key) == Some(&client) {
+                    // It is there already: any other refusal says so, too, before it could be found missing.
+                    ledger.judge(DURABLE, true, || "");
+                }
+            }
+            Kind::GroupResult => {
+                let Some((client, name)) = wanted else { return };
+                let key = (post.sp.clone(), name);
+                if !self.crashed || self.live.get(&key) != Some(&client) {
+                    return;
+                }
+                // A client that has lost its memory may say the same, and is believed.
+                let is_lost = self.owners.get(&client).is_none_or(|node| doubt.has_less(*node) || doubt.is_of(*node));
+                let is_there = is_lost || status != Some(Code::GROUP_ID_NOT_REGISTERED);
+                ledger.judge(DURABLE, is_there, || format!("{} of {} is gone", key.1, post.sp));
+            }
+            Kind::PropertyReport | Kind::GroupReport if !post.is_ok() => {
+                self.live.remove(&(post.sp.clone(), text(&post.message.policy_id)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A message leaves.
+    pub(super) fn sent(&self, sent: &crate::Message, doubt: &Doubt, ledger: &mut Ledger) {
+        let Some(body) = body_of(sent).filter(|_| !doubt.is_of(sent.from)) else { return };
+        let again = read(&body).and_then(|message| encode(&message).ok());
+        let is_good = body.len() <= self.octets_max && again.as_deref() == Some(&*body);
+        ledger.judge(BOUNDED, is_good, || format!("{} octets of {} are not read back", body.len(), sent.from));
+    }
+}

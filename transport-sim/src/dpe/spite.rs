@@ -1,0 +1,140 @@
+//! What a device does that no client of ours would: it replays, falls silent, violates the protocol, takes too much.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use core_kit::{Millis, Tick};
+use dpe_core::{
+    codes::Code,
+    ids::Token,
+    limits::WireLimits,
+    property::Reading,
+    wire::{Decoded, Ie, Kind, Message, ResultIe, Value, decode, encode},
+};
+
+use super::{Fact, Party, binding::Envelope};
+use crate::{Context, FaultId, Site, Span};
+
+const HOW: Site = Site("spite.how");
+const WHICH: Site = Site("spite.which");
+const SPAN: Site = Site("spite.span");
+
+/// Messages that a device keeps to replay one.
+const KEPT: usize = 16;
+/// How long it is silent: shorter than one wait for an answer, or longer than all of them.
+const SILENCE_MS: Span = Span::new(5_000, 200_000);
+/// How late a late answer is: after the wait for it.
+const LATE_MS: Span = Span::new(31_000, 90_000);
+/// Messages that a hog sends at once, and results in one of them.
+const HOGGED: u32 = 24;
+const RESULTS: usize = 400;
+
+/// How one device misbehaves.
+#[derive(Default)]
+pub(super) struct Spite {
+    silent_until: Tick,
+    sent: VecDeque<Envelope>,
+    /// Answers that were held back, each with its time.
+    held: Vec<(Tick, Envelope)>,
+}
+
+impl Spite {
+    /// F43: whether it takes nothing in.
+    pub(super) fn is_silent(&self, ctx: &Context<'_, Party>) -> bool {
+        !ctx.is_healed() && ctx.now() < self.silent_until
+    }
+
+    /// When something that was held back is to leave.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        self.held.iter().map(|(at, _)| *at).min()
+    }
+
+    /// What is to leave by now.
+    pub(super) fn due(&mut self, now: Tick) -> Vec<Envelope> {
+        let (due, held) = core::mem::take(&mut self.held).into_iter().partition(|(at, _)| *at <= now);
+        self.held = held;
+        let due: Vec<(Tick, Envelope)> = due;
+        due.into_iter().map(|(_, envelope)| envelope).collect()
+    }
+
+    /// F40, F43 and F46, each with its chance: what leaves at once. Each is noted.
+    pub(super) fn tempt(&mut self, ctx: &mut Context<'_, Party>) -> Vec<Envelope> {
+        let mut leaving = Vec::new();
+        if ctx.strikes(FaultId::F43, None) {
+            self.silent_until = ctx.now() + ctx.draw(SPAN, None, SILENCE_MS);
+        }
+        if !self.sent.is_empty() && ctx.strikes(FaultId::F40, None) {
+            let which = ctx.choose(WHICH, None, u32::try_from(self.sent.len()).unwrap_or(1));
+            if let Some(old) = self.sent.get(which as usize) {
+                leaving.push(old.clone());
+                ctx.note(&Fact::Hostile(FaultId::F40));
+            }
+        }
+        if let Some(last) = self.sent.back().cloned()
+            && ctx.strikes(FaultId::F46, None)
+        {
+            ctx.note(&Fact::Hostile(FaultId::F46));
+            leaving.extend((0..HOGGED).map(|_| swollen(&last)));
+        }
+        leaving
+    }
+
+    /// F45: what leaves in the place of a message.
+    pub(super) fn twist(&mut self, ctx: &mut Context<'_, Party>, envelope: Envelope) -> Option<Envelope> {
+        self.sent.push_back(envelope.clone());
+        if self.sent.len() > KEPT {
+            self.sent.pop_front();
+        }
+        let Envelope::Messages(body) = &envelope else { return Some(envelope) };
+        let Some(message) = read(body) else { return Some(envelope) };
+        if !ctx.strikes(FaultId::F45, None) {
+            return Some(envelope);
+        }
+        let how = ctx.choose(HOW, None, 9);
+        if how == 0 {
+            let at = ctx.now() + Millis(ctx.draw(SPAN, None, LATE_MS).0);
+            self.held.push((at, envelope));
+            return None;
+        }
+        let me = ctx.node();
+        let nth = ctx.choose(WHICH, None, 64);
+        let foreign = ctx.shared().foreign(me, nth).map(Token::from);
+        ctx.note(&Fact::Hostile(FaultId::F45));
+        Some(Envelope::Messages(violate(message, how, foreign).unwrap_or_else(|| Bytes::from_static(b"<DPE"))))
+    }
+}
+
+/// The message as no client of ours would send it; nothing where it is no message at all.
+fn violate(mut message: Message, how: u32, foreign: Option<Token>) -> Option<Bytes> {
+    match how {
+        1 => message.client_id = foreign.into(),
+        2 => message.message_id = Ie::Is("799999".try_into().ok()?),
+        3 => message.results.iter_mut().for_each(|result| result.values = Ie::Is(vec![Value::text("no number")])),
+        4 => drop(message.results.pop()),
+        5 => {
+            let unasked = Reading::of("signalStrength".try_into().ok()?, Value::integer(1));
+            message.results.push(ResultIe::from(&unasked));
+        }
+        6 => message.kind = if message.kind == Kind::GroupSetAck { Kind::PropertyResult } else { Kind::GroupSetAck },
+        7 => message.status = Ie::Is(Code(77)),
+        _ => return None,
+    }
+    encode(&message).ok().map(Bytes::from)
+}
+
+/// The same message with far more in it than anybody asked for.
+fn swollen(envelope: &Envelope) -> Envelope {
+    let Envelope::Messages(body) = envelope else { return envelope.clone() };
+    let Some(mut message) = read(body) else { return envelope.clone() };
+    if let Some(result) = message.results.first().cloned() {
+        message.results = vec![result; RESULTS];
+    }
+    encode(&message).map_or_else(|_| envelope.clone(), |body| Envelope::Messages(body.into()))
+}
+
+fn read(body: &Bytes) -> Option<Message> {
+    match decode(body, &WireLimits::DEFAULT) {
+        Ok(Decoded::Message(message)) => Some(*message),
+        Ok(Decoded::Untyped(_)) | Err(_) => None,
+    }
+}
