@@ -204,6 +204,9 @@ impl Desk {
             version.and_then(|version| config.version_ranges.get(version)).map_or("c", |prefix| prefix.as_str());
         let octets = usize::from(config.bits / 8);
         let digits = hex(env.draw("dpe.desk.client-id", 0).get(..octets)?);
+        if core_kit::planted!("P10-ids-alike") {
+            return ClientId::try_from(alloc::format!("{prefix}00000000000000{digits}")).ok();
+        }
         ClientId::try_from(alloc::format!("{prefix}{digits}")).ok()
     }
 }

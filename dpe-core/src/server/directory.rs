@@ -303,6 +303,7 @@ pub fn decide(question: &Assign, known: &[(ClientId, Association)]) -> Assigned 
     let pending = known
         .iter()
         .find(|(_, association)| !association.complete && on_device(association) && association.user == question.user);
+    let pending = pending.filter(|_| !core_kit::planted!("P16-id-anew"));
     let same = complete().find(|(_, association)| {
         (on_device(association) && same_user(association))
             || (core_kit::planted!("P09-id-of-user") && question.user.is_some() && association.user == question.user)

@@ -306,6 +306,9 @@ impl Device {
                 let mut name = None;
                 if is_gone {
                     if let Some(policy) = self.state.policies.remove(number) {
+                        if core_kit::planted!("P25-others-released") {
+                            self.state.policies.clear();
+                        }
                         name = Some(policy.name);
                         for message in policy.messages {
                             self.bury_message(message);

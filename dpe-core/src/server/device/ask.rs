@@ -47,7 +47,15 @@ impl Device {
             };
             return match readings {
                 Some(readings) => self.tell(&from, Code::OK, readings, step),
-                None => self.tell(&from, Code::CLIENT_ID_NOT_REGISTERED, Vec::new(), step),
+                None => {
+                    let succeeds = match self.state.standing {
+                        Standing::Unknown => core_kit::planted!("P18-not-yet-registered"),
+                        Standing::Declined => core_kit::planted!("P32-declined-answers"),
+                        _ => false,
+                    };
+                    let code = if succeeds { Code::OK } else { Code::CLIENT_ID_NOT_REGISTERED };
+                    self.tell(&from, code, Vec::new(), step);
+                }
             };
         }
         let (group, policy) = match &ask.what {

@@ -23,7 +23,8 @@ impl Device {
             let is_fact = reading.status.is_ok() || reading.status == Code::NOT_SUPPORTED;
             let has_room = self.state.cache.len() < self.profile.config().state.cached_max
                 || self.state.cache.contains_key(&reading.name);
-            if is_kept && is_fact && has_room {
+            let is_first = !self.state.cache.contains_key(&reading.name);
+            if is_kept && is_fact && has_room && (is_first || !core_kit::planted!("P07-first-kept")) {
                 self.state.cache.insert(reading.name.clone(), Cached { reading: reading.clone(), at: now });
             }
         }
@@ -35,7 +36,7 @@ impl Device {
         let cached = self.state.cache.get(name)?;
         let is_fresh = match config.mode {
             CacheMode::Off => false,
-            CacheMode::SemiDynamic => cached.at + config.ttl_of(name) > now,
+            CacheMode::SemiDynamic => cached.at + config.ttl_of(name) > now || core_kit::planted!("P06-never-stale"),
             CacheMode::StaticProfile => true,
         };
         is_fresh.then_some(&cached.reading)

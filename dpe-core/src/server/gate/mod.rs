@@ -198,6 +198,7 @@ impl Gate {
             self.state.window.clear();
         }
         let threshold = threshold.saturating_add(u32::from(core_kit::planted!("P28-one-too-many")));
+        let threshold = threshold.saturating_sub(2 * u32::from(core_kit::planted!("P30-refused-early")));
         if self.state.window.len() >= usize::try_from(threshold).unwrap_or(usize::MAX) {
             return false;
         }

@@ -87,6 +87,14 @@ impl Gate {
         message.group_id = dialogue.group.as_ref().map(Token::from).into();
         message.policy_id = dialogue.policy.as_ref().map(Token::from).into();
         message.results = answered.readings.iter().map(ResultIe::from).collect();
+        if core_kit::planted!("P04-result-twice") {
+            message.results.extend(message.results.first().cloned());
+        }
+        if core_kit::planted!("P33-value-lost")
+            && let Some(result) = message.results.first_mut()
+        {
+            result.values = Ie::Absent;
+        }
         step.out.push(Output::Report(Report::Answered(dialogue.kind, status)));
         self.send(&message, Some(answered.message.clone()), true, step);
         if core_kit::planted!("P03-answered-twice") && dialogue.kind == Kind::GroupQuery {
@@ -113,6 +121,7 @@ impl Gate {
             (Kind::GroupSet, Some(name), _) => {
                 let is_ours = state.group(name, client).is_some_and(|group| group.life == Life::Pending);
                 match state.group_mut(name, client) {
+                    Some(_) if core_kit::planted!("P35-group-not-stored") => state.remove_group(name, client),
                     Some(group) if is_ours && status.is_ok() => group.life = Life::Active,
                     Some(_) if is_ours => state.remove_group(name, client),
                     _ => {}
@@ -153,6 +162,7 @@ impl Gate {
     /// There is no device of the Client-ID that a dialogue is about.
     pub(super) fn no_such_client(&mut self, client: ClientId, message: dpe3::MessageId, step: &mut Step<'_>) {
         let (status, readings) = (Code::CLIENT_ID_NOT_REGISTERED, Vec::new());
+        let status = if core_kit::planted!("P08-told-apart") { Code::INTERNAL_ERROR } else { status };
         let Some(dialogue) = self.state.dialogues.get_mut(&message) else { return };
         if let Course::Many { left, .. } = &mut dialogue.course {
             *left = 1;
@@ -181,6 +191,9 @@ impl Gate {
         message.results = report.readings.iter().map(ResultIe::from).collect();
         message.timestamp = report.timestamp.into();
         message.sequence = report.sequence.into();
+        if core_kit::planted!("P22-other-number") {
+            message.sequence = Ie::Is(report.sequence.unwrap_or_default().saturating_add(1));
+        }
         self.send(&message, None, false, step);
     }
 
