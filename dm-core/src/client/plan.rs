@@ -234,7 +234,8 @@ impl<'a> Planner<'a> {
     /// The object is not gone on with: what there is of it is dropped, and the server is told [digest 3.7].
     fn break_off(&mut self) {
         if core_kit::planted!("D38-not-broken-off") {
-            return self.object = None;
+            self.object = None;
+            return;
         }
         if let Some(object) = self.object.take()
             && object.is_kept()
@@ -368,7 +369,7 @@ impl<'a> Planner<'a> {
         }
         match command {
             Command::Get(_) | Command::Exec(_) if atomic && !core_kit::planted!("D28-read-in-atomic") => {
-                self.answer_all(command, StatusCode::COMMAND_FAILED)
+                self.answer_all(command, StatusCode::COMMAND_FAILED);
             }
             Command::Get(get) => {
                 self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));

@@ -123,7 +123,6 @@ impl Session {
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
             (None, _) | (Some(Scheme::Md5 | Scheme::Mac), None) => Some(PeerFault::NoChallenge),
-            (Some(_), _) if core_kit::planted!("D20-talked-down") => None,
             (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
             _ => None,
         };
@@ -134,7 +133,7 @@ impl Session {
         let shown = own.scheme.is_some();
         own.challenges += 1;
         own.wrong += u32::from(shown && status.code == StatusCode::UNAUTHORIZED);
-        let is_kept = core_kit::planted!("D16-nonce-ignored") || core_kit::planted!("D15-older-nonce");
+        let is_kept = [core_kit::planted!("D16-nonce-ignored"), core_kit::planted!("D15-older-nonce")].contains(&true);
         let nonce = if is_kept { own.nonce.clone() } else { nonce };
         (own.scheme, own.nonce, own.believed) = (scheme, nonce, false);
         let wrong_max = self.profile.session.wrong_credentials_max;

@@ -209,7 +209,9 @@ impl Scenario {
     /// The same with few devices and SPs, where many runs are wanted and not many messages.
     #[must_use]
     pub fn small(seed: u64) -> Self {
-        Self { devices: 3, sps: 2, wishes: 6, samples: 2, ..Self::rough(seed) }
+        let mut scenario = Self { devices: 3, sps: 2, wishes: 6, samples: 3, ..Self::rough(seed) };
+        scenario.config.cache.ttl = Millis(MINUTE);
+        scenario
     }
 
     /// 8 devices and 3 SPs in which everything goes wrong that the catalogue has for DPE: some of it in each seed.

@@ -48,12 +48,13 @@ impl Device {
             return match readings {
                 Some(readings) => self.tell(&from, Code::OK, readings, step),
                 None => {
-                    let succeeds = match self.state.standing {
-                        Standing::Unknown => core_kit::planted!("P18-not-yet-registered"),
-                        Standing::Declined => core_kit::planted!("P32-declined-answers"),
-                        _ => false,
-                    };
-                    let code = if succeeds { Code::OK } else { Code::CLIENT_ID_NOT_REGISTERED };
+                    let mut code = Code::CLIENT_ID_NOT_REGISTERED;
+                    if core_kit::planted!("P18-not-yet-registered") && self.state.standing == Standing::Unknown {
+                        code = Code::OK;
+                    }
+                    if core_kit::planted!("P32-declined-answers") && self.state.standing == Standing::Declined {
+                        code = Code::OK;
+                    }
                     self.tell(&from, code, Vec::new(), step);
                 }
             };
