@@ -144,9 +144,7 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
         return closed;
     }
     match &claim.presented {
-        Presented::Md5 { user: Some(user), .. }
-            if core_kit::planted!("D21-anybodys") && *user != device.account.user =>
-        {
+        Presented::Md5 { .. } if core_kit::planted!("D21-anybodys") && is_anybodys(backend, claim) => {
             return Verdict::Accepted(Scope::Session);
         }
         Presented::Mac { .. } if core_kit::planted!("D19-seal-not-checked") && claim.nonce.is_some() => {
@@ -161,4 +159,9 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
         return device.account.resynchronising().judge(claim);
     }
     verdict
+}
+
+/// Whether any account at all speaks for the claim; for a planted bug.
+fn is_anybodys(backend: &Backend, claim: &Claim) -> bool {
+    backend.devices().rows().any(|(_, row)| matches!(row.value.account.judge(claim), Verdict::Accepted(_)))
 }

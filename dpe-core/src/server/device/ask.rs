@@ -45,19 +45,18 @@ impl Device {
                 }
                 _ => None,
             };
-            return match readings {
-                Some(readings) => self.tell(&from, Code::OK, readings, step),
-                None => {
-                    let mut code = Code::CLIENT_ID_NOT_REGISTERED;
-                    if core_kit::planted!("P18-not-yet-registered") && self.state.standing == Standing::Unknown {
-                        code = Code::OK;
-                    }
-                    if core_kit::planted!("P32-declined-answers") && self.state.standing == Standing::Declined {
-                        code = Code::OK;
-                    }
-                    self.tell(&from, code, Vec::new(), step);
-                }
-            };
+            if let Some(readings) = readings {
+                return self.tell(&from, Code::OK, readings, step);
+            }
+            let mut code = Code::CLIENT_ID_NOT_REGISTERED;
+            let is_query = matches!(ask.what, Operation::Query(_));
+            if core_kit::planted!("P18-not-yet-registered") && is_query && self.state.standing == Standing::Unknown {
+                code = Code::OK;
+            }
+            if core_kit::planted!("P32-declined-answers") && is_query && self.state.standing == Standing::Declined {
+                code = Code::OK;
+            }
+            return self.tell(&from, code, Vec::new(), step);
         }
         let (group, policy) = match &ask.what {
             Operation::GroupSet(group, _) | Operation::GroupRelease(group) => (Some(group.clone()), None),

@@ -23,8 +23,7 @@ impl Device {
             let is_fact = reading.status.is_ok() || reading.status == Code::NOT_SUPPORTED;
             let has_room = self.state.cache.len() < self.profile.config().state.cached_max
                 || self.state.cache.contains_key(&reading.name);
-            let is_first = !self.state.cache.contains_key(&reading.name);
-            if is_kept && is_fact && has_room && (is_first || !core_kit::planted!("P07-first-kept")) {
+            if is_kept && is_fact && has_room {
                 self.state.cache.insert(reading.name.clone(), Cached { reading: reading.clone(), at: now });
             }
         }
