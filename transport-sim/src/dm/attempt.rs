@@ -143,14 +143,9 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
     if let Some(closed) = backend.lockout.and_then(|limits| device.lockout.verdict_on(claim, &limits, now)) {
         return closed;
     }
-    match &claim.presented {
-        Presented::Md5 { .. } if core_kit::planted!("D21-anybodys") && is_anybodys(backend, claim) => {
-            return Verdict::Accepted(Scope::Session);
-        }
-        Presented::Mac { .. } if core_kit::planted!("D19-seal-not-checked") && claim.nonce.is_some() => {
-            return Verdict::Accepted(Scope::Message);
-        }
-        _ => {}
+    let is_sealed = matches!(claim.presented, Presented::Mac { .. }) && claim.nonce.is_some();
+    if core_kit::planted!("D19-seal-not-checked") && is_sealed {
+        return Verdict::Accepted(Scope::Message);
     }
     let verdict = device.account.judge(claim);
     let admitted = device.resync.as_ref().is_some_and(|resync| resync.admits(&claim.session, now));
@@ -159,9 +154,4 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
         return device.account.resynchronising().judge(claim);
     }
     verdict
-}
-
-/// Whether any account at all speaks for the claim; for a planted bug.
-fn is_anybodys(backend: &Backend, claim: &Claim) -> bool {
-    backend.devices().rows().any(|(_, row)| matches!(row.value.account.judge(claim), Verdict::Accepted(_)))
 }
