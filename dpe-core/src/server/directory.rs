@@ -235,7 +235,7 @@ impl Directory {
         match change {
             Change::Confirm { client, device, user, tag } => {
                 let was = self.associations.get(&client).is_some_and(|known| known.suspended);
-                let suspended = was && core_kit::planted!("P17-suspended-for-ever");
+                let suspended = was && core_kit::planted!("P32-suspended-for-ever");
                 self.remove(&client);
                 self.insert(client, Association { device, user, tag, complete: true, suspended });
             }
