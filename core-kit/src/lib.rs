@@ -54,7 +54,33 @@ mod env;
 pub mod hex;
 pub mod journal;
 mod machine;
+#[cfg(any(planted, test))]
+pub mod planted;
 
 pub use body::Body;
 pub use env::{Env, Millis, Tick, UnixMillis};
 pub use machine::{Deadline, Durable, Machine, pump};
+
+/// Whether a bug of this name is planted: `false`, and nothing else, in every build that is used for anything.
+///
+/// The cores are tested by rules that watch them from outside. Whether a rule would see anything is tested by bugs that
+/// are in the cores on purpose: each stands at its place as `planted!("its name")`. A build with `--cfg planted`, which
+/// `cargo xtask sim --planted` makes for itself, can switch one of them on. In any other build this is the word `false`,
+/// and the compiler leaves nothing of the place.
+#[cfg(not(planted))]
+#[macro_export]
+macro_rules! planted {
+    ($id:literal) => {
+        false
+    };
+}
+
+/// Whether a bug of this name is planted. A name that is not in the catalogue does not compile.
+#[cfg(planted)]
+#[macro_export]
+macro_rules! planted {
+    ($id:literal) => {{
+        const NUMBER: u16 = $crate::planted::number($id);
+        $crate::planted::is_on(NUMBER)
+    }};
+}

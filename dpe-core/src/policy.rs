@@ -322,14 +322,16 @@ impl Watch {
                 } else if reading.values.first().is_some_and(|read| rearms(*operator, &read.text, value, *hysteresis)) {
                     self.crossed = false;
                 }
-                (now_met && !was, *min_interval)
+                (now_met && (!was || core_kit::planted!("P23-every-sample")), *min_interval)
             }
         };
         if !is_met {
             return None;
         }
         let free = self.at.zip(min_interval).map(|(at, interval)| at + interval);
-        if let Some(free) = free.filter(|free| *free > now) {
+        if let Some(free) = free.filter(|free| *free > now)
+            && !core_kit::planted!("P27-too-often")
+        {
             self.due = Some(free);
             if !self.held.contains(&reading.name) {
                 self.held.push(reading.name.clone());

@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
         what: "scripted sessions cover whatever our machines can send",
         run: || cargo(&["xtask", "scripts"]),
     },
-    Step { name: "sim", what: "seeds of every simulated scenario, each twice", run: sim },
+    Step { name: "sim", what: "seeds of every simulated scenario, each twice, and three planted bugs", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
 
@@ -107,7 +107,8 @@ fn sim() -> Result<()> {
     for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60"), ("dpe", "60")] {
         cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
     }
-    Ok(())
+    // One bug in each role, so that the rules are known to see anything at all.
+    cargo(&["xtask", "sim", "--planted", "D30-answered-anew", "D25-undone-forwards", "P01-second-out"])
 }
 
 /// The feature sets of `dm-core` that need no std. The smallest one, and that of a device which speaks WBXML only.

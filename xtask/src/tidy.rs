@@ -44,6 +44,10 @@ const CORE_DEPENDENCIES: &[&str] = &[
     "unicode-ident",
 ];
 
+/// The bugs that are in the code on purpose, and where their places may be.
+const CATALOGUE: &str = "core-kit/src/planted/catalogue.rs";
+const PLANTED: &[&str] = &["dm-core/src/", "dpe-core/src/", "transport-sim/src/"];
+
 /// What must not be left in the source, in two halves so that this list does not find itself. Words stand for comments
 /// with them: a captured client has one of them for a value.
 const LEFTOVERS: &[(&str, &str)] = &[
@@ -79,6 +83,7 @@ pub(crate) fn run() -> Result<()> {
     }
     found.extend(same_lints()?);
     found.extend(core_dependencies()?);
+    found.extend(planted_bugs()?);
     found.extend(crate::conformance::drift()?);
     if found.is_empty() {
         println!("tidy: ok");
@@ -106,6 +111,24 @@ fn same_lints() -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// Each planted bug of the catalogue has a place, and each place is of a bug in it.
+fn planted_bugs() -> Result<Vec<String>> {
+    let text = fs::read_to_string(root().join(CATALOGUE)).context(CATALOGUE)?;
+    let named = |text: &str, mark: &str| -> Vec<String> {
+        let pieces = text.split(mark).skip(1);
+        pieces.filter_map(|rest| Some(rest.trim_start().strip_prefix('"')?.split('"').next()?.to_owned())).collect()
+    };
+    let bugs = named(&text, "bug(");
+    let mut places = Vec::new();
+    for file in tracked()?.iter().filter(|file| PLANTED.iter().any(|planted| file.starts_with(planted))) {
+        places.extend(named(&fs::read_to_string(root().join(file)).unwrap_or_default(), "core_kit::planted!("));
+    }
+    let homeless = bugs.iter().filter(|bug| !places.contains(bug));
+    let unknown = places.iter().filter(|place| !bugs.contains(place));
+    let homeless = homeless.map(|bug| format!("{CATALOGUE}: {bug} is planted nowhere"));
+    Ok(homeless.chain(unknown.map(|bug| format!("{bug} is planted and not in {CATALOGUE}"))).collect())
 }
 
 /// A new dependency of a core is a decision, not an accident.

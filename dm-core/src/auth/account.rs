@@ -33,6 +33,11 @@ impl Account {
         let named = |user: &Option<String>| user.as_ref().is_none_or(|user| *user == self.user);
         let proven = match &claim.presented {
             Presented::Basic { user, hash } => *user == self.user && own.matches(hash),
+            Presented::Md5 { digest, .. }
+                if core_kit::planted!("D15-older-nonce") && digest::md5(&own, &self.nonce).matches(digest) =>
+            {
+                true
+            }
             Presented::Md5 { user, digest } => digest::md5(&own, nonce).matches(digest) && named(user),
             Presented::Mac { user, digest, body } => {
                 *user == self.user && digest::mac_over(&own, nonce, body).matches(digest)
@@ -53,6 +58,9 @@ impl Account {
         let nonce = request.nonce.as_ref().unwrap_or(&self.nonce);
         let data = match request.scheme {
             Scheme::Basic => digest::basic(&self.user, self.password.reveal()),
+            Scheme::Md5 if core_kit::planted!("D22-password-shown") => {
+                digest::basic(&self.user, self.password.reveal())
+            }
             Scheme::Md5 => digest::md5(&self.hash(), nonce).to_base64(),
             Scheme::Mac => {
                 request.body.map(|body| digest::mac_over(&self.hash(), nonce, &body).to_base64()).unwrap_or_default()

@@ -175,6 +175,16 @@ impl Session {
         if ops.is_empty() {
             return None;
         }
+        if core_kit::planted!("D10-more-than-asked") {
+            ops.push(Op::Get { uri: "./DevInfo/Mod".into() });
+            asked.push(Asked::Nothing);
+        }
+        if core_kit::planted!("D46-read-again-and-again")
+            && let Some(get) = ops.iter().find(|op| matches!(op, Op::Get { .. })).cloned()
+        {
+            ops.extend(core::iter::repeat_n(get, 200));
+            asked.resize_with(ops.len(), || Asked::Nothing);
+        }
         work.asked = asked;
         let gets = ops.iter().filter(|op| matches!(op, Op::Get { .. })).count();
         let server = Some(self.profile.server_id.clone());
@@ -302,7 +312,8 @@ impl Session {
         } else {
             self.common.open_messages += 1;
         }
-        if self.common.open_messages > self.profile.session.open_messages_max {
+        if self.common.open_messages > self.profile.session.open_messages_max && !core_kit::planted!("D07-never-enough")
+        {
             draft.alert = Some(AlertCode::SESSION_ABORT);
             draft.end = Some(Outcome::Failed(PeerFault::Endless));
         } else if !self.common.server_open && self.common.queue.is_empty() {
@@ -335,9 +346,17 @@ impl Session {
                 }
                 continue;
             }
+            if core_kit::planted!("D01-status-missing") && answer.cmd == "Exec" {
+                continue;
+            }
+            if core_kit::planted!("D01-status-twice") {
+                said.extend(told.iter().cloned().map(|told| Say::Statuses([told].into())));
+            }
             said.extend(told.into_iter().map(|told| Say::Statuses([told].into())));
             let found = answer.places.iter_mut().flat_map(|place| core::mem::take(&mut place.found));
             let (msg_id, cmd_id) = (work.msg_id, &answer.cmd_id);
+            let times = if core_kit::planted!("D03-results-twice") { 2 } else { 1 };
+            let found = found.flat_map(|found| core::iter::repeat_n(found, times));
             said.extend(found.map(|found| Say::Result(Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 })));
         }
         said.extend(work.broken_off.drain(..).map(Say::NoEnd));
@@ -416,6 +435,7 @@ fn rolled_back(work: &mut Work, block: usize, code: StatusCode, not_undone: &[u3
         if let Some(place) = work.place(spot)
             && place.code.is_some_and(StatusCode::is_success)
         {
+            let stays = stays && !core_kit::planted!("D26-said-to-be-undone");
             place.code = Some(if stays { StatusCode::ROLL_BACK_FAILED } else { StatusCode::ROLLED_BACK });
         }
     }

@@ -250,7 +250,9 @@ impl Session {
             return Accepted::Bad { msg_id, fault: PeerFault::ForeignSession };
         }
         // A network may deliver a reply twice, or after the next one was asked for.
-        if header.msg_id <= self.common.heard {
+        let runs = |command: &Command| matches!(command, Command::Exec(_));
+        let is_planted = core_kit::planted!("D29-stale-reply") && message.commands.iter().any(runs);
+        if header.msg_id <= self.common.heard && !is_planted {
             return Accepted::Ignore { msg_id, fault: PeerFault::StaleMessage(header.msg_id) };
         }
         match own_status(&message, self.common.sent) {
@@ -395,6 +397,14 @@ impl Session {
             let mut waiting = waiting.clone();
             self.common.now = now;
             waiting.wait = Wait::Reply(now + self.profile.retry.response_ms);
+            if core_kit::planted!("D05-sent-anew")
+                && let packet = &mut waiting.request.packet
+                && let Ok(mut read) = wire::decode(packet.encoding, &packet.body, &self.profile.wire)
+            {
+                self.common.sent = self.common.sent.next();
+                read.message.header.msg_id = self.common.sent;
+                packet.body = wire::encode(packet.encoding, &read.message).unwrap_or_default().into();
+            }
             out.push(Output::Send(waiting.request.clone()));
             self.rest(EventKind::Retried, Rest::Waiting(waiting));
         }
@@ -463,7 +473,11 @@ impl Session {
 /// The server's status for the header of message `sent`.
 fn own_status(message: &Message, sent: MsgId) -> Option<&Status> {
     message.commands.iter().find_map(|command| match command {
-        Command::Status(status) if status.is_for_header() && status.msg_ref == sent => Some(status),
+        Command::Status(status)
+            if status.is_for_header() && (status.msg_ref == sent || core_kit::planted!("D29-stale-reply")) =>
+        {
+            Some(status)
+        }
         _ => None,
     })
 }
@@ -513,6 +527,7 @@ impl Machine for Session {
     fn deadline(&self) -> Option<Deadline<Why>> {
         let Phase::Rest(Rest::Waiting(waiting)) = &self.phase else { return None };
         Some(match waiting.wait {
+            Wait::Reply(_) if core_kit::planted!("D06-waits-for-ever") => return None,
             Wait::Reply(at) => Deadline { at, why: Why::Response },
             Wait::Pause(at) => Deadline { at, why: Why::Retry },
         })

@@ -87,6 +87,7 @@ impl Session {
     /// Octets of a message that the server takes.
     pub(super) fn bytes_max(&self) -> usize {
         let bytes_max = self.common.max_msg_size.unwrap_or(self.profile.session.unannounced_bytes_max);
+        let bytes_max = if core_kit::planted!("D08-too-large") { bytes_max.saturating_mul(4) } else { bytes_max };
         usize::try_from(bytes_max).unwrap_or(usize::MAX)
     }
 

@@ -233,6 +233,10 @@ impl<'a> Planner<'a> {
 
     /// The object is not gone on with: what there is of it is dropped, and the server is told [digest 3.7].
     fn break_off(&mut self) {
+        if core_kit::planted!("D38-not-broken-off") {
+            self.object = None;
+            return;
+        }
         if let Some(object) = self.object.take()
             && object.is_kept()
         {
@@ -364,7 +368,9 @@ impl<'a> Planner<'a> {
             return self.refuse_chunk(command);
         }
         match command {
-            Command::Get(_) | Command::Exec(_) if atomic => self.answer_all(command, StatusCode::COMMAND_FAILED),
+            Command::Get(_) | Command::Exec(_) if atomic && !core_kit::planted!("D28-read-in-atomic") => {
+                self.answer_all(command, StatusCode::COMMAND_FAILED);
+            }
             Command::Get(get) => {
                 self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));
             }
@@ -459,6 +465,12 @@ impl<'a> Planner<'a> {
         let answers = first..self.answers.len();
         if let Some(block) = self.blocks.last_mut() {
             block.answers = answers.clone();
+        }
+        if core_kit::planted!("D27-backwards")
+            && !is_atomic
+            && let Some(members) = self.tasks.make_contiguous().get_mut(tasks_before + 1..)
+        {
+            members.reverse();
         }
         if !is_atomic {
             return;

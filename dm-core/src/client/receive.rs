@@ -44,7 +44,7 @@ impl Session {
             self.common.max_obj_size = Some(size);
         }
         // An abort needs no proof: it makes nobody do anything.
-        if message.commands.iter().any(is_abort) {
+        if message.commands.iter().any(is_abort) && !core_kit::planted!("D11-abort-ignored") {
             return Next::over(Outcome::PeerAborted);
         }
         let challenged = match self.read_own_standing(status, sender.identity.is_some(), out) {
@@ -52,6 +52,9 @@ impl Session {
             Err(outcome) => return Next::over(outcome),
         };
         self.landed(!challenged);
+        if core_kit::planted!("D13-server-unproven") {
+            self.common.server = Standing::Proven;
+        }
         let issued = match &self.common.server {
             Standing::Proven => {
                 self.hand_out(out);
@@ -130,6 +133,8 @@ impl Session {
         let shown = own.scheme.is_some();
         own.challenges += 1;
         own.wrong += u32::from(shown && status.code == StatusCode::UNAUTHORIZED);
+        let is_kept = [core_kit::planted!("D16-nonce-ignored"), core_kit::planted!("D15-older-nonce")].contains(&true);
+        let nonce = if is_kept { own.nonce.clone() } else { nonce };
         (own.scheme, own.nonce, own.believed) = (scheme, nonce, false);
         let wrong_max = self.profile.session.wrong_credentials_max;
         if own.wrong >= wrong_max || own.challenges > wrong_max {

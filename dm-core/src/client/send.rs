@@ -170,7 +170,7 @@ impl Session {
         let said = usize::try_from(said).unwrap_or(usize::MAX).min(self.common.queue.len());
         self.common.queue.drain(..said);
         if let (Some(octets), Some(say)) = (part, self.common.queue.first_mut()) {
-            say.set_sent(octets);
+            say.set_sent(if core_kit::planted!("D37-octets-skipped") { octets + 3 } else { octets });
         }
     }
 
@@ -214,7 +214,11 @@ impl Session {
             ver_dtd: self.profile.version.ver_dtd().into(),
             ver_proto: self.profile.version.ver_proto().into(),
             session_id: self.common.session.clone(),
-            msg_id: self.common.sent.next(),
+            msg_id: if core_kit::planted!("D04-message-skipped") && self.common.sent == MsgId::FIRST {
+                self.common.sent.next().next()
+            } else {
+                self.common.sent.next()
+            },
             target: Location::new(self.common.url.clone()),
             source: Location {
                 name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),

@@ -197,7 +197,9 @@ impl Session {
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
         let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
-        if let Some(answered) = answered.into_iter().find(|answered| answered.hash == hash) {
+        if let Some(answered) = answered.into_iter().find(|answered| answered.hash == hash)
+            && !core_kit::planted!("D30-answered-anew")
+        {
             return Accepted::Repeat(answered.reply.clone());
         }
         let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
@@ -414,6 +416,9 @@ impl Machine for Session {
 
     fn deadline(&self) -> Option<Deadline<Why>> {
         let Phase::Rest(Rest::Waiting { until: at }) = self.phase else { return None };
+        if core_kit::planted!("D06-never-idle") {
+            return None;
+        }
         let why = if self.is_authenticated() { Why::Idle } else { Why::Unauthenticated };
         Some(Deadline { at, why })
     }

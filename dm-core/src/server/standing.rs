@@ -41,6 +41,9 @@ struct Demand {
 impl Session {
     /// Goes on with a message, once it is known who sent it.
     pub(super) fn doubt(&mut self, env: &Env, taken: Taken, out: &mut Vec<Output>) -> (EventKind, Next) {
+        if core_kit::planted!("D13-client-unproven") {
+            self.common.client = Standing::Proven;
+        }
         let issued = match &self.common.client {
             Standing::Proven => {
                 let next = self.work(env, &taken, Verdicts::plain(StatusCode::OK), out);
@@ -169,6 +172,9 @@ impl Session {
     }
 
     fn draw_nonce(&self, env: &Env) -> Nonce {
+        if core_kit::planted!("D14-nonce-again") {
+            return Nonce::drawn([7; 32]);
+        }
         Nonce::drawn(env.draw("dm.server.next-nonce", self.common.revision))
     }
 
@@ -241,6 +247,7 @@ impl Session {
         };
         match met {
             Ok((scheme, nonce)) if own.refusals <= self.profile.session.wrong_credentials_max => {
+                let nonce = if core_kit::planted!("D16-nonce-kept") { own.nonce.clone() } else { nonce };
                 (own.prove, own.nonce) = (Some(scheme), nonce);
                 // In front, in their order: they come before what is still waiting.
                 for order in self.common.outstanding.take_back(self.common.sent).into_iter().rev() {

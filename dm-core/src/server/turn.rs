@@ -84,7 +84,8 @@ impl Turn {
     pub fn is_worth_keeping(&self) -> bool {
         let never_stored = self.loaded == 0;
         let over_at_once = self.facts.finished.as_ref().is_some_and(|outcome| *outcome != Outcome::Completed);
-        self.session.revision() != self.loaded && !(never_stored && over_at_once)
+        let is_stranger = never_stored && over_at_once && !core_kit::planted!("D09-stranger-kept");
+        self.session.revision() != self.loaded && !is_stranger
     }
 
     /// When the stored session wants to be woken.

@@ -192,6 +192,9 @@ impl Session {
         for order in core::mem::take(&mut self.common.queue) {
             order.not_sent(None, out);
         }
+        if core_kit::planted!("D31-unknown-not-told") {
+            out.retain(|output| !matches!(output, Output::Report(Report::Unknown(_))));
+        }
     }
 }
 

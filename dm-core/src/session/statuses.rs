@@ -69,7 +69,7 @@ pub(crate) fn status_for(msg_ref: MsgId, command: &Command, code: StatusCode) ->
         cmd_id: None,
         msg_ref,
         cmd_ref: Some(command.cmd_id().cloned().unwrap_or_default()),
-        cmd: command.name().into(),
+        cmd: if core_kit::planted!("D02-other-name") { "Put" } else { command.name() }.into(),
         target_refs: Vec::new(),
         source_refs: Vec::new(),
         cred: None,
@@ -105,7 +105,7 @@ pub(crate) fn number(commands: &mut [Command]) {
     fn go(commands: &mut [Command], next: &mut u32) {
         for command in commands {
             command.cmd_id_slot().set(CmdId::from(*next));
-            *next = next.saturating_add(1);
+            *next = next.saturating_add(u32::from(!core_kit::planted!("D04-number-twice")));
             // As deep as this side's own commands, which are not the peer's to nest.
             if let Command::Atomic(block) | Command::Sequence(block) = command {
                 go(&mut block.commands, next);

@@ -113,7 +113,12 @@ impl Memory {
         let judged = self.whole(actor, op).map_err(Into::into).and_then(|op| Judge::new(self, actor).judge(&op));
         match judged {
             Ok(step) => self.take(actor, step),
-            Err(refusal) => refusal.into(),
+            Err(refusal) => {
+                if core_kit::planted!("D36-refusal-counts") {
+                    self.root.version = self.root.version.wrapping_add(1);
+                }
+                refusal.into()
+            }
         }
     }
 
@@ -142,12 +147,21 @@ impl Memory {
                 self.record(actor, uri, What::Added);
             }
             Step::Write { uri, format, media_type, value } => {
+                let value = if core_kit::planted!("D35-last-octet-lost") && value.len() < 64 {
+                    value.to_bytes().slice(..value.len().saturating_sub(1)).into()
+                } else {
+                    value
+                };
+                let format = if core_kit::planted!("D32-other-format") { Format::Int } else { format };
                 self.touch(&uri);
                 self.write(&uri, format, media_type, value);
                 self.record(actor, uri, What::Replaced);
             }
             Step::SetAcl { uri, acl } => {
                 self.alter(&uri, |node| node.acl = acl);
+                if core_kit::planted!("D24-root-without-list") {
+                    self.root.acl = Acl::default();
+                }
                 self.record(actor, uri, What::Acl);
             }
             Step::SetTitle { uri, title } => {
@@ -210,7 +224,7 @@ impl Memory {
         self.note_node(uri);
         if let Some(node) = self.node_mut(uri) {
             change(node);
-            node.version = node.version.wrapping_add(1);
+            node.version = node.version.wrapping_add(u16::from(!core_kit::planted!("D34-version-stays")));
         }
     }
 

@@ -103,7 +103,9 @@ impl Memory {
     /// session that is over has left behind. To be called when a session ends, and after a crash.
     pub fn abandon(&mut self) {
         self.roll_back();
-        self.staged = None;
+        if !core_kit::planted!("D40-part-kept") {
+            self.staged = None;
+        }
     }
 
     pub(super) fn check_closed(&self) -> Result<(), TreeFault> {
@@ -150,7 +152,13 @@ impl Memory {
     }
 
     pub(super) fn roll_back(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
+        if core_kit::planted!("D25-first-not-undone") && !open.log.is_empty() {
+            open.log.remove(0);
+        }
+        if core_kit::planted!("D25-undone-forwards") {
+            open.log.reverse();
+        }
         for undo in open.log.into_iter().rev() {
             match undo {
                 Undo::Absent(uri) => drop(self.detach(&uri)),

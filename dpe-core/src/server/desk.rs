@@ -155,7 +155,10 @@ impl Desk {
             assignment: config.client_id.assignment,
             multi_device: config.device_change.multi_device_users,
             candidate: candidate.clone(),
-            tag: UserTag(Secret(hex(&env.draw("dpe.desk.user-tag", 0)))),
+            tag: UserTag(Secret(match &message.user_identity {
+                Ie::Is(user) if core_kit::planted!("P14-user-shown") => user.text.clone(),
+                _ => hex(&env.draw("dpe.desk.user-tag", 0)),
+            })),
         };
         let register = Register {
             message_id: message.message_id.get().cloned(),
@@ -201,6 +204,9 @@ impl Desk {
             version.and_then(|version| config.version_ranges.get(version)).map_or("c", |prefix| prefix.as_str());
         let octets = usize::from(config.bits / 8);
         let digits = hex(env.draw("dpe.desk.client-id", 0).get(..octets)?);
+        if core_kit::planted!("P10-ids-alike") {
+            return ClientId::try_from(alloc::format!("{prefix}00000000000000{digits}")).ok();
+        }
         ClientId::try_from(alloc::format!("{prefix}{digits}")).ok()
     }
 }

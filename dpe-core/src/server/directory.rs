@@ -234,9 +234,12 @@ impl Directory {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Confirm { client, device, user, tag } => {
+                let was = self.associations.get(&client).is_some_and(|known| known.suspended);
+                let suspended = was && core_kit::planted!("P32-suspended-for-ever");
                 self.remove(&client);
-                self.insert(client, Association { device, user, tag, complete: true, suspended: false });
+                self.insert(client, Association { device, user, tag, complete: true, suspended });
             }
+            Change::Drop(_) if core_kit::planted!("P09-former-id-kept") => {}
             Change::Drop(client) => self.remove(&client),
             Change::NoUser(client) => {
                 if let Some(mut known) = self.associations.get(&client).cloned() {
@@ -300,7 +303,11 @@ pub fn decide(question: &Assign, known: &[(ClientId, Association)]) -> Assigned 
     let pending = known
         .iter()
         .find(|(_, association)| !association.complete && on_device(association) && association.user == question.user);
-    let same = complete().find(|(_, association)| on_device(association) && same_user(association));
+    let pending = pending.filter(|_| !core_kit::planted!("P16-id-anew"));
+    let same = complete().find(|(_, association)| {
+        (on_device(association) && same_user(association))
+            || (core_kit::planted!("P09-id-of-user") && question.user.is_some() && association.user == question.user)
+    });
     let foreign = complete().find(|(_, association)| on_device(association) && !same_user(association));
     let elsewhere: Vec<_> = complete()
         .filter(|(_, association)| {

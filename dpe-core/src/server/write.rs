@@ -10,7 +10,11 @@ use crate::{
 
 /// The bytes of a message. All that machines put into one was read from one, so it can be written.
 pub(crate) fn body(message: &Message) -> Option<Body> {
-    wire::encode(message).ok().map(Body::from)
+    let mut octets = wire::encode(message).ok()?;
+    if core_kit::planted!("P36-line-added") {
+        octets.push(b'\n');
+    }
+    Some(Body::from(octets))
 }
 
 /// `DPE_Error` for a message [DPE digest 2.2].

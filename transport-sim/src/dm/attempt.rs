@@ -5,7 +5,7 @@ use core_kit::{
     journal::{self, JournalOf},
 };
 use dm_core::{
-    auth::{Claim, Verdict},
+    auth::{Claim, Presented, Scope, Verdict},
     codes::StatusCode,
     ids::SessionId,
     server::{Facts, Input, Misuse, Order, Profile, Question, RestoreError, Session, SessionKey, Snapshot, Turn},
@@ -116,6 +116,9 @@ fn answer(
         (Question::Commands(ask), _) if backend.one_package_each && ask.taken > 0 => {
             (ask.answer(Vec::new()), Claimed::Nothing)
         }
+        (Question::Commands(ask), Some(device)) if core_kit::planted!("D48-last-kept") && device.queue.len() == 1 => {
+            (ask.answer(Vec::new()), Claimed::Nothing)
+        }
         (Question::Commands(ask), device) => match device.and_then(|device| device.queue.front()) {
             Some(orders) => (ask.answer(orders.clone()), Claimed::Orders(orders.clone())),
             None => (ask.answer(Vec::new()), Claimed::Nothing),
@@ -140,8 +143,13 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
     if let Some(closed) = backend.lockout.and_then(|limits| device.lockout.verdict_on(claim, &limits, now)) {
         return closed;
     }
+    let is_sealed = matches!(claim.presented, Presented::Mac { .. }) && claim.nonce.is_some();
+    if core_kit::planted!("D19-seal-not-checked") && is_sealed {
+        return Verdict::Accepted(Scope::Message);
+    }
     let verdict = device.account.judge(claim);
     let admitted = device.resync.as_ref().is_some_and(|resync| resync.admits(&claim.session, now));
+    let admitted = admitted || core_kit::planted!("D17-zero-always");
     if admitted && claim.nonce.is_none() && !matches!(verdict, Verdict::Accepted(_)) {
         return device.account.resynchronising().judge(claim);
     }

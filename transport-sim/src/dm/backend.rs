@@ -238,6 +238,7 @@ impl Backend {
     pub(super) fn part_of_value(&self, tag: &JobTag, offset: u64, bytes: u64) -> Option<Body> {
         let value = self.values.get(tag)?;
         let from = usize::try_from(offset).ok()?;
+        let from = if core_kit::planted!("D37-part-from-elsewhere") { from / 2 } else { from };
         let to = from.saturating_add(usize::try_from(bytes).ok()?).min(value.len());
         value.get(from..to).map(Body::from)
     }
@@ -399,7 +400,9 @@ fn apply(
     let (mut changed, mut again) = (false, Vec::new());
     if let Some(Claimed::Orders(orders)) = claimed {
         changed = true;
-        device.queue.pop_front();
+        if !core_kit::planted!("D29-order-twice") {
+            device.queue.pop_front();
+        }
         for order in orders {
             _ = settle(device, &order.tag, OrderState::HandedOut);
         }
@@ -413,6 +416,7 @@ fn apply(
             Report::Authenticated { .. } if lockout.is_some() => device.resync = None,
             Report::ClientNonce(nonce) => device.account.nonce = nonce.clone(),
             Report::ServerNonce(nonce) => device.own.nonce = nonce.clone(),
+            Report::Done(_) if core_kit::planted!("D31-done-not-stored") => continue,
             Report::Done(done) => _ = settle(device, &done.tag, OrderState::Done(done.clone())),
             Report::Unknown(tag) => _ = settle(device, tag, OrderState::Unknown),
             Report::NotSent { tag, fault } => {

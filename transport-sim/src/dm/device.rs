@@ -228,7 +228,8 @@ impl Device {
             Envelope::Notification(bytes) => self.notified(ctx, &bytes),
             Envelope::Bootstrap(media_type, bytes) => self.bootstrap(ctx, &media_type, &bytes),
             // As over HTTP: a reply on a connection that was given up reaches nobody.
-            Envelope::Session(..) if self.channel != Some(message.channel) => {}
+            Envelope::Session(..)
+                if self.channel != Some(message.channel) && !core_kit::planted!("D29-stale-reply") => {}
             Envelope::Session(mac, body) => {
                 self.channel = None;
                 let input = if message.bytes.is_empty() {
@@ -359,6 +360,9 @@ impl Device {
         while let Some(input) = todo.pop_front() {
             let mut env = ctx.env(None);
             env.wall = UnixMillis(env.wall.0.saturating_add_signed(self.calendar));
+            if core_kit::planted!("D47-waits-by-calendar") {
+                env.now = Tick(env.now.0.saturating_add_signed(self.calendar.clamp(0, 1_800_000)));
+            }
             let Some(current) = &mut self.current else { return };
             let outputs = match current.host.step(&env, input) {
                 Ok(outputs) => outputs,
@@ -394,6 +398,7 @@ impl Device {
         let Some(contract) = self.known.contracts.get_mut(current.contract) else { return };
         for report in reports {
             match report {
+                Output::Report(Report::ClientNonce(_)) if core_kit::planted!("D16b-nonce-not-stored") => {}
                 Output::Report(Report::ClientNonce(nonce)) => {
                     contract.own.nonce = nonce.clone();
                     current.resync.0 = false;
@@ -496,6 +501,7 @@ impl Device {
     fn ask_tree(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops) -> Vec<OpResult> {
         if let Some((id, results)) = &self.answered
             && *id == ops.id
+            && !core_kit::planted!("D29-done-again-after-crash")
         {
             return results.clone();
         }

@@ -22,11 +22,10 @@ use super::{
     Attacker, Backend, Faults, Party, Pusher, Rogue, Rules, Scenario, Server, Services, Towards, Watched,
     device::{Contract, Device, Provision, Visit},
     pusher::{Notice, Push},
-    run::Run,
     scenario::FIRST_SERVER,
     script::{Attack, Chapter, Target},
 };
-use crate::{Bounds, CrashPlan, Decider, Link, NodeId, Permille, Span, Who, World};
+use crate::{Bounds, CrashPlan, Decider, Halt, Link, NodeId, Permille, Span, Who, World};
 
 const MINUTE: u64 = 60_000;
 /// When all faults are over.
@@ -74,7 +73,7 @@ struct Cast {
 }
 
 /// Runs the mixed world of a scenario's seed.
-pub(super) fn run(scenario: &Scenario, mut decider: Decider) -> Run {
+pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>, Halt) {
     let cast = Cast::of(scenario.seed);
     let mut services = cast.services(&mut decider);
     let mut watched: BTreeMap<NodeId, Watched> = cast.devices().map(|device| (device, cast.watched(device))).collect();
@@ -103,7 +102,7 @@ pub(super) fn run(scenario: &Scenario, mut decider: Decider) -> Run {
     world.shared_mut().heal();
     let halt = world.run(scenario.bounds);
     world.finish();
-    Run::of(scenario.seed, world, halt)
+    (world, halt)
 }
 
 fn nodes(service: usize) -> [NodeId; 2] {

@@ -8,9 +8,10 @@ use dm_core::{
     client,
     codes::StatusCode,
     ids::{DeviceId, JobTag},
-    limits::TreeLimits,
+    limits::{TreeLimits, WireLimits},
     server::{self, Entry, Order, Request},
     tree::{DevInfo, Memory, TreeError},
+    wire::{Command, Encoding, decode},
 };
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     mixed,
     run::Run,
 };
-use crate::{Bounds, CrashPlan, Decider, Decision, Link, NodeId, Permille, Span, Who, World};
+use crate::{Bounds, CrashPlan, Decider, Decision, Halt, Link, NodeId, Permille, Span, Who, World, draw_sequence};
 
 /// The device of a scenario.
 pub(super) const DEVICE: NodeId = NodeId(1);
@@ -215,9 +216,23 @@ impl Scenario {
         self.run_with(Decider::from_decisions(self.seed, decisions))
     }
 
-    fn run_with(&self, mut decider: Decider) -> Run {
+    fn run_with(&self, decider: Decider) -> Run {
+        let (world, halt) = self.world(decider);
+        Run::of(self.seed, world, halt)
+    }
+
+    /// The run with these choices as a picture for people, with what each message holds.
+    #[must_use]
+    pub fn draw(&self, decisions: &[Decision]) -> String {
+        let (mut world, _) = self.world(Decider::from_decisions(self.seed, decisions));
+        let (traffic, marks) = (world.take_traffic(), world.take_marks());
+        let name = |id| world.name(id).unwrap_or_default().to_owned();
+        draw_sequence(&traffic, &marks, name, |message| outline(&message.bytes))
+    }
+
+    fn world(&self, mut decider: Decider) -> (World<Party>, Halt) {
         if self.is_mixed {
-            return mixed::run(self, decider);
+            return mixed::world(self, decider);
         }
         let Faults { server_crashes, device_crashes, restores, down, server_points, device_points, .. } = self.faults;
         let first = Who::alone(NodeId(FIRST_SERVER));
@@ -248,7 +263,7 @@ impl Scenario {
         }
         let halt = world.run(self.bounds);
         world.finish();
-        Run::of(self.seed, world, halt)
+        (world, halt)
     }
 
     /// The device's tree before its first session.
@@ -339,6 +354,16 @@ impl Scenario {
     pub(super) fn server_nodes(&self) -> impl Iterator<Item = NodeId> {
         (0..self.servers.max(1)).map(|n| NodeId(FIRST_SERVER.saturating_add(n)))
     }
+}
+
+/// The commands of a message, for people.
+fn outline(bytes: &[u8]) -> Vec<String> {
+    let Ok(decoded) = decode(Encoding::Xml, bytes, &WireLimits::SERVER) else { return Vec::new() };
+    let command = |command: &Command| match command {
+        Command::Status(status) => format!("Status {} for {} of message {}", status.code, status.cmd, status.msg_ref),
+        other => other.name().to_owned(),
+    };
+    decoded.message.commands.iter().map(command).collect()
 }
 
 /// What the device and the server prove themselves with, as the server has it.

@@ -20,6 +20,8 @@ use crate::{Link, Permille, Span};
 
 /// Octets of each of the two large values.
 const OBJECT_BYTES: usize = 1024 * 1024;
+/// The same where many runs are wanted and not many messages.
+const SMALL_OBJECT_BYTES: usize = 8 * 1024;
 /// `MaxMsgSize` of both sides there.
 const SMALL_MESSAGE_BYTES: u64 = 2 * 1024;
 
@@ -27,7 +29,7 @@ const MINUTE: u64 = 60_000;
 
 impl Scenario {
     /// The scenarios by name: `session` is [`rough`](Self::rough), the others are called as their functions.
-    pub const NAMES: [&'static str; 5] = ["session", "objects", "atomic", "nonces", "mixed"];
+    pub const NAMES: [&'static str; 6] = ["session", "objects", "objects-small", "atomic", "nonces", "mixed"];
 
     /// The scenario of that name; nothing where there is none.
     #[must_use]
@@ -35,6 +37,7 @@ impl Scenario {
         match name {
             "session" => Some(Self::rough(seed)),
             "objects" => Some(Self::objects(seed)),
+            "objects-small" => Some(Self::objects_of(seed, SMALL_OBJECT_BYTES)),
             "atomic" => Some(Self::atomic(seed)),
             "nonces" => Some(Self::nonces(seed)),
             "mixed" => Some(Self::mixed(seed)),
@@ -50,6 +53,11 @@ impl Scenario {
     /// more often than usual.
     #[must_use]
     pub fn objects(seed: u64) -> Self {
+        Self::objects_of(seed, OBJECT_BYTES)
+    }
+
+    /// The same with values of so many octets.
+    fn objects_of(seed: u64, bytes: usize) -> Self {
         let link = Link {
             delay: Span::new(20, 200),
             loss: Permille::new(100),
@@ -68,11 +76,11 @@ impl Scenario {
             ..Faults::NONE
         };
         let format = if seed.is_multiple_of(2) { Format::Chr } else { Format::Bin };
-        let [down, up] = ["to the device", "to the server"].map(|label| value(seed, label, &format));
+        let [down, up] = ["to the device", "to the server"].map(|label| value(seed, label, &format, bytes));
         let size = u64::try_from(down.len()).ok();
         let content = Content { format: Some(format.clone()), media_type: None, data: None, in_parts: size };
         // As base64 text, which is what a tree keeps of it until it is whole, an object of octets is a third longer.
-        let limits = TreeLimits { value_bytes_max: 2 * OBJECT_BYTES, ..TreeLimits::DEFAULT };
+        let limits = TreeLimits { value_bytes_max: 2 * bytes, ..TreeLimits::DEFAULT };
         let put = Request::Replace(vec![Entry { uri: "./Sim/New".into(), content }]);
         let get = Request::Get(vec!["./Sim/Large".into()]);
         let mut scenario = Self {
@@ -91,7 +99,7 @@ impl Scenario {
             ..Self::standard(seed)
         };
         scenario.client.max_msg_size = Some(SMALL_MESSAGE_BYTES);
-        scenario.client.max_obj_size = Some(2 * OBJECT_BYTES as u64);
+        scenario.client.max_obj_size = Some(2 * bytes as u64);
         scenario.client.retry =
             Retry { response_ms: Millis(5_000), times: 15, first_ms: Millis(1_000), longest_ms: Millis(20_000) };
         scenario.server.max_msg_size = Some(SMALL_MESSAGE_BYTES);
@@ -165,11 +173,11 @@ impl Scenario {
 
 /// A value that follows from the seed: as text with characters of all lengths and with markup, which a message must
 /// write in other ways, or as octets.
-fn value(seed: u64, label: &str, format: &Format) -> Body {
+fn value(seed: u64, label: &str, format: &Format, bytes: usize) -> Body {
     let pieces = ["a", "Z", "7", " ", "<", "&", "ß", "€", "𝄞", "word ", "\n", "]]>", "\"", "longer text ", "é", "."];
-    let mut octets: Vec<u8> = Vec::with_capacity(OBJECT_BYTES + 32);
+    let mut octets: Vec<u8> = Vec::with_capacity(bytes + 32);
     let mut count = 0u64;
-    while octets.len() < OBJECT_BYTES {
+    while octets.len() < bytes {
         let mut hash = Sha256::new();
         hash.update(seed.to_be_bytes());
         hash.update(count.to_be_bytes());
@@ -184,12 +192,12 @@ fn value(seed: u64, label: &str, format: &Format) -> Body {
         count += 1;
     }
     // Text ends with a whole character.
-    let mut end = OBJECT_BYTES;
+    let mut end = bytes;
     while octets.get(end).is_some_and(|octet| *format == Format::Chr && octet & 0xC0 == 0x80) {
         end -= 1;
     }
     octets.truncate(end);
-    octets.resize(OBJECT_BYTES, b'.');
+    octets.resize(bytes, b'.');
     octets.into()
 }
 
@@ -218,11 +226,11 @@ mod tests {
 
     #[test]
     fn a_value_follows_from_its_seed_and_is_of_its_format() {
-        let text = value(1, "a", &Format::Chr);
+        let text = value(1, "a", &Format::Chr, OBJECT_BYTES);
         assert!(core::str::from_utf8(&text).is_ok() && text.len() == OBJECT_BYTES);
-        assert_eq!(text, value(1, "a", &Format::Chr));
-        assert_ne!(text, value(2, "a", &Format::Chr));
-        let octets = value(1, "a", &Format::Bin);
+        assert_eq!(text, value(1, "a", &Format::Chr, OBJECT_BYTES));
+        assert_ne!(text, value(2, "a", &Format::Chr, OBJECT_BYTES));
+        let octets = value(1, "a", &Format::Bin, OBJECT_BYTES);
         assert!(core::str::from_utf8(&octets).is_err() && octets.len() == OBJECT_BYTES);
     }
 

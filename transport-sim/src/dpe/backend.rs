@@ -315,6 +315,9 @@ impl Backend {
         self.commits += 1;
         // All revisions were compared: none of these is lost.
         for (client, held) in attempt.devices.iter().filter(|(_, held)| held.changed) {
+            if core_kit::planted!("P17-device-not-stored") && held.revision == 0 {
+                continue;
+            }
             let stored = held.machine.as_ref().map(|machine| StoredDevice {
                 snapshot: machine.snapshot(),
                 deadline: core_kit::Machine::deadline(machine).map(|deadline| deadline.at),

@@ -13,7 +13,8 @@ use dpe_core::{
 
 use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
 use crate::{
-    Bounds, CrashPlan, Decider, Decision, FaultId, Link, Mode, NodeId, Permille, Site, Span, Strike, Swarm, Who, World,
+    Bounds, CrashPlan, Decider, Decision, FaultId, Halt, Link, Mode, NodeId, Permille, Site, Span, Strike, Swarm, Who,
+    World, draw_sequence,
 };
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
@@ -207,6 +208,14 @@ impl Scenario {
         Self { faults: Faults::rough(seed), ..Self::standard(seed) }
     }
 
+    /// The same with few devices and SPs, where many runs are wanted and not many messages.
+    #[must_use]
+    pub fn small(seed: u64) -> Self {
+        let mut scenario = Self { devices: 3, sps: 2, wishes: 6, samples: 3, ..Self::rough(seed) };
+        scenario.config.cache.ttl = Millis(MINUTE);
+        scenario
+    }
+
     /// 8 devices and 3 SPs in which everything goes wrong that the catalogue has for DPE: some of it in each seed.
     #[must_use]
     pub fn swarm(seed: u64) -> Self {
@@ -235,7 +244,21 @@ impl Scenario {
         self.run_with(Decider::from_decisions(self.seed, decisions))
     }
 
-    fn run_with(&self, mut decider: Decider) -> Run {
+    fn run_with(&self, decider: Decider) -> Run {
+        let (world, halt) = self.world(decider, false);
+        Run::of(self.seed, world, halt)
+    }
+
+    /// The run with these choices as a picture for people.
+    #[must_use]
+    pub fn draw(&self, decisions: &[Decision]) -> String {
+        let (mut world, _) = self.world(Decider::from_decisions(self.seed, decisions), true);
+        let (traffic, marks) = (world.take_traffic(), world.take_marks());
+        let name = |id| world.name(id).unwrap_or_default().to_owned();
+        draw_sequence(&traffic, &marks, name, |_| Vec::new())
+    }
+
+    fn world(&self, mut decider: Decider, is_drawn: bool) -> (World<Party>, Halt) {
         let Faults { server_crashes, server_points, down, lost_races, .. } = self.faults;
         let first = Who::alone(NodeId(FIRST_SERVER));
         let crashes = CrashPlan::draw(&mut decider, first, server_crashes, server_points, down);
@@ -286,9 +309,12 @@ impl Scenario {
             world = world.strike(at, Strike::Crash(node, down));
         }
         let mut world = world.faults(swarm, Millis(self.heal.0)).build();
+        if is_drawn {
+            world.keep_traffic();
+        }
         let halt = world.run_in(Mode::Converge { heal: self.heal }, self.bounds);
         world.finish();
-        Run::of(self.seed, world, halt)
+        (world, halt)
     }
 
     /// What the rules know beforehand.

@@ -9,6 +9,7 @@ use std::{
 mod dm;
 mod dpe;
 mod options;
+mod planted;
 mod progress;
 
 use options::Options;
@@ -18,6 +19,7 @@ Runs OMA DM sessions, or a world of OMA DPE, in a simulated network.
 
 Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
        cargo xtask sim [--scenario NAME] --seed S [--trace FILE]
+       cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
 
   --scenario NAME  what is simulated: session (the default), objects, atomic, nonces, dpe
                    or dpe-swarm
@@ -25,11 +27,12 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
   --first S        the first of them (0)
   --seed S         run this seed only
   --trace FILE     write the trace of that seed to FILE
+  --planted        plant bugs and let the rules find them; `sim --planted --help` says more
   --help           show this
 
   session  a few commands of every kind, in one session
   objects  a value of 1 MiB each way in messages of 2 KiB, with crashes of server nodes and of some devices; both must
-           arrive equal to the byte
+           arrive equal to the byte; objects-small has values of 8 KiB
   atomic   an Atomic whose last member fails, with crashes of server nodes and of the device, which may fall into the
            open Atomic; the tree must be as it was
   nonces   ten sessions; until the fifth or so three replies in ten are lost, and the server's store twice goes back by
@@ -58,6 +61,9 @@ seeds together. A debug build hands the work to a release build of itself.
 /// Runs the command; `args` are those after `sim`.
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
+    if args.iter().any(|arg| arg == planted::OPTION) {
+        return planted::run(&args);
+    }
     let options = match Options::parse(args.iter().map(String::as_str)) {
         Ok(Some(options)) => options,
         Ok(None) => {

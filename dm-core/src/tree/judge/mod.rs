@@ -292,7 +292,7 @@ impl<'a> Judge<'a> {
         let uri = LocUri::parse(text, self.tree.limits.uri).map_err(TreeFault::Uri)?;
         let (size, offset) = (octets(size), octets(offset));
         let end = offset.saturating_add(data.len());
-        if end > size {
+        if end > size && !core_kit::planted!("D39-more-than-said") {
             return Err(StatusCode::SIZE_MISMATCH.into());
         }
         if offset == 0 {
@@ -363,7 +363,11 @@ impl<'a> Judge<'a> {
     }
 
     fn may(self, right: Right, acl: &Acl) -> Judged<()> {
-        if self.actor.has(right, acl) { Ok(()) } else { Err(StatusCode::PERMISSION_DENIED.into()) }
+        if self.actor.has(right, acl) || core_kit::planted!("D23-rights-ignored") {
+            Ok(())
+        } else {
+            Err(StatusCode::PERMISSION_DENIED.into())
+        }
     }
 
     /// The node that an `Add` describes. Format `b64` makes a node of base64 text, since nothing tells it from octets
@@ -415,7 +419,11 @@ fn blocked(uri: &LocUri, missing: usize, made: usize, status: StatusCode) -> Ref
 }
 
 fn admits(node: &Node, verb: Verb) -> Judged<()> {
-    if node.access.admits(verb) { Ok(()) } else { Err(StatusCode::NOT_ALLOWED.into()) }
+    if node.access.admits(verb) || core_kit::planted!("D33-access-ignored") {
+        Ok(())
+    } else {
+        Err(StatusCode::NOT_ALLOWED.into())
+    }
 }
 
 /// No size that is too large for this machine is small enough for a tree on it.

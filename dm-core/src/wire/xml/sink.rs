@@ -62,6 +62,9 @@ impl Sink for XmlSink {
 
     fn text(&mut self, text: &str) -> Result<(), EncodeError> {
         let here = self.open.last().copied().unwrap_or(Tag::SyncMl);
+        if core_kit::planted!("D12-space-added") {
+            self.text.push(' ');
+        }
         if !text.chars().all(is_char) {
             return Err(EncodeError::BadCharacter(here));
         }
@@ -71,6 +74,7 @@ impl Sink for XmlSink {
             self.text.push_str(plain);
             self.text.push_str(match c {
                 '&' => "&amp;",
+                '<' if core_kit::planted!("D12-not-escaped") => "<",
                 '<' => "&lt;",
                 '>' => "&gt;",
                 // As itself it would be read as a line feed.

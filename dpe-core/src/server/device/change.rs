@@ -183,7 +183,9 @@ impl Device {
                 let old = core::mem::replace(&mut group.id, id);
                 self.bury_group(old);
             }
-            steps.push_back(Op::GroupSet { from: None, group: number });
+            if !core_kit::planted!("P26-group-not-restored") {
+                steps.push_back(Op::GroupSet { from: None, group: number });
+            }
         }
         let mut policies: Vec<(bool, u64)> = Vec::new();
         for (number, policy) in self.state.policies.iter().filter(|(_, policy)| active(policy.life)) {
@@ -353,6 +355,7 @@ impl Device {
             return;
         }
         let until = step.now + self.config().obsolete_client_id.retention;
+        let until = if core_kit::planted!("P31-retired-for-ever") { core_kit::Tick(u64::MAX) } else { until };
         let (successor, same_user) = match (&leave.other, leave.same_user) {
             (_, true) => (leave.successor.clone(), true),
             (Some(other), false) => (other.clone(), true),

@@ -37,7 +37,7 @@ impl Device {
 
     /// Sends what is next, if nothing is out.
     pub(super) fn dispatch(&mut self, step: &mut Step<'_>) {
-        while self.state.outstanding.is_none()
+        while (self.state.outstanding.is_none() || core_kit::planted!("P01-second-out"))
             && self.state.asking.is_none()
             && self.state.paused.is_none()
             && self.state.is_active()
@@ -69,7 +69,12 @@ impl Device {
         let Some((kind, mut message)) = self.request(&op, &names, step) else {
             return self.gone(&op, step);
         };
-        let Some(id) = self.message_id() else { return };
+        let Some(mut id) = self.message_id() else { return };
+        if core_kit::planted!("P11-message-id-passed-on")
+            && let Some(Ok(said)) = op.from().map(|from| dpe2::MessageId::try_from(from.message.as_str()))
+        {
+            id = said;
+        }
         message.message_id = Ie::Is((&id).into());
         let until = step.now + self.wait(&op);
         self.state.outstanding = Some(Outstanding {
@@ -291,7 +296,9 @@ impl Device {
             Op::PolicyRelease { target: Target::Stray(id), .. } => self.stray_policy(id.clone()),
             Op::GroupRelease { target: Target::All, .. } | Op::PolicyRelease { target: Target::All, .. } => {}
         }
-        if let Some(from) = op.from().cloned() {
+        if let Some(from) = op.from().cloned()
+            && !core_kit::planted!("P02-silence-not-told")
+        {
             self.tell_of(&from, status, readings, group, policy, step);
         }
     }
@@ -356,7 +363,9 @@ impl Device {
     /// wait for each other [DPE 7.2.4.1].
     pub(super) fn expire_policies(&mut self, step: &mut Step<'_>) {
         let is_over = |policy: &super::state::Policy| {
-            policy.life == Life::Active && policy.expires.is_some_and(|end| end <= step.now)
+            !core_kit::planted!("P20-never-ends")
+                && policy.life == Life::Active
+                && policy.expires.is_some_and(|end| end <= step.now)
         };
         let over: Vec<u64> =
             self.state.policies.iter().filter(|(_, policy)| is_over(policy)).map(|(number, _)| *number).collect();
@@ -371,6 +380,9 @@ impl Device {
                 self.state.urgent.push_back(release);
             }
             step.report(Report::PolicyExpired(policy.sp.clone(), policy.name.clone()));
+            if core_kit::planted!("P20-end-not-told") {
+                continue;
+            }
             step.out.push(Output::Gate(policy.sp, ToGate::Expired(self.state.client.clone(), policy.name)));
         }
     }

@@ -194,6 +194,11 @@ impl Gate {
         while self.state.window.front().is_some_and(is_over) {
             self.state.window.pop_front();
         }
+        if core_kit::planted!("P28-window-forgets") && self.state.window.len() % 4 == 3 {
+            self.state.window.clear();
+        }
+        let threshold = threshold.saturating_add(u32::from(core_kit::planted!("P28-one-too-many")));
+        let threshold = threshold.saturating_sub(2 * u32::from(core_kit::planted!("P30-refused-early")));
         if self.state.window.len() >= usize::try_from(threshold).unwrap_or(usize::MAX) {
             return false;
         }

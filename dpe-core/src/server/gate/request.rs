@@ -135,7 +135,9 @@ impl Gate {
             return Err(Code::PROPERTY_NAME_MISSING);
         }
         let is_allowed = |name: &PropertyName| self.config().vocabulary.allows(name);
-        if (!many && message.property_names.len() > 1) || !names.iter().all(is_allowed) {
+        if (!many && message.property_names.len() > 1)
+            || !(names.iter().all(is_allowed) || core_kit::planted!("P05-any-property"))
+        {
             return Err(Code::PROPERTY_NAME_UNKNOWN);
         }
         Ok(names)

@@ -57,7 +57,9 @@ impl Gate {
         match dialogue.course {
             Course::Retained => return step.out.push(Output::Report(Report::Stale)),
             Course::Open => {
-                self.state.dialogues.remove(&answered.message);
+                if !core_kit::planted!("P29-place-not-returned") || answered.status != Code::NOT_RESPONDING {
+                    self.state.dialogues.remove(&answered.message);
+                }
                 if dialogue.settles {
                     self.settle(dialogue.kind, &client, dialogue.group.as_ref(), dialogue.policy.as_ref(), &answered);
                 }
@@ -85,8 +87,19 @@ impl Gate {
         message.group_id = dialogue.group.as_ref().map(Token::from).into();
         message.policy_id = dialogue.policy.as_ref().map(Token::from).into();
         message.results = answered.readings.iter().map(ResultIe::from).collect();
+        if core_kit::planted!("P04-result-twice") {
+            message.results.extend(message.results.first().cloned());
+        }
+        if core_kit::planted!("P33-value-lost")
+            && let Some(result) = message.results.first_mut()
+        {
+            result.values = Ie::Absent;
+        }
         step.out.push(Output::Report(Report::Answered(dialogue.kind, status)));
         self.send(&message, Some(answered.message.clone()), true, step);
+        if core_kit::planted!("P03-answered-twice") && dialogue.kind == Kind::GroupQuery {
+            self.send(&message, Some(answered.message.clone()), true, step);
+        }
         if is_set && status.is_ok() {
             dialogue.course = Course::Retained;
             self.state.dialogues.insert(answered.message, dialogue);
@@ -108,6 +121,7 @@ impl Gate {
             (Kind::GroupSet, Some(name), _) => {
                 let is_ours = state.group(name, client).is_some_and(|group| group.life == Life::Pending);
                 match state.group_mut(name, client) {
+                    Some(_) if core_kit::planted!("P35-group-not-stored") => state.remove_group(name, client),
                     Some(group) if is_ours && status.is_ok() => group.life = Life::Active,
                     Some(_) if is_ours => state.remove_group(name, client),
                     _ => {}
@@ -117,6 +131,7 @@ impl Gate {
                 let is_gone = status.is_ok() || status == Code::GROUP_ID_NOT_REGISTERED;
                 let is_ours = state.group(name, client).is_some_and(|group| group.life == Life::Releasing);
                 match state.group_mut(name, client) {
+                    Some(group) if core_kit::planted!("P12-group-not-released") && is_gone => group.life = Life::Active,
                     Some(_) if is_ours && is_gone => state.remove_group(name, client),
                     Some(group) if is_ours => group.life = Life::Active,
                     _ => {}
@@ -134,6 +149,7 @@ impl Gate {
                 let is_gone = status.is_ok() || status == Code::POLICY_ID_NOT_REGISTERED;
                 let is_ours = state.policy(name, client).is_some_and(|policy| policy.life == Life::Releasing);
                 match state.policy_mut(name, client) {
+                    Some(policy) if core_kit::planted!("P24-policy-not-released") => policy.life = Life::Active,
                     Some(_) if is_ours && is_gone => drop(state.remove_policy(name, client)),
                     Some(policy) if is_ours => policy.life = Life::Active,
                     _ => {}
@@ -146,6 +162,7 @@ impl Gate {
     /// There is no device of the Client-ID that a dialogue is about.
     pub(super) fn no_such_client(&mut self, client: ClientId, message: dpe3::MessageId, step: &mut Step<'_>) {
         let (status, readings) = (Code::CLIENT_ID_NOT_REGISTERED, Vec::new());
+        let status = if core_kit::planted!("P08-told-apart") { Code::INTERNAL_ERROR } else { status };
         let Some(dialogue) = self.state.dialogues.get_mut(&message) else { return };
         if let Course::Many { left, .. } = &mut dialogue.course {
             *left = 1;
@@ -174,6 +191,9 @@ impl Gate {
         message.results = report.readings.iter().map(ResultIe::from).collect();
         message.timestamp = report.timestamp.into();
         message.sequence = report.sequence.into();
+        if core_kit::planted!("P22-other-number") {
+            message.sequence = Ie::Is(report.sequence.unwrap_or_default().saturating_add(1));
+        }
         self.send(&message, None, false, step);
     }
 
@@ -183,6 +203,9 @@ impl Gate {
         let mut message = self.message(policy.report, &policy.message, client, status);
         message.policy_id = Ie::Is(name.into());
         self.send(&message, None, false, step);
+        if core_kit::planted!("P20-end-told-twice") {
+            self.send(&message, None, false, step);
+        }
         true
     }
 

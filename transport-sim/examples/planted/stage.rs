@@ -1,0 +1,71 @@
+//! Scenarios by name, DM and DPE alike.
+
+use transport_sim::{Decision, RuleId, Violation, dm, dpe};
+
+/// What a run came to.
+pub(super) struct Played {
+    /// What was broken, in the order it happened.
+    pub(super) violations: Vec<Violation>,
+    /// The rules that were judged at all.
+    pub(super) rules: Vec<RuleId>,
+    pub(super) decisions: Vec<Decision>,
+}
+
+impl Played {
+    pub(super) fn first_broken(&self) -> Option<RuleId> {
+        self.violations.first().map(|violation| violation.rule)
+    }
+}
+
+enum Stage {
+    Dm(Box<dm::Scenario>),
+    Dpe(Box<dpe::Scenario>),
+}
+
+impl Stage {
+    fn named(name: &str, seed: u64) -> Option<Self> {
+        match name {
+            "dpe" => Some(Self::Dpe(dpe::Scenario::rough(seed).into())),
+            "dpe-swarm" => Some(Self::Dpe(dpe::Scenario::swarm(seed).into())),
+            "dpe-small" => Some(Self::Dpe(dpe::Scenario::small(seed).into())),
+            _ => dm::Scenario::named(name, seed).map(|scenario| Self::Dm(scenario.into())),
+        }
+    }
+}
+
+/// Runs a seed of a scenario, with its own choices or with these; nothing where there is no such scenario.
+pub(super) fn play(scenario: &str, seed: u64, decisions: Option<&[Decision]>) -> Option<Played> {
+    let (ledger, decisions) = match (Stage::named(scenario, seed)?, decisions) {
+        (Stage::Dm(scenario), None) => scenario.run().into_found(),
+        (Stage::Dm(scenario), Some(list)) => scenario.replay(list).into_found(),
+        (Stage::Dpe(scenario), None) => scenario.run().into_found(),
+        (Stage::Dpe(scenario), Some(list)) => scenario.replay(list).into_found(),
+    };
+    let rules = ledger.rules().map(|(rule, _)| rule.id).collect();
+    Some(Played { violations: ledger.violations().to_vec(), rules, decisions })
+}
+
+/// A run as a picture.
+pub(super) fn draw(scenario: &str, seed: u64, decisions: &[Decision]) -> String {
+    match Stage::named(scenario, seed) {
+        Some(Stage::Dm(scenario)) => scenario.draw(decisions),
+        Some(Stage::Dpe(scenario)) => scenario.draw(decisions),
+        None => String::new(),
+    }
+}
+
+trait Found {
+    fn into_found(self) -> (transport_sim::Ledger, Vec<Decision>);
+}
+
+impl Found for dm::Run {
+    fn into_found(self) -> (transport_sim::Ledger, Vec<Decision>) {
+        (self.ledger, self.decisions)
+    }
+}
+
+impl Found for dpe::Run {
+    fn into_found(self) -> (transport_sim::Ledger, Vec<Decision>) {
+        (self.ledger, self.decisions)
+    }
+}

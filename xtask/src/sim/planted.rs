@@ -1,0 +1,58 @@
+//! `cargo xtask sim --planted`: bugs on purpose, to prove that the rules would see them.
+//!
+//! A build with the bugs in it is made apart, in a directory of its own: this build has none.
+
+use std::process::{Command, ExitCode};
+
+use crate::ci::root;
+
+/// What turns this command on.
+pub(super) const OPTION: &str = "--planted";
+
+pub(super) const HELP: &str = "\
+Plants one bug after the other in the cores and their drivers, and lets the rules of the simulator find it.
+
+Usage: cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
+
+  NAME       a bug, or a rule for all bugs that it must see (all bugs)
+  --seeds N  how many seeds to run for each at most (10000)
+  --draw     draw each run that was found as a sequence
+  --help     show this
+
+Each bug is in its place as `planted!(\"its name\")`, which is `false` in every build but the one that this command makes
+for itself under target/planted. For each one seeds of its scenario are run until a rule is broken. That must be the bug's
+own rule, and the same seed must be good without the bug. Then the decisions of the run are made as few as they can be,
+for a minute at most; a `+` behind their number says that the minute was not enough. The run is written to
+target/planted/NAME.jsonl.
+
+The last line says it all, as `sim: ok planted=.. found=.. by-its-own-rule=.. ..`, or as `sim: FAILED ..` with exit code 1.
+";
+
+/// Builds with the bugs in it, and hands the arguments on.
+pub(super) fn run(args: &[String]) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let target = root().join("target/planted");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(root())
+        .args(["run", "--release", "--quiet", "--package", "transport-sim", "--example", "planted", "--target-dir"])
+        .arg(&target)
+        .args(["--", "--into"])
+        .arg(&target)
+        .args(args.iter().filter(|arg| *arg != OPTION))
+        .env("RUSTFLAGS", "--cfg planted -D warnings")
+        // Nobody waits for the fastest build of something that runs for some seconds.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("sim: the build with bugs cannot be run: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
