@@ -156,7 +156,12 @@ impl Sp {
         let Some(other) = other else { return };
         let drawn = ctx.choose(EVIL, None, 1 << 16);
         let nth = (drawn / 16) as usize;
-        let kind = [Kind::GroupQuery, Kind::GroupRelease, Kind::PolicyRelease, Kind::PropertyQuery][nth % 4];
+        let kind = match nth % 4 {
+            0 => Kind::GroupQuery,
+            1 => Kind::GroupRelease,
+            2 => Kind::PolicyRelease,
+            _ => Kind::PropertyQuery,
+        };
         let name = |letter: char| Token::try_from(format!("{other}-{letter}{}", 2 + drawn % 2)).ok();
         let guessed = || Token::try_from(format!("guess{drawn:024}")).ok();
         let mut message = wire::Message::new(kind);

@@ -57,7 +57,7 @@ impl Stored {
         let message = &request.message;
         let Some(client) = client_of(message) else { return };
         let name = match message.kind {
-            Kind::GroupSet => text(&message.group_id),
+            Kind::GroupSet | Kind::GroupQuery => text(&message.group_id),
             Kind::PropertyPolicySet | Kind::GroupPolicySet => text(&message.policy_id),
             // From here on it may be on its way out.
             Kind::GroupRelease => return self.live.retain(|(of, _), _| of != sp),
@@ -65,7 +65,6 @@ impl Stored {
                 self.live.remove(&(sp.clone(), text(&message.policy_id)));
                 return;
             }
-            Kind::GroupQuery => text(&message.group_id),
             _ => return,
         };
         self.wanted.insert((sp.clone(), request.id.clone()), (client, name));

@@ -38,7 +38,9 @@ pub(super) fn film() -> Film {
     directory.apply(Change::Confirm { client: "c1".try_into().unwrap(), device, user: None, tag: None });
     shared.hold(directory);
     rules.refusals.given("c1".try_into().unwrap());
-    [DEVICE, OTHER_DEVICE].into_iter().for_each(|node| rules.lives.has_registered(node));
+    for node in [DEVICE, OTHER_DEVICE] {
+        rules.lives.has_registered(node);
+    }
     Film { rules, ledger: Ledger::default(), shared, at: Tick(0), number: 0 }
 }
 
