@@ -104,7 +104,8 @@ fn doc() -> Result<()> {
 
 /// Few seeds of the large objects: one of them is thousands of messages.
 fn sim() -> Result<()> {
-    for (scenario, seeds) in [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60"), ("dpe", "60")] {
+    let dm = [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60"), ("mixed", "20")];
+    for (scenario, seeds) in dm.into_iter().chain([("dpe", "60")]) {
         cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
     }
     // One bug in each role, so that the rules are known to see anything at all.

@@ -32,6 +32,8 @@ const MINUTE: u64 = 60_000;
 const HEAL: Tick = Tick(4 * 60 * MINUTE);
 /// Sessions of each pair of device and service before that, and after it.
 const ROUNDS: (u32, u32) = (2, 3);
+/// Attacks of any kind, and more with stolen credentials: few of these are of an account that the victim has not.
+const ATTACKS: (u32, u32) = (10, 10);
 /// Octets of a value that goes in parts.
 const OBJECT_BYTES: usize = 3 * 1024;
 /// What devices share with their network.
@@ -392,10 +394,10 @@ impl Cast {
 
     fn attacker(&self) -> Attacker {
         let mut plan: Vec<(Tick, Attack, Target)> = Vec::new();
-        for n in 0..10 {
+        for n in 0..ATTACKS.0 + ATTACKS.1 {
             let label = format!("attack {n}");
             let drawn = Attack::ALL.get(self.index(&label, Attack::ALL.len() as u64)).copied();
-            let attack = if n < 2 { Some(Attack::Steal) } else { drawn };
+            let attack = if (2..ATTACKS.0).contains(&n) { drawn } else { Some(Attack::Steal) };
             let service = self.index(&format!("{label} at"), self.services as u64);
             let victim = NodeId(1 + u32::try_from(self.pick(&format!("{label} of"), self.devices.into())).unwrap_or(0));
             let at = Tick((5 + self.pick(&format!("{label} when"), 200)) * MINUTE);

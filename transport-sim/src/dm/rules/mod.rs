@@ -222,8 +222,10 @@ impl Rules {
         let device = in_whose_name(stage, sent, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
         if side == Side::Client && end == device {
-            // Who gives up waits for nothing.
-            if gives_up(&read.message) {
+            // Who gives up waits for nothing. Where somebody has changed the message on its way, its bytes may not say
+            // that any more: then the device has no session left.
+            let is_over = tampered && stage.session(key).is_some_and(|session| session.client.is_some());
+            if gives_up(&read.message) || is_over {
                 stage.open.remove(&device);
             } else {
                 stage.open.insert(device, sent.channel);

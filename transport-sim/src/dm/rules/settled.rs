@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dm_core::{
     auth::Scheme,
     ids::{CmdId, MsgId},
+    server::{Order, Request},
     wire::Command,
 };
 
@@ -35,13 +36,34 @@ const ATTEMPTS_MAX: usize = 3;
 
 type Addresses = Vec<(OpKind, String)>;
 
+/// What a status is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// One operation.
+    One(OpKind, String),
+    /// A `Sequence` or an `Atomic` with these inside. Each of them has an outcome of its own, and may have none: the
+    /// answer to the whole says all the same that it is done.
+    Block(Addresses),
+}
+
+impl About {
+    /// What must have been answered for the order to be done.
+    fn all_of(order: &Order) -> Vec<Self> {
+        let addresses = operations(order).into_iter().map(|(kind, uri)| (kind, uri.to_owned()));
+        match &order.request {
+            Request::Sequence(_) | Request::Atomic(_) => vec![Self::Block(addresses.collect())],
+            _ => addresses.map(|(kind, uri)| Self::One(kind, uri)).collect(),
+        }
+    }
+}
+
 /// Follows statuses from the device's word to the order that they are for.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// The addresses that the commands of servers are about.
-    commands: BTreeMap<(Key, MsgId, CmdId), Addresses>,
+    /// What the commands of servers are about.
+    commands: BTreeMap<(Key, MsgId, CmdId), Vec<About>>,
     /// What came back to the server with a final status.
-    answered: BTreeSet<(NodeId, OpKind, String)>,
+    answered: BTreeSet<(NodeId, About)>,
 }
 
 impl Watcher for Settled {
@@ -55,11 +77,15 @@ impl Watcher for Settled {
         }
         let (key, msg_id) = (sight.key, sight.msg_id());
         each_command(&sight.message.commands, &mut |command| {
-            if let (Some((kind, items)), Some(id)) = (items_of(command), command.cmd_id()) {
-                let uris = items.iter().filter_map(|item| item.target_uri());
-                let about = uris.map(|uri| (kind, uri.to_owned()));
-                self.commands.entry((key, msg_id, id.clone())).or_default().extend(about);
-            }
+            let Some(id) = command.cmd_id() else { return };
+            let about = if let Command::Sequence(_) | Command::Atomic(_) = command {
+                let mut inside = Vec::new();
+                each_command(command.inner(), &mut |command| inside.extend(addresses_of(command)));
+                vec![About::Block(inside)]
+            } else {
+                addresses_of(command).map(|(kind, uri)| About::One(kind, uri)).collect()
+            };
+            self.commands.entry((key, msg_id, id.clone())).or_default().extend(about);
         });
     }
 
@@ -73,7 +99,7 @@ impl Watcher for Settled {
                 && let Some(id) = &status.cmd_ref
                 && let Some(about) = self.commands.get(&(sight.key, status.msg_ref, id.clone()))
             {
-                self.answered.extend(about.iter().map(|(kind, uri)| (sight.key.device, *kind, uri.clone())));
+                self.answered.extend(about.iter().map(|about| (sight.key.device, about.clone())));
             }
         }
     }
@@ -92,9 +118,8 @@ impl Watcher for Settled {
                     OrderState::Unknown => !queued.contains(tag),
                     OrderState::Done(_) => {
                         let node = row.value.node;
-                        let was_answered =
-                            |(kind, uri): (OpKind, &str)| self.answered.contains(&(node, kind, uri.to_owned()));
-                        let answered = operations(&job.order).into_iter().all(was_answered);
+                        let was_answered = |about: About| self.answered.contains(&(node, about));
+                        let answered = About::all_of(&job.order).into_iter().all(was_answered);
                         !queued.contains(tag) && (answered || may_be_copied)
                     }
                 };
@@ -104,6 +129,12 @@ impl Watcher for Settled {
             }
         }
     }
+}
+
+/// The operations of a command, one for each address.
+fn addresses_of(command: &Command) -> impl Iterator<Item = (OpKind, String)> {
+    let items = items_of(command).into_iter().flat_map(|(kind, items)| items.iter().map(move |item| (kind, item)));
+    items.filter_map(|(kind, item)| Some((kind, item.target_uri()?.to_owned())))
 }
 
 /// What is true of a world that has healed and come to rest.

@@ -5,12 +5,15 @@ use dm_core::{
     Packet,
     codes::StatusCode,
     ids::{CmdId, MsgId},
-    server,
-    wire::Item,
+    server::{self, Done},
+    wire::{Block, Item},
 };
 
 use super::*;
-use crate::{Commit, dm::attempt::Attempt};
+use crate::{
+    Commit,
+    dm::{Job, OrderState, attempt::Attempt},
+};
 
 #[test]
 fn the_standard_session_breaks_no_rule() {
@@ -188,6 +191,56 @@ fn a_session_that_goes_on_at_the_server_is_found_with_the_orders_that_it_holds()
     let attempt = Attempt::run(backend, &env, key, server::Input::Received(packet)).unwrap();
     assert_eq!(backend.commit(&attempt), Commit::Done);
     assert_eq!(broken_by(&film, services), BTreeSet::from([ENDS.id, SETTLED.id]));
+}
+
+/// The standard session with the third and the fourth command inside a `Sequence`, whose members the device says nothing
+/// of, and with the `Sequence` as an order that is done.
+fn sequence(answers_it: bool) -> (Vec<Scene>, Services) {
+    let film = with_message(S1, |message| {
+        let mut commands = core::mem::take(&mut message.commands);
+        let (mut kept, mut members) = (Vec::new(), Vec::new());
+        for command in commands.drain(..) {
+            let moves = matches!(command, Command::Replace(_) | Command::Exec(_));
+            if moves { &mut members } else { &mut kept }.push(command);
+        }
+        kept.push(Command::Sequence(Block { cmd_id: CmdId::from(99), commands: members, ..Block::default() }));
+        message.commands = kept;
+    });
+    let mut answer = match &film[C2] {
+        Sent(_, message) => message.clone(),
+        _ => panic!("no message"),
+    };
+    answer.commands.retain_mut(|command| match command {
+        Command::Status(status) if status.cmd == "Replace" && answers_it => {
+            (status.cmd, status.cmd_ref) = ("Sequence".into(), Some(CmdId::from(99)));
+            status.target_refs.clear();
+            true
+        }
+        Command::Status(status) => !matches!(status.cmd.as_str(), "Replace" | "Exec"),
+        _ => true,
+    });
+    let mut film = film;
+    film[C2] = Sent(Side::Client, answer);
+    let mut services = backend();
+    let id = DeviceId::from(Scenario::standard(1).client.device.as_str());
+    services.of_mut(0).unwrap().change(&id, |device| {
+        let packages = core::mem::take(&mut device.queue);
+        device.orders.clear();
+        let members = packages.into_iter().flatten();
+        let moves = |order: &Order| matches!(order.request, Request::Replace(_) | Request::Exec { .. });
+        let order = Order::new("sequence", Request::Sequence(members.filter(moves).collect()));
+        let done = Done { tag: order.tag.clone(), items: Vec::new() };
+        device.orders.insert(order.tag.clone(), Job { order, state: OrderState::Done(done) });
+    });
+    (film, services)
+}
+
+#[test]
+fn a_sequence_is_done_when_it_is_answered_itself_and_not_before() {
+    let (answered, services) = sequence(true);
+    assert!(!broken_by(&answered, &services).contains(&SETTLED.id));
+    let (silent, services) = sequence(false);
+    assert!(broken_by(&silent, &services).contains(&SETTLED.id));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use dm_core::{
     auth::{Account, LockoutLimits, Scheme, SignRequest},
     codes::StatusCode,
     ids::{CmdId, MsgId},
-    wire::{Block, Cred, Get, Item, Meta},
+    session::Reason,
+    wire::{Alert, Block, Cred, Get, Item, Meta},
 };
 
 use super::*;
@@ -117,6 +118,34 @@ fn a_late_message_that_is_stored_is_found() {
     assert!(!broken_of_all(&film).contains(&LATE.id));
     film.push(Noted(SERVER, Fact::Committed { device: DEVICE, session: id, revision: 99 }));
     assert_finds(&film, LATE);
+}
+
+/// A device that has given its session up says so with `code`, where that was not changed on its way, and is answered.
+fn given_up(code: AlertCode, is_changed: bool) -> Vec<Scene> {
+    let mut film = film();
+    film.truncate(C2);
+    let (mut last, mut answer) = (message(&super::film(), C2), message(&super::film(), S2));
+    let id = last.header.session_id.clone();
+    last.commands.retain(|command| matches!(command, Command::Status(status) if status.is_for_header()));
+    last.commands.push(Command::Alert(Alert { cmd_id: CmdId::from(2), ..Alert::new(code) }));
+    answer.commands.retain(|command| matches!(command, Command::Status(status) if status.is_for_header()));
+    film.push(Noted(DEVICE, Fact::Aborted(id.clone())));
+    film.push(Noted(DEVICE, Fact::ClientEnded(id, Outcome::Aborted(Reason::Requested))));
+    film.extend(is_changed.then_some(Noted(DEVICE, Fact::Tampered)));
+    film.extend([Sent(Side::Client, last), Sent(Side::Server, answer)]);
+    film
+}
+
+#[test]
+fn a_device_that_waits_for_a_reply_after_the_end_is_found() {
+    assert!(broken_of_all(&given_up(AlertCode::NEXT_MESSAGE, false)).contains(&LATE.id));
+}
+
+#[test]
+fn a_device_whose_abort_is_changed_on_its_way_waits_for_no_reply_all_the_same() {
+    for (code, is_changed) in [(AlertCode::SESSION_ABORT, false), (AlertCode::NEXT_MESSAGE, true)] {
+        assert!(!broken_of_all(&given_up(code, is_changed)).contains(&LATE.id), "{code}");
+    }
 }
 
 #[test]
