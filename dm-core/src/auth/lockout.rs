@@ -3,8 +3,8 @@
 use core_kit::{Millis, Tick};
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
-use crate::server::Report;
+use super::{Claim, Verdict};
+use crate::{ids::SessionId, server::Report};
 
 /// When and for how long an account is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,14 @@ impl Default for LockoutLimits {
 ///
 /// It closes the account for everybody, the honest device included: that is its price. Throttling by address as well
 /// keeps strangers from using it against devices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lockout {
     failures: u32,
     last: Tick,
+    /// The session of the last wrong credentials, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<SessionId>,
 }
 
 impl Lockout {
@@ -73,6 +76,14 @@ impl Lockout {
         }
     }
 
+    /// The same of a session by its name, for [`verdict_on`](Self::verdict_on).
+    pub fn hear_in(&mut self, session: &SessionId, report: &Report, limits: &LockoutLimits, now: Tick) {
+        self.hear(report, limits, now);
+        if matches!(report, Report::AuthenticationFailed { .. }) {
+            self.session = Some(session.clone());
+        }
+    }
+
     /// How long the account is still closed; nothing while it is open.
     #[must_use]
     pub fn left(&self, limits: &LockoutLimits, now: Tick) -> Option<Millis> {
@@ -90,6 +101,25 @@ impl Lockout {
     #[must_use]
     pub fn verdict(&self, limits: &LockoutLimits, now: Tick) -> Option<Verdict> {
         self.left(limits, now).map(|_| Verdict::LockedOut)
+    }
+
+    /// How long this claim has to wait; nothing while the account is open, and for the answer to a challenge of the
+    /// session whose wrong credentials came last.
+    ///
+    /// A device whose nonce is stale shows wrong credentials before every session. If these close the account, and its
+    /// answer to the challenge finds it closed, it never gets a new nonce, and whoever guesses a few times keeps it out
+    /// for as long as it goes on trying. So that one answer is judged: it costs a closed account no more than one further
+    /// try, which closes it for longer.
+    #[must_use]
+    pub fn left_for(&self, claim: &Claim, limits: &LockoutLimits, now: Tick) -> Option<Millis> {
+        let answers = claim.nonce.is_some() && self.session.as_ref() == Some(&claim.session);
+        self.left(limits, now).filter(|_| !answers)
+    }
+
+    /// The verdict on a claim that [has to wait](Self::left_for).
+    #[must_use]
+    pub fn verdict_on(&self, claim: &Claim, limits: &LockoutLimits, now: Tick) -> Option<Verdict> {
+        self.left_for(claim, limits, now).map(|_| Verdict::LockedOut)
     }
 
     fn is_forgotten(&self, limits: &LockoutLimits, now: Tick) -> bool {
@@ -127,20 +157,41 @@ mod tests {
             lockout.failed(&LIMITS, Tick(0));
         }
         assert_eq!(lockout.verdict(&LIMITS, Tick(1)), Some(Verdict::LockedOut));
-        let mut proved = lockout;
+        let mut proved = lockout.clone();
         proved.hear(&Report::Authenticated { user: None, scheme: None }, &LIMITS, Tick(1));
-        assert_eq!((proved, proved.verdict(&LIMITS, Tick(1))), (Lockout::default(), None));
+        assert_eq!((proved.verdict(&LIMITS, Tick(1)), proved), (None, Lockout::default()));
         lockout.hear(&Report::AuthenticationFailed { scheme: None }, &LIMITS, Tick(5_000));
         assert_eq!(lockout.left(&LIMITS, Tick(5_000)), None, "the first of a new row");
     }
 
     #[test]
     fn numbers_without_end_do_not_overflow_and_time_that_runs_back_does_not_open() {
-        let mut lockout = Lockout { failures: u32::MAX - 1, last: Tick(u64::MAX - 1) };
+        let mut lockout = Lockout { failures: u32::MAX - 1, last: Tick(u64::MAX - 1), session: None };
         lockout.failed(&LIMITS, Tick(u64::MAX - 1));
         lockout.failed(&LIMITS, Tick(3));
         assert_eq!(lockout.failures, u32::MAX);
         assert!(lockout.left(&LIMITS, Tick(3)).is_some());
+    }
+
+    #[test]
+    fn the_session_whose_stale_nonce_closed_the_account_may_answer_its_challenge() {
+        use crate::auth::{Nonce, Presented};
+        let mut lockout = Lockout::default();
+        let wrong = Report::AuthenticationFailed { scheme: None };
+        for _ in 0..3 {
+            lockout.hear_in(&"1".into(), &wrong, &LIMITS, Tick(0));
+        }
+        let claim = |session: &str, nonce: Option<Nonce>| Claim {
+            peer: "IMEI:1".into(),
+            session: session.into(),
+            presented: Presented::Nothing,
+            nonce,
+            transport: None,
+        };
+        let (given, closed) = (|| Some(Nonce::new(b"of this session")), Some(Verdict::LockedOut));
+        assert_eq!(lockout.verdict_on(&claim("1", given()), &LIMITS, Tick(1)), None);
+        assert_eq!(lockout.verdict_on(&claim("1", None), &LIMITS, Tick(1)), closed, "a new beginning");
+        assert_eq!(lockout.verdict_on(&claim("2", given()), &LIMITS, Tick(1)), closed, "challenged before it closed");
     }
 
     #[cfg(feature = "std")]

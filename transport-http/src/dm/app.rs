@@ -103,7 +103,7 @@ impl<S: Store, B: Backend> App<S, B> {
         let key = route(&packet, &self.profile).map_err(Rejection::Refused)?;
         self.describe(&key, &packet);
         let facts = self.turn(&key, &Input::Received(packet), source).await?;
-        self.throttle.hear(&self.limits.logins, &key.device, source, &facts.reports, (self.env)().now);
+        self.throttle.hear(&self.limits.logins, &key, source, &facts.reports, (self.env)().now);
         match (facts.reply, facts.refused) {
             (Some(reply), _) => Ok(reply),
             (None, Some(fault)) => Err(Rejection::Refused(fault)),

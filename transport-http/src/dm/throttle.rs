@@ -16,7 +16,7 @@ use core_kit::{Millis, Tick};
 use dm_core::{
     auth::{Claim, Lockout, LockoutLimits, Presented},
     ids::DeviceId,
-    server::Report,
+    server::{Report, SessionKey},
 };
 
 /// How much guessing a node puts up with.
@@ -80,16 +80,16 @@ impl Throttle {
         }
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let device = counts.devices.get(&DeviceId::from(claim.peer.as_str()));
-        let device = device.and_then(|(_, lockout)| lockout.left(&limits.device, now));
+        let device = device.and_then(|(_, lockout)| lockout.left_for(claim, &limits.device, now));
         let source = source.and_then(|source| counts.sources.get(&source)?.1.left(limits, now));
         device.max(source)
     }
 
-    /// Counts what came of a message.
+    /// Counts what came of a message of this session.
     pub(crate) fn hear(
         &self,
         limits: &LoginLimits,
-        device: &DeviceId,
+        SessionKey { device, session }: &SessionKey,
         source: Option<IpAddr>,
         reports: &[Report],
         now: Tick,
@@ -98,7 +98,8 @@ impl Throttle {
             match report {
                 Report::AuthenticationFailed { .. } => {
                     let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                    entry(&mut counts.devices, device.clone(), limits, now).failed(&limits.device, now);
+                    let lockout = entry(&mut counts.devices, device.clone(), limits, now);
+                    lockout.hear_in(session, report, &limits.device, now);
                     if let Some(source) = source {
                         entry(&mut counts.sources, source, limits, now).failed(limits, now);
                     }
@@ -143,6 +144,8 @@ impl Drained {
 
 #[cfg(test)]
 mod tests {
+    use dm_core::auth::Nonce;
+
     use super::*;
 
     const LIMITS: LoginLimits = LoginLimits {
@@ -164,7 +167,11 @@ mod tests {
     }
 
     fn fail(throttle: &Throttle, device: &str, source: impl Into<Option<IpAddr>>, now: u64) {
-        throttle.hear(&LIMITS, &device.into(), source.into(), FAILED, Tick(now));
+        throttle.hear(&LIMITS, &key(device), source.into(), FAILED, Tick(now));
+    }
+
+    fn key(device: &str) -> SessionKey {
+        SessionKey { device: device.into(), session: "1".into() }
     }
 
     #[test]
@@ -179,8 +186,18 @@ mod tests {
         fail(&throttle, "a", ip(4), 1_000);
         assert_eq!(wait(1_000), Some(Millis(2_000)));
         assert_eq!(throttle.wait(&LIMITS, &claim("b"), None, Tick(1_000)), None, "others do not wait");
-        throttle.hear(&LIMITS, &"a".into(), None, PROVED, Tick(1_000));
+        throttle.hear(&LIMITS, &key("a"), None, PROVED, Tick(1_000));
         assert_eq!(wait(1_000), None);
+    }
+
+    #[test]
+    fn a_device_whose_stale_nonce_was_one_too_many_may_answer_its_challenge() {
+        let throttle = Throttle::default();
+        (0..3).for_each(|_| fail(&throttle, "a", None, 0));
+        let answer = Claim { nonce: Some(Nonce::new(b"of this session")), ..claim("a") };
+        assert_eq!(throttle.wait(&LIMITS, &answer, None, Tick(1)), None);
+        let other = Claim { session: "2".into(), ..answer };
+        assert_eq!(throttle.wait(&LIMITS, &other, None, Tick(1)), Some(Millis(999)));
     }
 
     #[test]
@@ -190,7 +207,7 @@ mod tests {
             assert_eq!(throttle.wait(&LIMITS, &claim(device), Some(ip(1)), Tick(0)), None);
             fail(&throttle, device, ip(1), 0);
         }
-        throttle.hear(&LIMITS, &"d".into(), Some(ip(1)), PROVED, Tick(0));
+        throttle.hear(&LIMITS, &key("d"), Some(ip(1)), PROVED, Tick(0));
         assert_eq!(throttle.wait(&LIMITS, &claim("e"), Some(ip(1)), Tick(0)), Some(Millis(100)));
         assert_eq!(throttle.wait(&LIMITS, &claim("e"), Some(ip(1)), Tick(100)), None);
         assert_eq!(throttle.wait(&LIMITS, &claim("e"), Some(ip(2)), Tick(0)), None, "other addresses do not wait");
