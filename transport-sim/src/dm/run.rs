@@ -16,7 +16,7 @@ use super::{
     Backend, Execution, ONCE, OpKind, OrderState, Party,
     scenario::{DEVICE, DEVICE_ID, FIRST_SERVER},
 };
-use crate::{Counts, Decision, Fate, Halt, Ledger, NodeId, Transmission, World};
+use crate::{Counts, Decision, Fate, FaultCounts, Halt, Ledger, NodeId, Transmission, World};
 
 /// Everything worth asserting or drawing.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Run {
     pub traffic: Vec<Transfer>,
     /// What the rules found.
     pub ledger: Ledger,
+    /// How often each fault took place.
+    pub faults: FaultCounts,
     /// Numbers for a table.
     pub tallies: Tallies,
 }
@@ -112,6 +114,7 @@ impl Run {
         let traffic: Vec<Transfer> = world.take_traffic().into_iter().map(Transfer::of).collect();
         let (trace, decisions) = (world.trace().as_str().to_owned(), world.decisions().to_vec());
         let (ledger, network, at) = (world.ledger().clone(), world.counts(), world.now());
+        let faults = *world.faults();
         let (mut nodes, services) = world.into_parts();
         let device = match nodes.remove(&DEVICE) {
             Some(Party::Device(device)) => Some(device),
@@ -157,6 +160,7 @@ impl Run {
             decisions,
             traffic,
             ledger,
+            faults,
             tallies,
         }
     }

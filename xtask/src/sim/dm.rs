@@ -7,7 +7,7 @@ use std::{
 };
 
 use transport_sim::{
-    Figure,
+    FaultCounts, Figure,
     dm::{Run, Scenario, Tallies},
 };
 
@@ -47,6 +47,7 @@ pub(super) struct Sum {
     rules: BTreeMap<&'static str, (&'static str, u64)>,
     failures: BTreeMap<u64, Vec<String>>,
     tallies: Tallies,
+    faults: FaultCounts,
     differing: u64,
     took: Duration,
     pub(super) trace: Option<String>,
@@ -81,6 +82,7 @@ impl Sum {
             self.failures.insert(run.seed, failures);
         }
         self.count(&run.tallies);
+        self.faults.add(&run.faults);
     }
 
     fn count(&mut self, run: &Tallies) {
@@ -162,6 +164,9 @@ impl fmt::Display for Sum {
             ("sessions per second, each seed run twice", runs_per_second),
         ] {
             writeln!(f, "{what:<56}{count:>10}")?;
+        }
+        for (fault, count) in self.faults.iter().filter(|(_, count)| *count > 0) {
+            writeln!(f, "{fault} {:<52}{count:>10}", fault.says())?;
         }
         writeln!(f, "\n{:<56}{:>10}", "rules", "judged")?;
         for (id, (says, met)) in &self.rules {
