@@ -11,7 +11,7 @@ use dm_core::{
     codes::StatusCode,
     ids::{QuestionId, ServerId, SessionId},
     notify::{self, Decision, Layout, Seen},
-    prompt::{Reply, Response, Wanted},
+    prompt::Reply,
     session::{Outcome, Reason},
     tree::{Memory, Op, OpResult},
 };
@@ -19,6 +19,7 @@ use dm_core::{
 use super::{
     Fact, Fingerprint, OpKind, Party, Step,
     envelope::{Envelope, tampered},
+    play,
 };
 use crate::{Channel, Context, CrashPlan, Host, Message, NodeId, Permille, Site};
 
@@ -116,6 +117,8 @@ pub struct Device {
     in_atomic: u32,
     /// By how much the calendar is wrong.
     calendar: i64,
+    /// Messages that it has sent, or was about to.
+    sends: u32,
 }
 
 /// What a new device knows.
@@ -145,6 +148,9 @@ pub(super) struct Provision {
     pub(super) heals: Tick,
     /// What the device shares with its network.
     pub(super) network_secret: Vec<u8>,
+    /// In a play, where entropy and calendar are [given](play::given): which of the messages that it is about to send it
+    /// does not live to send, counted from 1.
+    pub(super) dies_in_play: Option<Vec<u32>>,
 }
 
 impl Provision {
@@ -166,6 +172,7 @@ impl Provision {
             notices: notify::Policy::default(),
             heals: Tick(u64::MAX),
             network_secret: Vec::new(),
+            dies_in_play: None,
         }
     }
 }
@@ -174,8 +181,8 @@ impl Device {
     pub(super) fn new(known: Provision) -> Self {
         let (executions, past) = (Vec::new(), Vec::new());
         let (stored, current, answered, channel, told) = (None, None, None, None, None);
-        let (begun, in_atomic, calendar) = (0, 0, 0);
-        Self { known, stored, executions, past, current, answered, channel, begun, told, in_atomic, calendar }
+        let (begun, in_atomic, calendar, sends) = (0, 0, 0, 0);
+        Self { known, stored, executions, past, current, answered, channel, begun, told, in_atomic, calendar, sends }
     }
 
     /// The tree.
@@ -364,6 +371,11 @@ impl Device {
                 env.now = Tick(env.now.0.saturating_add_signed(self.calendar.clamp(0, 1_800_000)));
             }
             let Some(current) = &mut self.current else { return };
+            if self.known.dies_in_play.is_some()
+                && let Some(contract) = self.known.contracts.get(current.contract)
+            {
+                env = play::given(env, &contract.profile.device, &current.id);
+            }
             let outputs = match current.host.step(&env, input) {
                 Ok(outputs) => outputs,
                 Err(error) => return ctx.note(&Fact::Misused(format!("{error:?}"))),
@@ -376,7 +388,7 @@ impl Device {
             if let Some(outcome) = over {
                 self.end(ctx, outcome);
             }
-            if self.passes_away(ctx) {
+            if self.passes_away(ctx) || self.dies_before(ctx, &duties) {
                 return;
             }
             for duty in duties {
@@ -486,14 +498,9 @@ impl Device {
 
     /// The user agrees, cancels, or does not look.
     fn ask_user(ctx: &mut Context<'_, Party>, ask: User) -> Input {
-        let response = match &ask.prompt.wanted {
-            Wanted::Attention | Wanted::Consent { .. } => Some(Response::Yes),
-            Wanted::Text { .. } | Wanted::One { .. } | Wanted::Any { .. } => None,
-        };
-        let reply = match (response, ctx.choose(USER, None, 4)) {
-            (Some(response), 0..3) => Reply::Given(response),
-            (Some(_), _) => Reply::Cancelled,
-            (None, _) => Reply::TimedOut { default: None },
+        let reply = match (play::obliging(&ask.prompt), ctx.choose(USER, None, 4)) {
+            (Reply::Given(_), 3) => Reply::Cancelled,
+            (reply, _) => reply,
         };
         ask.answer(reply)
     }
@@ -600,6 +607,19 @@ impl Device {
         let open = self.known.visits.iter().filter(|visit| visit.contract < contracts);
         let soonest = ctx.now() + self.known.pause;
         ctx.wake_at(open.map(|visit| visit.at.map_or(soonest, |at| at.max(Tick(ctx.now().0 + 1)))).min());
+    }
+
+    /// Whether it dies now, because it is about to send what it shall not live to send.
+    fn dies_before(&mut self, ctx: &mut Context<'_, Party>, duties: &[Output]) -> bool {
+        let Some(fatal) = &mut self.known.dies_in_play else { return false };
+        self.sends += u32::from(duties.iter().any(|duty| matches!(duty, Output::Send(_))));
+        let before = fatal.len();
+        fatal.retain(|nth| *nth != self.sends);
+        let dies = fatal.len() < before;
+        if dies {
+            ctx.crash(Millis(200));
+        }
+        dies
     }
 
     /// Passes a point where a crash hurts; true if it happens.

@@ -13,6 +13,7 @@ use super::{
     attempt::Attempt,
     backend::PAST_MAX,
     envelope::{Envelope, tampered},
+    play,
 };
 use crate::{Channel, Commit, Context, Message, NodeId, Permille, Site, Span};
 
@@ -120,8 +121,11 @@ impl Server {
         about: NodeId,
         reply_to: Option<Channel>,
     ) {
-        let env = ctx.env(Some(about));
+        let mut env = ctx.env(Some(about));
         let Some(backend) = self.backend(ctx) else { return };
+        if backend.is_given {
+            env = play::given(env, &key.device, &key.session);
+        }
         let restored = backend.restored;
         match Attempt::run(backend, &env, key, input.clone()) {
             Ok(attempt) => {
