@@ -177,6 +177,8 @@ pub struct Backend {
     pub(super) tampering: Permille,
     /// Whether a session gets one package of orders, and the next session the next.
     pub(super) one_package_each: bool,
+    /// Whether entropy and calendar are those of a [play](super::play::given).
+    pub(super) is_given: bool,
     /// Values that their orders leave to be fetched part by part.
     pub(super) values: BTreeMap<JobTag, Body>,
     /// At which commits the service is stopped and its store goes back.
@@ -207,6 +209,7 @@ impl Backend {
             lockout: None,
             tampering: Permille::NEVER,
             one_package_each: false,
+            is_given: false,
             values: BTreeMap::new(),
             restores: CrashPlan::NONE,
             restored: 0,

@@ -11,7 +11,7 @@ use dm_core::{
     codes::StatusCode,
     ids::{QuestionId, ServerId, SessionId},
     notify::{self, Decision, Layout, Seen},
-    prompt::{Reply, Response, Wanted},
+    prompt::Reply,
     session::{Outcome, Reason},
     tree::{Memory, Op, OpResult},
 };
@@ -19,6 +19,7 @@ use dm_core::{
 use super::{
     Fact, Fingerprint, OpKind, Party, Step,
     envelope::{Envelope, tampered},
+    play,
 };
 use crate::{Channel, Context, CrashPlan, FaultId, Host, Message, NodeId, Permille, Site};
 
@@ -143,6 +144,8 @@ pub struct Device {
     followed: Vec<SessionId>,
     /// What the tree has done and nobody was told yet, because it is not written.
     untold: Vec<Fact>,
+    /// Messages that it has sent, or was about to.
+    sends: u32,
 }
 
 /// What a new device knows.
@@ -174,6 +177,9 @@ pub(super) struct Provision {
     pub(super) is_clone: bool,
     /// What the device shares with its network.
     pub(super) network_secret: Vec<u8>,
+    /// In a play, where entropy and calendar are [given](play::given): which of the messages that it is about to send it
+    /// does not live to send, counted from 1.
+    pub(super) dies_in_play: Option<Vec<u32>>,
 }
 
 impl Provision {
@@ -196,6 +202,7 @@ impl Provision {
             has_disk: false,
             is_clone: false,
             network_secret: Vec::new(),
+            dies_in_play: None,
         }
     }
 }
@@ -222,6 +229,7 @@ impl Device {
             done: Vec::new(),
             followed: Vec::new(),
             untold: Vec::new(),
+            sends: 0,
         }
     }
 
@@ -473,6 +481,11 @@ impl Device {
                 self.miss_cache(ctx);
             }
             let Some(current) = &mut self.current else { return };
+            if self.known.dies_in_play.is_some()
+                && let Some(contract) = self.known.contracts.get(current.contract)
+            {
+                env = play::given(env, &contract.profile.device, &current.id);
+            }
             let outputs = match current.host.step(&env, input) {
                 Ok(outputs) => outputs,
                 Err(error) => return ctx.note(&Fact::Misused(format!("{error:?}"))),
@@ -488,7 +501,7 @@ impl Device {
             if let Some(outcome) = over {
                 self.end(ctx, outcome);
             }
-            if self.passes_away(ctx) {
+            if self.passes_away(ctx) || self.dies_before(ctx, &duties) {
                 return;
             }
             for duty in duties {
@@ -601,14 +614,9 @@ impl Device {
 
     /// The user agrees, cancels, or does not look.
     fn ask_user(ctx: &mut Context<'_, Party>, ask: User) -> Input {
-        let response = match &ask.prompt.wanted {
-            Wanted::Attention | Wanted::Consent { .. } => Some(Response::Yes),
-            Wanted::Text { .. } | Wanted::One { .. } | Wanted::Any { .. } => None,
-        };
-        let reply = match (response, ctx.choose(USER, None, 4)) {
-            (Some(response), 0..3) => Reply::Given(response),
-            (Some(_), _) => Reply::Cancelled,
-            (None, _) => Reply::TimedOut { default: None },
+        let reply = match (play::obliging(&ask.prompt), ctx.choose(USER, None, 4)) {
+            (Reply::Given(_), 3) => Reply::Cancelled,
+            (reply, _) => reply,
         };
         ask.answer(reply)
     }
@@ -726,6 +734,19 @@ impl Device {
         let open = self.known.visits.iter().filter(|visit| visit.contract < contracts);
         let soonest = ctx.now() + self.known.pause;
         ctx.wake_at(open.map(|visit| visit.at.map_or(soonest, |at| at.max(Tick(ctx.now().0 + 1)))).min());
+    }
+
+    /// Whether it dies now, because it is about to send what it shall not live to send.
+    fn dies_before(&mut self, ctx: &mut Context<'_, Party>, duties: &[Output]) -> bool {
+        let Some(fatal) = &mut self.known.dies_in_play else { return false };
+        self.sends += u32::from(duties.iter().any(|duty| matches!(duty, Output::Send(_))));
+        let before = fatal.len();
+        fatal.retain(|nth| *nth != self.sends);
+        let dies = fatal.len() < before;
+        if dies {
+            ctx.crash(Millis(200));
+        }
+        dies
     }
 
     /// Passes a point where a crash hurts; true if it happens.

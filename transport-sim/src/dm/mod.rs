@@ -12,6 +12,7 @@ mod device;
 mod envelope;
 mod fact;
 mod mixed;
+pub mod play;
 mod pusher;
 mod rules;
 mod run;

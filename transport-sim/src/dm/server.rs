@@ -13,6 +13,7 @@ use super::{
     attempt::Attempt,
     backend::{PAST_MAX, Undone},
     envelope::{Envelope, tampered},
+    play,
 };
 use crate::{Channel, Commit, Context, DiskFault, FaultId, Message, NodeId, Permille, Site, Span};
 
@@ -149,7 +150,7 @@ impl Server {
         about: NodeId,
         reply_to: Option<Channel>,
     ) {
-        let env = ctx.env(Some(about));
+        let mut env = ctx.env(Some(about));
         let misses_cache = ctx.buggify(CACHE, Some(about));
         let Some(backend) = self.backend(ctx) else { return };
         if let Some(outcome) = backend.close_damaged(&key) {
@@ -159,6 +160,9 @@ impl Server {
         if backend.is_closed(&key) {
             reply_to.into_iter().for_each(|channel| refuse(ctx, about, channel));
             return;
+        }
+        if backend.is_given {
+            env = play::given(env, &key.device, &key.session);
         }
         let restored = backend.restored;
         match Attempt::run(backend, &env, key, input.clone(), misses_cache) {

@@ -10,7 +10,7 @@ use dm_core::{
 use super::{Key, Side, Sight, Stage, Watcher, each_command, items_of};
 use crate::{
     Ledger, NodeId, Rule, RuleId,
-    dm::{Fact, OpKind, Services},
+    dm::{Fact, OpKind, Services, envelope::Envelope},
 };
 
 /// D12.
@@ -39,7 +39,7 @@ impl Watcher for Bytes {
         if !sight.is_judged() {
             return;
         }
-        let again = encode(Encoding::Xml, sight.message).ok();
+        let again = encode(Envelope::encoding(sight.body), sight.message).ok();
         ledger.judge(BYTES, again.as_deref() == Some(&sight.body[..]), || format!("message {}", sight.msg_id()));
         let same = by_way_of_wbxml(sight.message).is_some_and(|message| message == *sight.message);
         ledger.judge(BYTES, same, || format!("message {} in WBXML", sight.msg_id()));

@@ -19,7 +19,7 @@ use dm_core::{
     codes::AlertCode,
     limits::WireLimits,
     server::{Order, Request},
-    wire::{self, Command, Encoding, Header, Item, decode},
+    wire::{self, Command, Header, Item, decode},
 };
 
 use super::{Fact, OpKind, Party, Services, envelope::Envelope};
@@ -396,7 +396,7 @@ impl Checker<Party> for Rules {
 impl Read {
     fn of(bytes: &Bytes) -> Option<Self> {
         let Envelope::Session(mac, body) = Envelope::open(bytes) else { return None };
-        let message = decode(Encoding::Xml, &body, &WireLimits::SERVER).ok()?.message;
+        let message = decode(Envelope::encoding(&body), &body, &WireLimits::SERVER).ok()?.message;
         Some(Self { message, mac, body, has_arrived: false })
     }
 }
