@@ -11,6 +11,7 @@ mod backend;
 mod device;
 mod envelope;
 mod fact;
+mod fleet;
 mod mixed;
 mod pusher;
 mod rules;
@@ -22,6 +23,7 @@ mod server;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
+pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
 pub use fact::{Fact, Fingerprint, OpKind, Step};
 pub use pusher::Pusher;
 pub use rules::{
