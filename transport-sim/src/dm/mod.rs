@@ -11,6 +11,7 @@ mod backend;
 mod device;
 mod envelope;
 mod fact;
+mod fleet;
 mod mixed;
 pub mod play;
 mod pusher;
@@ -23,6 +24,7 @@ mod server;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
+pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
 pub use fact::{Fact, Fingerprint, OpKind, Step};
 pub use mixed::menu;
 pub use pusher::Pusher;
