@@ -83,12 +83,13 @@ pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>,
     let devices: Vec<(NodeId, Provision)> =
         cast.devices().map(|device| (device, cast.provision(device, &mut decider))).collect();
     for watched in watched.values_mut() {
-        watched.heals = Some(HEAL);
+        watched.heals = scenario.heal;
     }
     let mut world = World::new(decider, scenario.faults.link, services);
     world.watch(Box::new(Rules::new(watched).with_all()));
     world.keep_traffic();
-    for (node, known) in devices {
+    for (node, mut known) in devices {
+        known.heals = scenario.heal.unwrap_or(Tick(u64::MAX));
         world.add(node, "device", Party::Device(Box::new(Device::new(known))));
     }
     for service in 0..cast.services {
@@ -99,9 +100,11 @@ pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>,
     world.add(ROGUE, "rogue", Party::Rogue(Box::new(Rogue::new(ROGUE_URL, cast.chapters()))));
     world.add(ATTACKER, "attacker", Party::Attacker(Box::new(cast.attacker())));
     world.add(PUSHER, "pusher", Party::Pusher(Box::new(Pusher::new(cast.pushes()))));
-    world.run(Bounds { until: HEAL, ..scenario.bounds });
-    world.relink(Link::PERFECT);
-    world.shared_mut().heal();
+    if let Some(heal) = scenario.heal {
+        world.run(Bounds { until: heal, ..scenario.bounds });
+        world.relink(Link::PERFECT);
+        world.shared_mut().heal();
+    }
     let halt = world.run(scenario.bounds);
     world.finish();
     (world, halt)
@@ -309,7 +312,6 @@ impl Cast {
                 unspecified: notify::Conduct::Silent,
                 ..notify::Policy::default()
             },
-            heals: HEAL,
             network_secret: NETWORK_SECRET.to_vec(),
             ..Provision::of(contracts, self.tree(device).unwrap_or_default())
         }
