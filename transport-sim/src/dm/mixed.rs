@@ -107,7 +107,8 @@ struct Cast {
 pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>, Halt) {
     let cast = Cast::of(scenario.seed);
     let mut services = cast.services(&mut decider);
-    let calm = |watched| Watched { heals: Some(CALM), ..watched };
+    // Nothing must come true in the end where nothing ends.
+    let calm = |watched| Watched { heals: scenario.heal.map(|_| CALM), ..watched };
     let mut watched: BTreeMap<NodeId, Watched> =
         cast.devices().map(|device| (device, calm(cast.watched(device)))).collect();
     services.tap();
@@ -136,13 +137,15 @@ pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>,
     world.add(ATTACKER, "attacker", Party::Attacker(Box::new(cast.attacker())));
     world.add(PUSHER, "pusher", Party::Pusher(Box::new(Pusher::new(cast.pushes()))));
     world.unleash(&swarm, Millis(HEAL.0));
-    world.run(Bounds { until: HEAL, ..scenario.bounds });
-    world.shared_mut().heal();
-    world.run_in(Mode::Converge { heal: HEAL }, Bounds { until: CALM, ..scenario.bounds });
-    for (service, device) in (0..cast.services).flat_map(|service| cast.devices().map(move |device| (service, device)))
-    {
-        if let Some(backend) = world.shared_mut().of_mut(service) {
-            backend.give(&DeviceId::from(device_id(device)), vec![last_order(device, service)]);
+    if let Some(heal) = scenario.heal {
+        world.run(Bounds { until: heal, ..scenario.bounds });
+        world.shared_mut().heal();
+        world.run_in(Mode::Converge { heal }, Bounds { until: CALM, ..scenario.bounds });
+        let pairs = (0..cast.services).flat_map(|service| cast.devices().map(move |device| (service, device)));
+        for (service, device) in pairs {
+            if let Some(backend) = world.shared_mut().of_mut(service) {
+                backend.give(&DeviceId::from(device_id(device)), vec![last_order(device, service)]);
+            }
         }
     }
     let halt = world.run(scenario.bounds);

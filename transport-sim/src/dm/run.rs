@@ -95,6 +95,8 @@ pub struct Transfer {
 pub struct Tallies {
     /// What the network did.
     pub network: Counts,
+    /// Sessions that devices opened, all of them.
+    pub sessions: u64,
     /// Different replies that reached the device.
     pub exchanges: u64,
     /// Operations that servers had the tree do.
@@ -116,6 +118,9 @@ impl Run {
         let (ledger, network, at) = (world.ledger().clone(), world.counts(), world.now());
         let faults = *world.faults();
         let (mut nodes, services) = world.into_parts();
+        let opened =
+            |party: &Party| if let Party::Device(device) = party { device.journals().count() as u64 } else { 0 };
+        let all_sessions = nodes.values().map(opened).sum();
         let device = match nodes.remove(&DEVICE) {
             Some(Party::Device(device)) => Some(device),
             _ => None,
@@ -141,6 +146,7 @@ impl Run {
         let executions = device.as_ref().map(|device| device.executions().to_vec()).unwrap_or_default();
         let tallies = Tallies {
             network,
+            sessions: all_sessions,
             exchanges: exchanges(&traffic),
             commands: executions.len() as u64,
             executed_twice: ledger.violations().iter().filter(|violation| violation.rule == ONCE.id).count() as u64,

@@ -144,8 +144,8 @@ pub struct Scenario {
     pub watch: Watch,
     /// Whether the rules look at every step of the tree, which takes time where values are large.
     pub watches_trees: bool,
-    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link and the
-    /// bounds count.
+    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link, the
+    /// bounds and whether it heals count.
     pub is_mixed: bool,
 }
 

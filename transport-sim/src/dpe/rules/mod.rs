@@ -124,7 +124,8 @@ pub struct Rules {
     lives: lives::Lives,
     reports: reports::Reports,
     kept: stored::Stored,
-    rest: rest::Rest,
+    /// Nothing where nobody asks.
+    rest: Option<rest::Rest>,
 }
 
 impl Rules {
@@ -188,9 +189,15 @@ impl Rules {
             lives: lives::Lives::new(&watched),
             reports: reports::Reports::default(),
             kept: stored::Stored::new(&watched.config),
-            rest: rest::Rest::default(),
+            rest: Some(rest::Rest::default()),
             watched,
         }
+    }
+
+    /// The same without those that ask what is true in the end, which are for worlds that heal.
+    #[must_use]
+    pub fn without_rest(self) -> Self {
+        Self { rest: None, ..self }
     }
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
@@ -297,7 +304,11 @@ impl Rules {
                 }
                 self.clients.committed(shared, ledger);
             }
-            Fact::Standing { .. } | Fact::Holds { .. } => self.rest.noted(node, fact),
+            Fact::Standing { .. } | Fact::Holds { .. } => {
+                if let Some(rest) = &mut self.rest {
+                    rest.noted(node, fact);
+                }
+            }
             Fact::Asked { tag } => self.answers.asked(tag, ledger),
             Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
             // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
@@ -341,7 +352,9 @@ impl Checker<Party> for Rules {
         self.policies.finish(ledger);
         self.foreign.finish(end.trace, ledger);
         let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
-        self.rest.finish(&devices, &self.doubt, end.shared, ledger);
+        if let Some(rest) = &self.rest {
+            rest.finish(&devices, &self.doubt, end.shared, ledger);
+        }
     }
 }
 
