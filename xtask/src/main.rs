@@ -25,7 +25,8 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   test            all tests of the workspace
   ci              all of CI: format, lints, docs, tests, conformance, scripts, no_std, simulation, demo; `ci --help` lists the steps
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
-  bench           what a query costs a DPE server, from a thousand devices to a million; takes some minutes and 4 GiB
+  bench           what a DM session costs, and a query of a DPE server from a thousand devices to a million; takes some
+                  minutes and 4 GiB
   bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
 Every command ends with exit code 0 if all is well, and with another one if not.
