@@ -50,6 +50,7 @@ pub(super) enum UsageError {
     NoScenario(String),
     NotAMode(String),
     NotANumber { option: String, value: String },
+    Zero(String),
     Twice(String),
     TraceOfMany,
     Together(&'static str, &'static str),
@@ -61,7 +62,8 @@ impl fmt::Display for UsageError {
         match self {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
             Self::NoValue(option) => write!(f, "{option} needs a value"),
-            Self::NotANumber { option, value } => write!(f, "{option} needs a number above 0, and {value:?} is none"),
+            Self::NotANumber { option, value } => write!(f, "{option} needs a number, and {value:?} is none"),
+            Self::Zero(option) => write!(f, "{option} needs a number above 0"),
             Self::NotAMode(name) => write!(f, "there is no mode {name:?}; there are safety and converge"),
             Self::NoScenario(name) => {
                 write!(f, "there is no scenario {name:?}; there are {}", names().collect::<Vec<_>>().join(", "))
@@ -235,7 +237,7 @@ fn number(option: &str, value: &str) -> Result<u64, UsageError> {
 
 fn above_zero(option: &str, value: &str) -> Result<u64, UsageError> {
     match number(option, value)? {
-        0 => Err(UsageError::NotANumber { option: option.into(), value: value.into() }),
+        0 => Err(UsageError::Zero(option.into())),
         number => Ok(number),
     }
 }
@@ -286,8 +288,8 @@ mod tests {
         for (wrong, error) in [
             ("--seed", UsageError::NoValue("--seed".into())),
             ("--seed x", not_a_number("--seed", "x")),
-            ("--seeds 0", not_a_number("--seeds", "0")),
-            ("--jobs 0", not_a_number("--jobs", "0")),
+            ("--seeds 0", UsageError::Zero("--seeds".into())),
+            ("--jobs 0", UsageError::Zero("--jobs".into())),
             ("--minutes -1", not_a_number("--minutes", "-1")),
             ("--trace t", UsageError::TraceOfMany),
             ("--scenario other", UsageError::NoScenario("other".into())),

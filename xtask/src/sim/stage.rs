@@ -32,7 +32,7 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
 pub(super) fn expected(scenario: &str) -> Option<Vec<FaultId>> {
     match scenario {
         WORLDS => Some(FaultId::ALL.to_vec()),
-        "mixed" => Some(Vec::new()),
+        "mixed" => Some(dm::menu().faults().collect()),
         dpe::Scenario::SWARM => Some(dpe::menu().faults().collect()),
         _ => None,
     }
