@@ -18,7 +18,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
 
   demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal of any machine and compare every output with what was recorded
-  sim             run seeds of a simulated scenario; `sim --help` tells the options
+  sim             run simulated worlds, seed after seed, and judge them by every rule; `sim --help` tells the options
   arm             the same plays in a simulated world and over real HTTP, with the same outcome
   conformance     every requirement of the specifications, and the tests that show it, which are run
   scripts         the sessions written as text, and what each of them covers
