@@ -44,6 +44,10 @@ impl Watcher for Sealed {
     }
 
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let Fact::Forgot { .. } = fact {
+            // It may do again what an earlier message says.
+            self.broken.retain(|(key, receiver), _| key.device != node || *receiver == Side::Server);
+        }
         if let Fact::Executed { kind, uri, .. } = fact
             && let Some(key) = stage.current(node)
             && self.broken.contains_key(&(key, Side::Client))
