@@ -8,6 +8,7 @@ use std::{
 
 mod dm;
 mod dpe;
+mod fleet;
 mod options;
 mod planted;
 mod progress;
@@ -20,6 +21,7 @@ Runs OMA DM sessions, or a world of OMA DPE, in a simulated network.
 Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
        cargo xtask sim [--scenario NAME] --seed S [--trace FILE]
        cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
+       cargo xtask sim --devices N [--hours H] [--seed S] [--jobs J]
 
   --scenario NAME  what is simulated: session (the default), objects, atomic, nonces, mixed, dpe
                    or dpe-swarm
@@ -28,6 +30,7 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
   --seed S         run this seed only
   --trace FILE     write the trace of that seed to FILE
   --planted        plant bugs and let the rules find them; `sim --planted --help` says more
+  --devices N      a fleet of N devices, each with a session of its own in a day; `sim --devices N --help` says more
   --help           show this
 
   session  a few commands of every kind, in one session
@@ -66,6 +69,9 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
     if args.iter().any(|arg| arg == planted::OPTION) {
         return planted::run(&args);
+    }
+    if args.iter().any(|arg| arg == fleet::OPTION) {
+        return fleet::run(&args);
     }
     let options = match Options::parse(args.iter().map(String::as_str)) {
         Ok(Some(options)) => options,
