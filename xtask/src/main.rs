@@ -2,6 +2,7 @@
 
 use std::{env, process::ExitCode};
 
+mod arm;
 mod ci;
 mod conformance;
 mod demo;
@@ -18,6 +19,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal of any machine and compare every output with what was recorded
   sim             run seeds of a simulated scenario; `sim --help` tells the options
+  arm             the same plays in a simulated world and over real HTTP, with the same outcome
   conformance     every requirement of the specifications, and the tests that show it, which are run
   scripts         the sessions written as text, and what each of them covers
   test            all tests of the workspace
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(args),
         "replay" => replay::run(args),
         "sim" => return sim::run(args),
+        "arm" => return arm::run(args),
         "conformance" => return conformance::run(args),
         "scripts" => return scripts::run(args),
         "test" => ci::test(),

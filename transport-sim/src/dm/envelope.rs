@@ -8,6 +8,8 @@ use dm_core::{Packet, auth::MacField, wire::Encoding};
 
 const PUSHED: &str = "content-type";
 const NOTIFICATION: &str = "application/vnd.syncml.notification";
+/// WBXML 1.3.
+const WBXML_VERSION_MAX: u8 = 3;
 
 /// A message, opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +57,16 @@ impl Envelope {
         Self::Session(packet.mac.clone(), packet.body.to_bytes())
     }
 
+    /// How the body of a message of a session is written, which over HTTP its media type says. The first octet of WBXML is
+    /// its version, which is no character of XML.
+    pub(super) fn encoding(body: &[u8]) -> Encoding {
+        let is_wbxml = body.first().is_some_and(|octet| *octet <= WBXML_VERSION_MAX);
+        if is_wbxml { Encoding::Wbxml } else { Encoding::Xml }
+    }
+
     /// The packet of a message of a session.
     pub(super) fn packet(mac: Option<MacField>, body: &Bytes) -> Packet {
-        let packet = Packet::new(Encoding::Xml, body.to_vec());
+        let packet = Packet::new(Self::encoding(body), body.clone());
         match mac {
             Some(mac) => packet.with_mac(mac),
             None => packet,

@@ -199,7 +199,9 @@ mod tests {
         let other = Options { hours: 2, seed: 7, ..options };
         assert_eq!(parse("--seed 7 --jobs 2 --devices 1000000 --hours 2"), Ok(Some(other)));
         assert_eq!(parse("--devices 5 --help"), Ok(None));
-        for wrong in ["--devices", "--devices x", "--devices 0", "--hours 2", "--devices 5 --jobs 0", "--devices 1 --all"] {
+        for wrong in
+            ["--devices", "--devices x", "--devices 0", "--hours 2", "--devices 5 --jobs 0", "--devices 1 --all"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -141,7 +141,9 @@ fn what_is_read_at_a_glance_is_what_the_codec_reads() {
 
 #[test]
 fn what_is_no_message_cannot_be_read() {
-    for body in ["", "<", "<SyncML>", "</SyncML>", "<SyncML></SyncHdr>", "<SyncML><SyncHdr></SyncHdr></SyncML>", "\u{e9}<"] {
+    for body in
+        ["", "<", "<SyncML>", "</SyncML>", "<SyncML></SyncHdr>", "<SyncML><SyncHdr></SyncHdr></SyncML>", "\u{e9}<"]
+    {
         assert_eq!(Skim::read(body.as_bytes()), None, "{body}");
     }
     assert_eq!(Skim::read(&[0xff]), None);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use dm_core::{
     ids::DeviceId,
     session::Outcome,
-    wire::{Message as SyncMl, Status, encode},
+    wire::{Encoding, Message as SyncMl, Status, encode},
 };
 
 use super::*;

@@ -1,0 +1,227 @@
+//! Plays: what happens between a service and its devices, as data, for any network that can carry it.
+//!
+//! A [`Play`] says who is there, what is ordered in which session, and what goes wrong on the way. It is performed in a
+//! world by [`Play::perform`], and by others over real networks; each gives a [`Performance`], and what a device, its
+//! server and their users saw must be the same in all of them ([`Performance::differences`]).
+//!
+//! Whoever performs a play keeps to this:
+//!
+//! - each machine gets entropy and calendar from [`given`], and its own clock for the rest;
+//! - the device's user is [`obliging`];
+//! - the server hands out the packages of a session one after the other, each when it is asked for orders;
+//! - between two sessions of a device an hour passes for the server, so that what is left open times out.
+
+use std::collections::BTreeMap;
+
+use core_kit::{Body, Env};
+use dm_core::{
+    Packet,
+    auth::Account,
+    client::{self, NewAlert},
+    ids::{DeviceId, JobTag, SessionId},
+    prompt::{Prompt, Reply, Response, Wanted},
+    server::{self, Order},
+    session::Outcome,
+    tree::Memory,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Execution, OrderState};
+use crate::{EPOCH, FaultId};
+
+mod collection;
+mod compare;
+mod stage;
+
+pub use compare::Closeness;
+
+/// One service, its devices, and what goes wrong between them.
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it shows.
+    pub says: &'static str,
+    /// How the server behaves.
+    pub server: server::Profile,
+    /// Values that their orders leave to be fetched in parts.
+    pub values: BTreeMap<JobTag, Body>,
+    /// The devices.
+    pub devices: Vec<Player>,
+    /// What goes wrong.
+    pub mishaps: Vec<Mishap>,
+}
+
+/// A device, and what the service has of it.
+#[derive(Clone, Debug)]
+pub struct Player {
+    /// How it behaves.
+    pub client: client::Profile,
+    /// The device's account and the server's, as the device has them.
+    pub on_device: (Account, Account),
+    /// The same two as the server has them.
+    pub on_server: (Account, Account),
+    /// Its tree at first.
+    pub tree: Memory,
+    /// Its sessions, one after the other.
+    pub acts: Vec<Act>,
+}
+
+/// A session that a device opens.
+#[derive(Clone, Debug, Default)]
+pub struct Act {
+    /// What waits for it, one list for each package. Tags are of one order of the device only.
+    pub packages: Vec<Vec<Order>>,
+    /// What the device has to tell.
+    pub alerts: Vec<NewAlert>,
+}
+
+/// Something that goes wrong once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mishap {
+    /// With which device, from 0.
+    pub device: usize,
+    /// With which of its messages over all its sessions, from 1. A message that is sent again is no other one, and the
+    /// mishap is the first sending's.
+    pub nth: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What may go wrong on any network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// The message does not arrive, and nobody says so.
+    RequestLost,
+    /// The message arrives, and its reply does not.
+    ReplyLost,
+    /// The message arrives twice at once.
+    Doubled,
+    /// The message arrives once more when its session is over. Only for messages that the session ends with or after.
+    Late,
+    /// The connection is reset before the message is through.
+    ResetBefore,
+    /// The connection is reset in the middle of the reply.
+    ResetWithin,
+    /// The connection is reset after the reply.
+    ResetAfter,
+    /// The server's node dies when it has stored what the message came to, and before it replies. Only in plays with one
+    /// device.
+    ServerDies,
+    /// The device dies before the message leaves, and starts again with what it had stored.
+    DeviceRestarts,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::RequestLost,
+        Self::ReplyLost,
+        Self::Doubled,
+        Self::Late,
+        Self::ResetBefore,
+        Self::ResetWithin,
+        Self::ResetAfter,
+        Self::ServerDies,
+        Self::DeviceRestarts,
+    ];
+
+    /// Which fault that is.
+    #[must_use]
+    pub const fn fault(self) -> FaultId {
+        match self {
+            Self::RequestLost => FaultId::F01,
+            Self::ReplyLost => FaultId::F02,
+            Self::Doubled => FaultId::F03,
+            Self::Late => FaultId::F04,
+            Self::ResetBefore | Self::ResetWithin | Self::ResetAfter => FaultId::F13,
+            Self::ServerDies => FaultId::F25,
+            Self::DeviceRestarts => FaultId::F22,
+        }
+    }
+}
+
+/// What a play came to.
+#[derive(Clone, Debug, Default)]
+pub struct Performance {
+    /// Of each device, in the order of the play.
+    pub devices: Vec<Played>,
+    /// How often each of the mishaps' faults took place; those that did not are left out.
+    pub faults: BTreeMap<FaultId, u64>,
+    /// What must not have been: broken rules, machines used wrongly.
+    pub failures: Vec<String>,
+}
+
+/// What a play came to for one device.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// Its sessions, oldest first.
+    pub sessions: Vec<Ending>,
+    /// Where every order is. One that was given back is [`OrderState::Queued`].
+    pub orders: BTreeMap<JobTag, OrderState>,
+    /// What the server had the tree do, in order.
+    pub executions: Vec<Execution>,
+    /// The tree at the end, as at [`EPOCH`].
+    pub tree: Memory,
+    /// Every different message, in the order of their first sending.
+    pub messages: Vec<(Speaker, Packet)>,
+}
+
+/// How a session ended, and what its two ends told those behind them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Which.
+    pub id: SessionId,
+    /// How it ended at the device.
+    pub client: Option<Outcome>,
+    /// How it ended at the server.
+    pub server: Option<Outcome>,
+    /// What the device's embedder was told.
+    pub on_device: Vec<client::Report>,
+    /// What the server's embedder was told.
+    pub on_server: Vec<server::Report>,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The device.
+    Device,
+    /// The server.
+    Server,
+}
+
+/// What both ends of a session are given in a play, in place of what a world or a machine would give: entropy that
+/// follows from the session, and a calendar that stands still. The clock stays the caller's own.
+#[must_use]
+pub fn given(env: Env, device: &DeviceId, session: &SessionId) -> Env {
+    let mut hash = Sha256::new();
+    hash.update(device.as_str());
+    hash.update([0]);
+    hash.update(session.as_str());
+    Env { wall: EPOCH, entropy: hash.finalize().into(), ..env }
+}
+
+/// What the user of a device in a play says: yes to whatever is shown, and nothing where something is to be entered.
+#[must_use]
+pub fn obliging(prompt: &Prompt) -> Reply {
+    match &prompt.wanted {
+        Wanted::Attention | Wanted::Consent { .. } => Reply::Given(Response::Yes),
+        Wanted::Text { .. } | Wanted::One { .. } | Wanted::Any { .. } => Reply::TimedOut { default: None },
+    }
+}
+
+impl Performance {
+    /// What is not the same in two performances of a play, in words; nothing if they are the same. Messages must be as
+    /// close as said.
+    #[must_use]
+    pub fn differences(&self, other: &Self, closeness: Closeness) -> Vec<String> {
+        compare::differences(self, other, closeness)
+    }
+
+    /// How many different messages of all devices there were.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.devices.iter().map(|device| device.messages.len()).sum()
+    }
+}
