@@ -10,6 +10,7 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S] [--minutes M] [
        cargo xtask sim --replay FILE [--trace FILE]
        cargo xtask sim --failed [--twice]
        cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
+       cargo xtask sim --devices N [--hours H] [--seed S] [--jobs N]
 
   --scenario NAME  what is simulated; the scenarios are told below
   --seeds N        how many seeds to run (1000)
@@ -29,6 +30,7 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S] [--minutes M] [
   --replay FILE    run a recording once more
   --failed         run every seed of transport-sim/seeds.txt, and every recording of transport-sim/seeds
   --planted        plant bugs and let the rules find them; `sim --planted --help` says more
+  --devices N      a fleet of N devices, each with a session of its own in a day; `sim --devices N --help` says more
   --help           show this
 
 Scenarios

@@ -30,8 +30,9 @@ const DOWN: Site = Site("fleet.device-down");
 
 /// Crash points that a session passes, about.
 const POINTS: u32 = 24;
-/// The shortest time between two sessions of a device.
-const PAUSE: Millis = Millis::from_secs(60);
+/// The shortest time between two sessions of a device, on top of that in which something of the first may still come. A
+/// server that has heard nothing more gives a session up in half of it.
+const PAUSE: Millis = Millis::from_secs(600);
 
 /// A device.
 #[derive(Default)]
@@ -72,8 +73,8 @@ impl Device {
             return ctx.wake_at(None);
         }
         let most = plan.span.0 / u64::from(plan.sessions);
-        let least = if self.begun == 0 { 0 } else { PAUSE.0.min(most) };
-        let at = ctx.now() + ctx.draw(BEGIN, None, Span::new(least, most));
+        let least = if self.begun == 0 { 0 } else { plan.linger.0 + PAUSE.0 };
+        let at = ctx.now() + ctx.draw(BEGIN, None, Span::new(least, most.max(least)));
         ctx.wake_at(Some(at));
     }
 

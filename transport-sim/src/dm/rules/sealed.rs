@@ -66,7 +66,7 @@ impl Watcher for Sealed {
             _ => None,
         });
         ledger.judge(SEALED, done.is_none(), || {
-            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.map_or("", String::as_str))
+            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.map_or("", |cmd| cmd.as_str()))
         });
     }
 }

@@ -194,6 +194,8 @@ impl Watcher {
                 self.executed(device, *kind, uri, status.is_success(), ledger);
             }
             (Fact::Ended(_, outcome), Some(device)) => {
+                // Whatever its machine was told it took, or it would not have come so far.
+                ledger.judge(USED_WELL, true, || "");
                 *self.tally.outcomes.entry(outcome.name()).or_default() += 1;
                 if let Some(case) = self.cases.get_mut(&device) {
                     case.client = Some(outcome.clone());
