@@ -39,8 +39,9 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
            up to eight commits; no nonce may be given out twice, and of the first three sessions after that one must
            be completed on both sides
   mixed    two or three devices and up to three services with orders of every kind, a server and a client that break the
-           protocol, and notifications and bootstraps, good and forged; four hours of everything that may go wrong, and
-           then three rounds of sessions in which nothing does. Every rule D01 to D48 is judged
+           protocol, a copy of a device, and notifications and bootstraps, good and forged; four hours with the faults of
+           a catalogue, half of them in each seed: of messages, links, nodes, disks and clocks; and then three rounds of
+           sessions in which nothing goes wrong. Every rule D01 to D48 is judged
   dpe      20 devices and 4 service providers that ask them for everything DPE has, before the nodes of a stateless
            server; with crashes of all of them in half of the seeds, and users that change their devices. Every request
            must get exactly one answer, a client be asked one thing at a time, no identifier reach another provider,
