@@ -113,8 +113,8 @@ fn measure(encoding: Encoding, effort: Effort) -> Fallible<Cost> {
     })?;
     let heads = fastest(effort, || {
         let mut requests = heard.iter().step_by(2);
-        let head = |packet: &dm_core::Packet| wire::decode_header(encoding, &packet.body, &limits);
-        requests.try_for_each(|packet| head(packet).map(|head| drop(black_box(head)))).map_err(Into::into)
+        let header = |packet: &dm_core::Packet| wire::decode_header(encoding, &packet.body, &limits);
+        requests.try_for_each(|packet| header(packet).map(|header| drop(black_box(header)))).map_err(Into::into)
     })?;
     let encode = fastest(effort, || {
         let write = |model: &wire::Decoded| wire::encode(encoding, &model.message);

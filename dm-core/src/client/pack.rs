@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use super::{
     Session,
     phase::{Draft, Flight, Unanswered},
-    say::{Piece, Say, octets, shown},
+    say::{Piece, Say, Value, octets, shown},
 };
 use crate::{
     auth::{Scheme, Signature},
@@ -107,25 +107,20 @@ impl Session {
 
     /// Whether what a `Get` found can reach the server: in one message, or in chunks.
     pub(super) fn can_tell(&self, found: &Found) -> bool {
-        let telling = Say::Result(super::say::Telling {
-            msg_id: MsgId::default(),
-            cmd_id: crate::ids::CmdId::default(),
-            found: found.clone(),
-            sent: 0,
-        });
-        let Some(value) = telling.value() else { return false };
+        let value = Value { content: &found.content, uri: Some(&found.uri), sent: 0 };
         let size = value.form(self.profile.encoding).size(value.total());
         if self.common.max_obj_size.is_some_and(|max| size > max) {
             return false;
         }
+        if self.profile.large_objects && found.content.format != Some(wire::Format::Node) {
+            return true;
+        }
         let results = Results { items: [shown(found, self.profile.encoding)].into(), ..Results::default() };
         let message = Message { commands: [Command::Results(results)].into(), ..Message::default() };
-        let in_chunks = self.profile.large_objects && found.content.format != Some(wire::Format::Node);
-        in_chunks
-            || wire::encode(self.profile.encoding, &message).is_ok_and(|body| {
-                let header = self.header_bytes(&Draft::default()).saturating_add(NEXT_BYTES);
-                body.len().saturating_add(header) <= self.bytes_max()
-            })
+        wire::encode(self.profile.encoding, &message).is_ok_and(|body| {
+            let header = self.header_bytes(&Draft::default()).saturating_add(NEXT_BYTES);
+            body.len().saturating_add(header) <= self.bytes_max()
+        })
     }
 
     /// The part of a value that the next message has room for and that is not here.

@@ -9,8 +9,7 @@ pub(crate) fn is_char(c: char) -> bool {
 pub(crate) fn first_bad(text: &str) -> Option<usize> {
     // 0xEF leads the two noncharacters that are excluded; without it, and without control characters, all is well. There
     // is no branch within a block, which makes this several times faster than to stop at the first.
-    let is_suspicious =
-        |byte: u8| ((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')) | (byte == 0xEF);
+    let is_suspicious = |byte: u8| (byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r') || byte == 0xEF;
     let is_harmless = |block: &[u8]| !block.iter().fold(false, |any, byte| any | is_suspicious(*byte));
     if text.as_bytes().chunks(64).all(is_harmless) {
         return None;

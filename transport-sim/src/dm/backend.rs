@@ -285,7 +285,7 @@ impl Backend {
             let Some(Undo { session, writes, parts }) = self.past.pop_back() else { break };
             self.sessions.go_back(writes.0);
             self.devices.go_back(writes.1);
-            parts.iter().for_each(|part| _ = self.parts.remove(part));
+            self.parts.retain(|of, _| !parts.contains(of));
             let Some((key, steps)) = session else { continue };
             undone.sessions.push((key.device.clone(), key.session.clone()));
             if steps == 0 {

@@ -163,7 +163,9 @@ impl Server {
         }
         let Some(backend) = self.backend(ctx) else { return };
         if backend.is_closed(&key) {
-            reply_to.into_iter().for_each(|channel| refuse(ctx, about, channel));
+            if let Some(channel) = reply_to {
+                refuse(ctx, about, channel);
+            }
             return;
         }
         if backend.is_given {

@@ -61,12 +61,11 @@ impl<'a> XmlSource<'a> {
         self.nesting.enter()?;
         let (name, attributes) = tag.split_at(tag.find(is_space).unwrap_or(tag.len()));
         // A name that is known needs no other check.
-        let (known, prefix) = match Tag::from_name(name) {
-            Some(tag) => (Some(tag), ""),
-            None => {
-                let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
-                (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix)
-            }
+        let (known, prefix) = if let Some(tag) = Tag::from_name(name) {
+            (Some(tag), "")
+        } else {
+            let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
+            (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix)
         };
         self.read_attributes(attributes)?;
         if self.wanted != Wanted::All {

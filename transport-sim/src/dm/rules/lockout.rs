@@ -60,15 +60,8 @@ impl Watcher for Closed {
         if sight.side == Side::Server {
             return;
         }
-        let service = match stage.towards(sight.key) {
-            Some(towards) => towards.service,
-            // A stranger: by the address that it writes to.
-            None => stage.devices.values().flat_map(|watched| &watched.towards).find_map(|towards| {
-                let url = &sight.message.header.target.uri;
-                (towards.service.is_some_and(|service| url.contains(&format!("s{service}."))))
-                    .then_some(towards.service?)
-            }),
-        };
+        // By the node that judges: whoever repeats a message of somebody else may send it to another service.
+        let service = stage.servers.get(&sight.server).copied();
         if let Some(service) = service {
             self.claims.insert(sight.key, (service, sight.message.header.source.uri.clone()));
         }

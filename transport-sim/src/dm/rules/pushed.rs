@@ -95,8 +95,9 @@ impl Watcher for Pushed {
             }
             Fact::Forgot { notices, accounts, .. } => {
                 for session in notices {
-                    let times = self.followed.get_mut(&(node, session.clone()));
-                    times.into_iter().for_each(|times| *times = times.saturating_sub(1));
+                    if let Some(times) = self.followed.get_mut(&(node, session.clone())) {
+                        *times = times.saturating_sub(1);
+                    }
                 }
                 self.accounts.insert(node, accounts.iter().cloned().collect());
             }

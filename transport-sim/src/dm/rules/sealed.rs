@@ -62,11 +62,13 @@ impl Watcher for Sealed {
         }
         let Some(msg_id) = self.broken.remove(&(sight.key, sight.side)) else { return };
         let done = sight.message.commands.iter().find_map(|command| match command {
-            Command::Status(status) if status.msg_ref == msg_id && status.code.is_success() => Some(&status.cmd),
+            Command::Status(status) if status.msg_ref == msg_id && status.code.is_success() => {
+                Some(status.cmd.as_str())
+            }
             _ => None,
         });
         ledger.judge(SEALED, done.is_none(), || {
-            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.map_or("", |cmd| cmd.as_str()))
+            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.unwrap_or_default())
         });
     }
 }
