@@ -11,6 +11,10 @@ mod scripts;
 mod sim;
 mod tidy;
 
+/// Simulation allocates all the time, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 The repository's own commands.
 

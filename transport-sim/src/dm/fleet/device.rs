@@ -148,7 +148,9 @@ impl Device {
                 return ctx.note(&Fact::Misused(error.to_string()));
             }
             // What a step comes to is stored with it: a crash takes both or none.
-            out.iter().for_each(|output| awake.store(output));
+            for output in &out {
+                awake.store(output);
+            }
             if let Some(outcome) = awake.outcome.clone().filter(|_| ends(&out)) {
                 ctx.note(&Fact::Ended(self.begun, outcome));
             }
@@ -157,7 +159,7 @@ impl Device {
             }
             for duty in out.drain(..) {
                 match duty {
-                    Output::Send(request) => self.send(ctx, request),
+                    Output::Send(request) => self.send(ctx, &request),
                     Output::Ask(question) => match self.answer(ctx, question) {
                         Some(answer) => next = Some(answer),
                         None => return,
@@ -173,7 +175,7 @@ impl Device {
         }
     }
 
-    fn send(&mut self, ctx: &mut Context<'_, Member>, request: Request) {
+    fn send(&mut self, ctx: &mut Context<'_, Member>, request: &Request) {
         let servers = ctx.shared().plan().servers;
         let server = NodeId(ctx.choose(SERVER, None, servers));
         let channel = ctx.open_channel();

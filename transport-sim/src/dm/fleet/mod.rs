@@ -5,6 +5,11 @@
 //! has in common with all others. The server stores a row for each device, and a session as long as something of it may
 //! still come. A watcher judges every session of every device, and forgets it when it is over.
 //!
+//! These rules are judged, on all sessions: D01, D02, D04, D05, D06, D08, D12 (a message reads), D13, D14, D23, D29, D30, D31,
+//! D35, D40, D44, the world's S05 and S06, and what an idle device may take. They are those that sessions of orders without
+//! blocks, large values, pushes and wrong peers can break; the others have a [world](super::Scenario) that gives them
+//! something to judge.
+//!
 //! Devices do not talk to each other, so a fleet is cut into regions, each a [`World`] with some nodes and a store of its
 //! own. There are always equally many, so what happens does not depend on how many threads share the work. All of them are
 //! there from the first hour to the last.
@@ -347,7 +352,7 @@ impl RegionRun {
             trail: Trail(world.shared().trail.get()),
             ledger,
             network: world.counts(),
-            faults: world.faults().clone(),
+            faults: *world.faults(),
             halt,
             at: world.now(),
         }
