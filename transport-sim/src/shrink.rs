@@ -3,18 +3,14 @@
 //! A run is a list of decisions, and taking one out makes it 0: no fault, the shortest delay, the first of several. So
 //! every list that is smaller is a run that is milder, and what is left in the end is what the failure needs.
 //!
-//! Each round cuts the tail off, takes out all that one node chose or that was chosen about it, then all of one site (a
-//! kind of fault, or of operation), then all of one site at one node, then halves, quarters and so on down to single
-//! decisions (the ddmin of Zeller and Hildebrandt), and lowers what is left towards 1. Rounds follow each other until one
-//! changes nothing. A list with which another rule is broken is not taken, however short: that is another failure.
+//! Each round cuts the tail off, takes out all that nodes chose or that was chosen about them, then all of some sites (a
+//! kind of fault, or of operation), then all of some sites at one node each, then whatever it is of. Each of these is tried
+//! with half of what there is, then with quarters and so on down to single ones (the ddmin of Zeller and Hildebrandt). Then
+//! it lowers what is left towards 1. Rounds follow each other until one changes nothing. A list with which another rule is broken is not taken, however short: that is another failure.
 
 use std::collections::BTreeSet;
 
-use crate::{
-    checker::RuleId,
-    decide::{Decision, Site},
-    node::NodeId,
-};
+use crate::{checker::RuleId, decide::Decision, node::NodeId};
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,22 +122,34 @@ impl<R: FnMut(&[Decision]) -> Option<RuleId>, S: FnMut() -> bool> Search<R, S> {
     }
 
     fn drop_nodes(&mut self) -> Result<(), Spent> {
-        let nodes: BTreeSet<NodeId> =
-            self.best.iter().flat_map(|decision| involved(decision).into_iter().flatten()).collect();
-        for node in nodes {
-            self.without(|decision| involved(decision).contains(&Some(node)))?;
-        }
-        Ok(())
+        self.drop_groups(involved)
     }
 
     fn drop_sites(&mut self) -> Result<(), Spent> {
-        let sites: BTreeSet<Site> = self.best.iter().map(|decision| decision.site).collect();
-        for site in sites {
-            self.without(|decision| decision.site == site)?;
-        }
-        let streams: BTreeSet<_> = self.best.iter().map(|decision| (decision.who, decision.site)).collect();
-        for stream in streams {
-            self.without(|decision| (decision.who, decision.site) == stream)?;
+        self.drop_groups(|decision| [Some(decision.site), None])?;
+        self.drop_groups(|decision| [Some((decision.who, decision.site)), None])
+    }
+
+    /// Takes whole groups out: half of them together, then quarters, and so on down to one. There may be hundreds, of
+    /// which a few matter.
+    fn drop_groups<G: Ord + Copy>(&mut self, groups_of: impl Fn(&Decision) -> [Option<G>; 2]) -> Result<(), Spent> {
+        let all = self.best.iter().flat_map(|decision| groups_of(decision).into_iter().flatten());
+        let mut groups: Vec<G> = all.collect::<BTreeSet<G>>().into_iter().collect();
+        let mut size = groups.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0;
+            while from < groups.len() {
+                let to = (from + size).min(groups.len());
+                let out: BTreeSet<G> = groups.iter().take(to).skip(from).copied().collect();
+                let is_out =
+                    |decision: &Decision| groups_of(decision).iter().flatten().any(|group| out.contains(group));
+                if self.without(is_out)? {
+                    groups.drain(from..to);
+                } else {
+                    from = to;
+                }
+            }
+            size /= 2;
         }
         Ok(())
     }
@@ -194,7 +202,7 @@ const fn involved(decision: &Decision) -> [Option<NodeId>; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Who;
+    use crate::decide::{Site, Who};
 
     const RULE: RuleId = RuleId("T1");
     const OTHER: RuleId = RuleId("T2");
@@ -225,6 +233,19 @@ mod tests {
         let shrunk = shrink(&list, RULE, 10_000, never, run).expect("it fails");
         assert_eq!(shrunk.decisions, [decision(9, "needed", 1, 40), decision(3, "needed", 0, 1)]);
         assert!(shrunk.is_minimal && shrunk.before == 322 && shrunk.runs < 150, "{shrunk:?}");
+    }
+
+    #[test]
+    fn of_hundreds_of_streams_few_runs_find_those_that_matter() {
+        let stream = |n: u32| (0..4).map(move |nth| decision(n, "busy", nth, 1 + nth));
+        let list: Vec<Decision> = (0..512).flat_map(stream).collect();
+        // What matters is a whole stream, which no piece of the list is.
+        let run = |list: &[Decision]| {
+            let needed = list.iter().filter(|d| d.who.node.0 == 77 || d.who.node.0 == 300).count();
+            (needed == 8).then_some(RULE)
+        };
+        let shrunk = shrink(&list, RULE, 10_000, never, run).expect("it fails");
+        assert!(shrunk.decisions.len() == 8 && shrunk.runs < 140, "{}", shrunk.runs);
     }
 
     #[test]
