@@ -36,8 +36,9 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S] [--minutes M] [
 Scenarios
   worlds     for each seed a world of `mixed` and one of `dpe-swarm`: every rule and every fault there is
   mixed      two or three devices and up to three services with orders of every kind, a server and a client that break
-             the protocol, and notifications and bootstraps, good and forged; four hours of everything that may go wrong,
-             and then three rounds of sessions in which nothing does. Every rule D01 to D48 is judged
+             the protocol, a copy of a device, and notifications and bootstraps, good and forged; four hours with the
+             faults of a catalogue, half of them in each seed: of messages, links, nodes, disks and clocks; and then
+             three rounds of sessions in which nothing goes wrong. Every rule D01 to D48 is judged
   dpe-swarm  8 devices and 3 service providers, with the faults of a catalogue, half of them in each seed: of messages,
              links, nodes, disks and clocks, and of parties that misbehave. Every rule P01 to P36 is judged
   session    a few commands of every kind, in one DM session
