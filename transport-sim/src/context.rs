@@ -155,6 +155,20 @@ impl<N: Node> Context<'_, N> {
         taken
     }
 
+    /// Says that nothing more comes of this node: what the world remembers of its choices, and of those of `others` about
+    /// it, takes no memory any more. Should something come all the same, its streams of choices begin anew. Only worlds
+    /// [without a record](crate::Decider::unrecorded) forget.
+    pub fn retire(&mut self, others: impl IntoIterator<Item = NodeId>) {
+        let own = self.node;
+        self.ground.decider.forget(Who::alone(own));
+        for other in others {
+            for (from, to) in [(own, other), (other, own)] {
+                self.ground.decider.forget(Who::about(from, to));
+                self.ground.forget_link(from, to);
+            }
+        }
+    }
+
     /// Whether all faults are over for good.
     #[must_use]
     pub const fn is_healed(&self) -> bool {

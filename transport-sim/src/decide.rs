@@ -147,6 +147,19 @@ impl Decider {
         Self { taken: None, ..self }
     }
 
+    /// Forgets how far all streams of a chooser are, so that they take no memory. Whoever chooses again all the same begins
+    /// them anew. Where choices are written down or listed nothing is forgotten: each needs a place of its own.
+    pub(crate) fn forget(&mut self, who: Who) {
+        if self.forgets() {
+            #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+            self.drawn.forget(chooser(self.seed, who) as u32);
+        }
+    }
+
+    pub(crate) const fn forgets(&self) -> bool {
+        self.taken.is_none() && self.listed.is_none()
+    }
+
     /// The seed.
     #[must_use]
     pub const fn seed(&self) -> u64 {
@@ -392,6 +405,19 @@ mod tests {
         let (first, second) = (decider.entropy(A, who(1)), decider.entropy(A, who(1)));
         let parts: std::collections::BTreeSet<&[u8]> = first.chunks(8).chain(second.chunks(8)).collect();
         assert_eq!(parts.len(), 8);
+    }
+
+    #[test]
+    fn a_chooser_that_is_forgotten_begins_anew_and_no_other_one_does() {
+        let mut decider = Decider::from_seed(1).unrecorded();
+        let first = [ten(&mut decider, A, who(1)), ten(&mut decider, A, who(2)), ten(&mut decider, B, who(1))];
+        decider.forget(who(1));
+        assert_eq!([ten(&mut decider, A, who(1)), ten(&mut decider, B, who(1))], [first[0].clone(), first[2].clone()]);
+        assert_ne!(ten(&mut decider, A, who(2)), first[1]);
+        let mut recorded = Decider::from_seed(1);
+        let first = ten(&mut recorded, A, who(1));
+        recorded.forget(who(1));
+        assert_ne!(ten(&mut recorded, A, who(1)), first);
     }
 
     #[test]

@@ -142,10 +142,13 @@ impl Links {
         if !self.varies {
             return arrives;
         }
-        let pair = u64::from(from.0) << 32 | u64::from(to.0);
-        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let home = mix(pair) as u32;
+        let (pair, home) = place(from, to);
         Tick(self.last_arrival.update(pair, home, |last| last.max(arrives.0)))
+    }
+
+    /// Forgets which messages were last between two nodes of which nothing more comes.
+    pub(crate) fn forget(&mut self, from: NodeId, to: NodeId) {
+        self.last_arrival.forget(place(from, to).1);
     }
 
     /// Lets later messages wait behind one that takes longer than its link has it.
@@ -153,6 +156,14 @@ impl Links {
         self.varies = true;
         self.queue(from, to, arrives);
     }
+}
+
+/// The key of a pair, and where it is at home.
+fn place(from: NodeId, to: NodeId) -> (u64, u32) {
+    let pair = u64::from(from.0) << 32 | u64::from(to.0);
+    #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    let home = mix(pair) as u32;
+    (pair, home)
 }
 
 fn varies(link: &Link) -> bool {

@@ -68,6 +68,38 @@ impl<V: Copy + Default> Table<V> {
         at
     }
 
+    /// Takes out all that is at home there. Whatever else there is, is found as before.
+    pub(crate) fn forget(&mut self, home: u32) {
+        let mask = self.entries.len().wrapping_sub(1);
+        let mut at = (home as usize) & mask;
+        while let Some(entry) = self.entries.get(at).filter(|entry| entry.key != EMPTY) {
+            if entry.home == home {
+                // What moves into its place is looked at next.
+                self.take_out(at);
+            } else {
+                at = (at + 1) & mask;
+            }
+        }
+    }
+
+    /// Empties a place, and closes the gap as far as searches would stop at it.
+    fn take_out(&mut self, mut hole: usize) {
+        let mask = self.entries.len().wrapping_sub(1);
+        let mut at = (hole + 1) & mask;
+        while let Some(entry) = self.entries.get(at).copied().filter(|entry| entry.key != EMPTY) {
+            let is_past = at.wrapping_sub(entry.home as usize) & mask >= at.wrapping_sub(hole) & mask;
+            if is_past && let Some(place) = self.entries.get_mut(hole) {
+                *place = entry;
+                hole = at;
+            }
+            at = (at + 1) & mask;
+        }
+        if let Some(place) = self.entries.get_mut(hole) {
+            place.key = EMPTY;
+            self.len -= 1;
+        }
+    }
+
     fn grow(&mut self) {
         let larger = (self.entries.len() * 2).max(16);
         let empty = Entry { key: EMPTY, home: 0, value: V::default() };
@@ -136,6 +168,24 @@ mod tests {
         assert_eq!(table.len, map.len());
         assert_eq!(table.update(u64::MAX, 3, |_| 7), 7);
         assert_eq!(table.update(u64::MAX, 3, |n| n + 1), 8);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone_and_all_else_is_where_it_was() {
+        let (mut table, mut map) = (Table::<u64>::new(), BTreeMap::<u64, u64>::new());
+        for n in 0..30_000u64 {
+            let key = mix(n) % 900;
+            let home = u32::try_from(key % 40).unwrap() * 3;
+            if n % 50 == 0 {
+                table.forget(home);
+                map.retain(|key, _| u32::try_from(key % 40).unwrap() * 3 != home);
+                assert_eq!(table.len, map.len());
+            } else {
+                let expected = map.entry(key).and_modify(|count| *count += n).or_insert(n);
+                assert_eq!(table.update(key, home, |count| count + n), *expected);
+            }
+        }
+        Table::<u32>::new().forget(3);
     }
 
     #[test]

@@ -317,6 +317,12 @@ impl<N: Node> Ground<N> {
         self.tell(&Event::Restarted(id));
     }
 
+    pub(crate) fn forget_link(&mut self, from: NodeId, to: NodeId) {
+        if self.decider.forgets() {
+            self.links.forget(from, to);
+        }
+    }
+
     pub(crate) fn clock(&self, slot: Slot) -> Option<&Clock> {
         self.places.status(slot)?.clock.as_deref()
     }

@@ -70,6 +70,7 @@ impl Device {
     fn rest(&self, ctx: &mut Context<'_, Member>) {
         let plan = ctx.shared().plan();
         if self.begun >= plan.sessions {
+            ctx.retire((0..plan.servers).map(NodeId));
             return ctx.wake_at(None);
         }
         let most = plan.span.0 / u64::from(plan.sessions);

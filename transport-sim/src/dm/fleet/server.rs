@@ -243,7 +243,7 @@ impl Attempt {
     fn run(region: &Region, env: &Env, key: Key, input: Input) -> Result<Self, AttemptError> {
         let Region { plan, depot, .. } = region;
         let stored = depot.session(key).map(|row| row.value.snapshot.clone());
-        let mut turn = Turn::begin(stored, &plan.server)?;
+        let mut turn = Turn::begin(stored, &plan.server)?.unrecorded();
         let mut read: Option<Read> = None;
         let mut open = turn.step(env, input)?;
         while let Some(question) = open {
