@@ -62,6 +62,24 @@ where
         self.live = None;
     }
 
+    /// What the machine is made with.
+    #[must_use]
+    pub const fn profile(&self) -> &M::Profile {
+        &self.profile
+    }
+
+    /// The snapshot after the last step.
+    #[must_use]
+    pub const fn stored(&self) -> &M::Snapshot {
+        &self.stored
+    }
+
+    /// Takes the machine up from this snapshot from now on: the stored one, as somebody has read it.
+    pub fn store(&mut self, snapshot: M::Snapshot) {
+        self.live = None;
+        self.stored = snapshot;
+    }
+
     /// Every step so far.
     #[must_use]
     pub const fn journal(&self) -> &JournalOf<M> {

@@ -241,6 +241,13 @@ impl<K: Ord, V> Store<K, V> {
         self.write(key, expected, next, value, None).unwrap_or(Commit::Lost)
     }
 
+    /// Takes the row under `key` away, for good: it comes back by no fault, and whoever writes it again begins at 0.
+    pub fn remove(&mut self, key: &K) {
+        self.rows.remove(key);
+        self.damaged.remove(key);
+        self.past.retain(|undo| undo.key != *key);
+    }
+
     fn is_next(&self, key: &K, expected: u64, next: u64) -> bool {
         self.revision(key) == expected && next > expected
     }

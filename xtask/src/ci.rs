@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
         what: "scripted sessions cover whatever our machines can send",
         run: || cargo(&["xtask", "scripts"]),
     },
-    Step { name: "sim", what: "seeds of every simulated scenario, each twice, and three planted bugs", run: sim },
+    Step { name: "sim", what: "300 seeds, all that once failed, every scenario, and three planted bugs", run: sim },
     Step { name: "demo", what: "the main job", run: || cargo(&["xtask", "demo"]) },
 ];
 
@@ -102,11 +102,16 @@ fn doc() -> Result<()> {
     finish(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Few seeds of the large objects: one of them is thousands of messages.
+/// Everything is run twice and the traces are compared. Few seeds of the large objects: one of them is thousands of
+/// messages.
 fn sim() -> Result<()> {
-    let dm = [("session", "300"), ("objects", "8"), ("atomic", "60"), ("nonces", "60"), ("mixed", "20")];
-    for (scenario, seeds) in dm.into_iter().chain([("dpe", "60")]) {
-        cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds])?;
+    cargo(&["xtask", "sim", "--seeds", "300", "--twice"])?;
+    cargo(&["xtask", "sim", "--failed", "--twice"])?;
+    for (scenario, seeds) in [("session", "300"), ("objects", "4"), ("atomic", "60"), ("nonces", "60"), ("dpe", "20")] {
+        cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", seeds, "--twice"])?;
+    }
+    for scenario in ["mixed", "dpe-swarm"] {
+        cargo(&["xtask", "sim", "--scenario", scenario, "--seeds", "20", "--mode", "safety"])?;
     }
     // One bug in each role, so that the rules are known to see anything at all.
     cargo(&["xtask", "sim", "--planted", "D30-answered-anew", "D25-undone-forwards", "P01-second-out"])

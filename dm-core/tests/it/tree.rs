@@ -1,5 +1,4 @@
 //! The tree in memory: rights, commands, bounds, the stored form, and what holds after any operations.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers are tests as well")]
 
 use dm_core::{
     ids::ServerId,

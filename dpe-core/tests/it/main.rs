@@ -1,5 +1,11 @@
 //! One binary for the integration tests: one module per feature.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy.toml allows it in test functions, but not in their helpers"
+)]
 
 mod bench;
 mod cache;

@@ -24,12 +24,8 @@ enum Stage {
 
 impl Stage {
     fn named(name: &str, seed: u64) -> Option<Self> {
-        match name {
-            "dpe" => Some(Self::Dpe(dpe::Scenario::rough(seed).into())),
-            "dpe-swarm" => Some(Self::Dpe(dpe::Scenario::swarm(seed).into())),
-            "dpe-small" => Some(Self::Dpe(dpe::Scenario::small(seed).into())),
-            _ => dm::Scenario::named(name, seed).map(|scenario| Self::Dm(scenario.into())),
-        }
+        let of_dm = dm::Scenario::named(name, seed).map(|scenario| Self::Dm(scenario.into()));
+        of_dm.or_else(|| Some(Self::Dpe(dpe::Scenario::named(name, seed)?.into())))
     }
 }
 

@@ -51,21 +51,33 @@ pub(super) enum Claimed {
 }
 
 /// Why a turn could not be run: a mistake of the simulator or of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
     #[error(transparent)]
     Restore(#[from] RestoreError),
     #[error(transparent)]
     Misuse(#[from] Misuse),
+    #[error("the snapshot cannot be written or read: {0}")]
+    Octets(#[from] serde_json::Error),
 }
 
 impl Attempt {
     /// Runs one input on what the store holds now. Answers to the session's questions are read from the store and
-    /// change nothing in it.
-    pub(super) fn run(backend: &Backend, env: &Env, key: SessionKey, input: Input) -> Result<Self, AttemptError> {
+    /// change nothing in it. Where the cache is missed, the snapshot comes as octets.
+    pub(super) fn run(
+        backend: &Backend,
+        env: &Env,
+        key: SessionKey,
+        input: Input,
+        misses_cache: bool,
+    ) -> Result<Self, AttemptError> {
         let now = env.now;
         let (stored, device) = backend.load(&key);
-        let mut turn = Turn::begin(stored.map(|row| row.value.snapshot.clone()), &backend.profile)?;
+        let mut snapshot = stored.map(|row| row.value.snapshot.clone());
+        if misses_cache && let Some(live) = &snapshot {
+            snapshot = Some(serde_json::from_slice(&serde_json::to_vec(live)?)?);
+        }
+        let mut turn = Turn::begin(snapshot, &backend.profile)?;
         let mut read = None;
         let mut open = turn.step(env, input)?;
         while let Some(question) = open {

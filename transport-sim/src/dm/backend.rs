@@ -1,6 +1,6 @@
 //! What the server's nodes have in common and no crash destroys.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use dm_core::{
     auth::{Account, Lockout, LockoutLimits, Resync},
     ids::{DeviceId, JobTag, SessionId},
     server::{Done, Order, OrderFault, Part, PartOf, Profile, Report, Session, SessionKey, Snapshot},
-    session::Outcome,
+    session::{Outcome, Reason},
     wire::Format,
 };
 
@@ -25,6 +25,8 @@ pub struct StoredSession {
     pub deadline: Option<Tick>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Whether the row could not be read any more, and the session was given up for that.
+    pub is_closed: bool,
 }
 
 /// What the server knows of a device apart from sessions.
@@ -44,6 +46,8 @@ pub struct StoredDevice {
     pub lockout: Lockout,
     /// Leave to take the nonce of resynchronisation.
     pub resync: Option<Resync>,
+    /// The session that each order was handed out to last.
+    pub held: BTreeMap<JobTag, SessionId>,
 }
 
 /// An order and where it is.
@@ -84,12 +88,22 @@ impl OrderState {
     }
 }
 
-/// A store as it was, to be gone back to.
-struct Past {
-    sessions: Store<SessionKey, StoredSession>,
-    devices: Store<DeviceId, StoredDevice>,
-    /// Steps in each journal.
-    steps: BTreeMap<SessionKey, usize>,
+/// What one commit changed, so that it can be undone.
+struct Undo {
+    /// The session, and the steps in its journal before.
+    session: Option<(SessionKey, usize)>,
+    /// How many rows of sessions and of devices were written.
+    writes: (usize, usize),
+    /// Values of which the first part came with it.
+    parts: Vec<(DeviceId, JobTag)>,
+}
+
+/// What a store has not any more when it has gone back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Undone {
+    pub(super) sessions: Vec<(DeviceId, SessionId)>,
+    /// Orders that wait again, though a session has had them.
+    pub(super) again: Vec<(NodeId, JobTag)>,
 }
 
 /// Commits that a store can go back.
@@ -171,8 +185,11 @@ pub struct Backend {
     pub(super) restores: CrashPlan,
     /// Counts the times that it went back. What was begun before is not committed after.
     pub(super) restored: u64,
-    /// What may be gone back to, oldest first; nothing is kept where no restore is planned.
-    past: VecDeque<Past>,
+    /// What may be undone, oldest first; nothing is kept where the store never goes back.
+    past: VecDeque<Undo>,
+    keeps_past: bool,
+    /// How many of the newest commits are not synced.
+    unsynced: usize,
     parts: BTreeMap<(DeviceId, JobTag), Vec<u8>>,
     sessions: Store<SessionKey, StoredSession>,
     devices: Store<DeviceId, StoredDevice>,
@@ -197,6 +214,8 @@ impl Backend {
             restores: CrashPlan::NONE,
             restored: 0,
             past: VecDeque::new(),
+            keeps_past: false,
+            unsynced: 0,
             parts: BTreeMap::new(),
             sessions,
             devices,
@@ -246,41 +265,128 @@ impl Backend {
         value.get(from..to).map(Body::from)
     }
 
+    /// Remembers its last commits from now on, so that it can go back. It has no rows yet.
+    pub(super) fn keep_past(&mut self) {
+        // A commit writes one row of a session, and at most one of a device.
+        (self.sessions, self.devices) = (Store::with_past(PAST_MAX), Store::with_past(PAST_MAX));
+        self.keeps_past = true;
+    }
+
     /// How many commits can be undone.
     pub(super) fn undoable(&self) -> usize {
         self.past.len()
     }
 
     /// Undoes so many commits, and at most those that are remembered: sessions, accounts and orders are as they were.
-    pub(super) fn restore(&mut self, commits: usize) {
-        self.past.truncate(self.past.len().saturating_sub(commits.saturating_sub(1)));
-        let Some(Past { sessions, devices, steps }) = self.past.pop_back() else { return };
-        (self.sessions, self.devices) = (sessions, devices);
-        self.journals.retain(|key, _| steps.contains_key(key));
-        for (key, journal) in &mut self.journals {
-            journal.records.truncate(steps.get(key).copied().unwrap_or_default());
+    pub(super) fn restore(&mut self, commits: usize) -> Undone {
+        let had = self.waiting();
+        let mut undone = Undone::default();
+        for _ in 0..commits {
+            let Some(Undo { session, writes, parts }) = self.past.pop_back() else { break };
+            self.sessions.go_back(writes.0);
+            self.devices.go_back(writes.1);
+            parts.iter().for_each(|part| _ = self.parts.remove(part));
+            let Some((key, steps)) = session else { continue };
+            undone.sessions.push((key.device.clone(), key.session.clone()));
+            if steps == 0 {
+                self.journals.remove(&key);
+            } else if let Some(journal) = self.journals.get_mut(&key) {
+                journal.records.truncate(steps);
+            }
         }
+        self.unsynced = 0;
         self.restored += 1;
+        undone.again = self.waiting().difference(&had).cloned().collect();
+        undone
     }
 
-    /// Keeps what the next commit changes, if there may be a way back.
-    fn remember(&mut self) {
-        if self.restores == CrashPlan::NONE {
+    /// The orders that wait for a session.
+    fn waiting(&self) -> BTreeSet<(NodeId, JobTag)> {
+        let waits = |job: &Job| matches!(job.state, OrderState::Queued | OrderState::NotSent(None));
+        let of = |row: &StoredDevice| {
+            let node = row.node;
+            let waiting = row.orders.iter().filter(|(_, job)| waits(job));
+            waiting.map(|(tag, _)| (node, tag.clone())).collect::<Vec<_>>()
+        };
+        self.devices.rows().flat_map(|(_, row)| of(&row.value)).collect()
+    }
+
+    /// Keeps what a commit has changed, if there may be a way back.
+    fn remember(&mut self, undo: Undo) {
+        if !self.keeps_past {
             return;
         }
-        let steps = self.journals.iter().map(|(key, journal)| (key.clone(), journal.records.len())).collect();
-        self.past.push_back(Past { sessions: self.sessions.clone(), devices: self.devices.clone(), steps });
+        self.past.push_back(undo);
         if self.past.len() > PAST_MAX {
             self.past.pop_front();
         }
+        if self.unsynced > 0 {
+            // In the long run every disk writes what it has.
+            self.unsynced = (self.unsynced + 1) % (PAST_MAX + 1);
+        }
     }
 
-    /// Takes a part of a value where it belongs; the first one begins the value anew.
-    fn take_part(&mut self, device: &DeviceId, part: &Part) {
-        let PartOf::Order(tag) = &part.of else { return };
+    /// The last commit was acknowledged, and is lost in a crash that comes before long.
+    pub(super) fn leave_unsynced(&mut self) {
+        self.unsynced = self.unsynced.max(1);
+    }
+
+    /// How many of the last commits a crash of the store's host loses.
+    pub(super) const fn unsynced(&self) -> usize {
+        self.unsynced
+    }
+
+    /// The row of a session cannot be read any more.
+    pub(super) fn rot(&mut self, key: &SessionKey) {
+        self.sessions.damage(key);
+    }
+
+    /// Whether the session's row was once found damaged.
+    pub(super) fn is_closed(&self, key: &SessionKey) -> bool {
+        self.sessions.load(key).is_some_and(|row| row.value.is_closed)
+    }
+
+    /// Gives up a session whose row cannot be read: nobody knows how far it was, so what it had of the orders is unknown.
+    /// The outcome, if that is so.
+    pub(super) fn close_damaged(&mut self, key: &SessionKey) -> Option<Outcome> {
+        self.sessions.read(key).err()?;
+        let outcome = Outcome::Aborted(Reason::Unavailable);
+        let (revision, row) = self.sessions.rows().find(|(of, _)| *of == key).map(|(_, row)| (row.revision, row))?;
+        let closed =
+            StoredSession { deadline: None, outcome: Some(outcome.clone()), is_closed: true, ..row.value.clone() };
+        let mut writes = (0, 0);
+        writes.0 +=
+            usize::from(self.sessions.compare_and_swap(key.clone(), revision, revision + 1, closed) == Commit::Done);
+        let lost = |device: &StoredDevice| {
+            let held = device.held.iter().filter(|(tag, session)| {
+                **session == key.session
+                    && device.orders.get(*tag).is_some_and(|job| job.state == OrderState::HandedOut)
+            });
+            held.map(|(tag, _)| tag.clone()).collect::<Vec<_>>()
+        };
+        let row = self.devices.load(&key.device).map(|row| (row.revision, row.value.clone()));
+        if let Some((revision, mut device)) = row {
+            for tag in lost(&device) {
+                self.parts.remove(&(key.device.clone(), tag.clone()));
+                _ = settle(&mut device, &tag, OrderState::Unknown);
+            }
+            let swapped = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
+            writes.1 += usize::from(swapped == Commit::Done);
+        }
+        let steps = self.journals.get(key).map_or(0, |journal| journal.records.len());
+        self.remember(Undo { session: Some((key.clone(), steps)), writes, parts: Vec::new() });
+        Some(outcome)
+    }
+
+    /// Takes a part of a value where it belongs; the first one begins the value anew. Which value is new by that.
+    fn take_part(&mut self, device: &DeviceId, part: &Part) -> Option<(DeviceId, JobTag)> {
+        let PartOf::Order(tag) = &part.of else { return None };
+        let of = (device.clone(), tag.clone());
+        let new = (!self.parts.contains_key(&of)).then_some(of);
         let value = self.parts.entry((device.clone(), tag.clone())).or_default();
         value.truncate(usize::try_from(part.offset).unwrap_or(usize::MAX));
         value.extend_from_slice(&part.data);
+        new
     }
 
     /// Enters a device with the orders that wait for it, each with a tag of its own, one list for each package.
@@ -295,10 +401,24 @@ impl Backend {
             orders,
             lockout: Lockout::default(),
             resync: None,
+            held: BTreeMap::new(),
         };
         let revision = self.devices.revision(&id);
         // Nobody comes in between: this is no step of a node.
         let _ = self.devices.compare_and_swap(id, revision, revision + 1, device);
+    }
+
+    /// Gives a device something to do that has nothing: where neither side has anything to say, a session is over with its
+    /// first exchange, and whose nonces are stale has no message to be challenged with.
+    pub(super) fn give(&mut self, id: &DeviceId, orders: Vec<Order>) {
+        self.change(id, |device| {
+            if device.queue.is_empty() {
+                let queued =
+                    |order: &Order| (order.tag.clone(), Job { order: order.clone(), state: OrderState::Queued });
+                device.orders.extend(orders.iter().map(queued));
+                device.queue.push_back(orders);
+            }
+        });
     }
 
     /// Changes what is stored of a device, as somebody who is no node of the server.
@@ -308,6 +428,7 @@ impl Backend {
         change(&mut device);
         // Nobody comes in between: this is no step of a node.
         let _ = self.devices.compare_and_swap(id.clone(), revision, revision + 1, device);
+        self.remember(Undo { session: None, writes: (0, 1), parts: Vec::new() });
     }
 
     /// The sessions, those that are over included.
@@ -348,33 +469,34 @@ impl Backend {
         {
             return Commit::Lost;
         }
-        if self.sessions.revision(key) == *loaded {
-            self.remember();
-        }
         let stored = StoredSession {
             snapshot: session.snapshot.clone(),
             deadline: session.deadline,
             outcome: session.outcome.clone(),
+            is_closed: false,
         };
         if self.sessions.compare_and_swap(key.clone(), *loaded, session.revision, stored) == Commit::Lost {
             return Commit::Lost;
         }
+        let (mut writes, mut parts) = ((1, 0), Vec::new());
         let row = self.devices.load(&key.device).map(|row| (row.revision, row.value.clone()));
         let claimed = device.as_ref().map(|read| &read.claimed);
         if let Some((revision, mut device)) = row
             && apply(
                 &mut device,
+                &key.session,
                 claimed,
                 &facts.reports,
-                self.lockout.map(|limits| (limits, &key.session, attempt.now)),
+                self.lockout.map(|limits| (limits, attempt.now)),
             )
         {
             // The revision was compared above where the attempt had read the row; where it had not, it only adds.
-            let _ = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
+            let swapped = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
+            writes.1 += usize::from(swapped == Commit::Done);
         }
         for report in &facts.reports {
             match report {
-                Report::Part(part) => self.take_part(&key.device, part),
+                Report::Part(part) => parts.extend(self.take_part(&key.device, part)),
                 Report::PartsVoid { of: PartOf::Order(tag), .. } => {
                     self.parts.remove(&(key.device.clone(), tag.clone()));
                 }
@@ -383,7 +505,9 @@ impl Backend {
         }
         let profile = &self.profile;
         let journal = self.journals.entry(key.clone()).or_insert_with(|| new_journal(profile));
+        let steps = journal.records.len();
         journal.records.extend(facts.records.iter().cloned());
+        self.remember(Undo { session: Some((key.clone(), steps)), writes, parts });
         Commit::Done
     }
 
@@ -396,9 +520,10 @@ impl Backend {
 /// Brings a device up to date; false if there was nothing to bring.
 fn apply(
     device: &mut StoredDevice,
+    session: &SessionId,
     claimed: Option<&Claimed>,
     reports: &[Report],
-    lockout: Option<(LockoutLimits, &SessionId, Tick)>,
+    lockout: Option<(LockoutLimits, Tick)>,
 ) -> bool {
     let (mut changed, mut again) = (false, Vec::new());
     if let Some(Claimed::Orders(orders)) = claimed {
@@ -408,10 +533,11 @@ fn apply(
         }
         for order in orders {
             _ = settle(device, &order.tag, OrderState::HandedOut);
+            device.held.insert(order.tag.clone(), session.clone());
         }
     }
     for report in reports {
-        if let Some((limits, session, now)) = &lockout {
+        if let Some((limits, now)) = &lockout {
             device.lockout.hear_in(session, report, limits, *now);
         }
         match report {

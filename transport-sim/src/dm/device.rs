@@ -21,13 +21,27 @@ use super::{
     envelope::{Envelope, tampered},
     play,
 };
-use crate::{Channel, Context, CrashPlan, Host, Message, NodeId, Permille, Site};
+use crate::{Channel, Context, CrashPlan, FaultId, Host, Message, NodeId, Permille, Site};
+
+mod disk;
+
+use disk::Disk;
 
 const SERVER: Site = Site("device.server");
 const TAMPERED: Site = Site("device.tampered");
 const CLOCK: Site = Site("device.clock");
 const USER: Site = Site("device.user");
 
+/// Places in the code that take rare ways: small limits, a timer that comes early, a session taken up from its octets.
+const SMALL: Site = Site("device.rare.small");
+const EARLY: Site = Site("device.rare.early");
+const CACHE: Site = Site("device.rare.cache");
+
+/// The smallest messages and the smallest queue of values that a device may have.
+const SMALLEST: (u64, u64) = (1_024, 512);
+
+/// The numbers of a copy's sessions begin here: those of its original end before.
+const CLONED: u16 = 0xC000;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
@@ -77,6 +91,8 @@ pub(super) struct Visit {
     pub(super) asked: Option<(Trigger, SessionId)>,
     /// Whether both sides start from the nonce of resynchronisation.
     pub(super) resync: bool,
+    /// Whether the accounts are in other hardware for it, F50: no server knows that.
+    pub(super) elsewhere: bool,
 }
 
 impl Visit {
@@ -117,6 +133,17 @@ pub struct Device {
     in_atomic: u32,
     /// By how much the calendar is wrong.
     calendar: i64,
+    /// Where all that is durable is written, in a world whose disks may fail.
+    disk: Option<Disk>,
+    /// What it does when it is back: it was taken down for this.
+    rebirth: Option<FaultId>,
+    /// How often it has forgotten something.
+    lives: u16,
+    /// What its tree did for servers, and the sessions of notifications that were followed, as far as it remembers.
+    done: Vec<Execution>,
+    followed: Vec<SessionId>,
+    /// What the tree has done and nobody was told yet, because it is not written.
+    untold: Vec<Fact>,
     /// Messages that it has sent, or was about to.
     sends: u32,
 }
@@ -144,8 +171,10 @@ pub(super) struct Provision {
     pub(super) clock_steps: Permille,
     /// What is done with notifications.
     pub(super) notices: notify::Policy,
-    /// From when on nothing goes wrong any more that the device itself does.
-    pub(super) heals: Tick,
+    /// Whether all that is durable is written to a disk that may fail.
+    pub(super) has_disk: bool,
+    /// Whether it is another device's copy, F48.
+    pub(super) is_clone: bool,
     /// What the device shares with its network.
     pub(super) network_secret: Vec<u8>,
     /// In a play, where entropy and calendar are [given](play::given): which of the messages that it is about to send it
@@ -170,7 +199,8 @@ impl Provision {
             tampering: Permille::NEVER,
             clock_steps: Permille::NEVER,
             notices: notify::Policy::default(),
-            heals: Tick(u64::MAX),
+            has_disk: false,
+            is_clone: false,
             network_secret: Vec::new(),
             dies_in_play: None,
         }
@@ -179,10 +209,28 @@ impl Provision {
 
 impl Device {
     pub(super) fn new(known: Provision) -> Self {
-        let (executions, past) = (Vec::new(), Vec::new());
-        let (stored, current, answered, channel, told) = (None, None, None, None, None);
-        let (begun, in_atomic, calendar, sends) = (0, 0, 0, 0);
-        Self { known, stored, executions, past, current, answered, channel, begun, told, in_atomic, calendar, sends }
+        let disk = known.has_disk.then(|| Disk::new(&known.contracts, &known.promised, &known.tree));
+        Self {
+            // No session of a copy has the number of one of the original.
+            begun: if known.is_clone { CLONED } else { 0 },
+            known,
+            stored: None,
+            executions: Vec::new(),
+            past: Vec::new(),
+            current: None,
+            answered: None,
+            channel: None,
+            told: None,
+            in_atomic: 0,
+            calendar: 0,
+            disk,
+            rebirth: None,
+            lives: 0,
+            done: Vec::new(),
+            followed: Vec::new(),
+            untold: Vec::new(),
+            sends: 0,
+        }
     }
 
     /// The tree.
@@ -210,7 +258,17 @@ impl Device {
         let Some(place) = self.known.visits.iter().position(ready) else { return self.rest(ctx) };
         let (Some(visit), true) = (self.known.visits.remove(place), self.current.is_none()) else { return };
         let Some(contract) = self.known.contracts.get(visit.contract) else { return };
-        let profile = contract.profile.clone();
+        let mut profile = contract.profile.clone();
+        if visit.elsewhere && !ctx.is_healed() {
+            profile.device = format!("{}-swapped", profile.device).as_str().into();
+            ctx.count_fault(FaultId::F50);
+        }
+        if self.known.is_clone {
+            ctx.count_fault(FaultId::F48);
+        }
+        if ctx.buggify(SMALL, None) {
+            (profile.max_msg_size, profile.queue_bytes_max) = (Some(SMALLEST.0), SMALLEST.1);
+        }
         let (trigger, id) = visit.asked.unwrap_or_else(|| {
             self.begun = self.begun.saturating_add(1);
             let id = SessionId::from_number(self.begun);
@@ -230,8 +288,24 @@ impl Device {
         self.drive(ctx, Input::Start(trigger));
     }
 
+    /// A connection broke: if the device waits for a reply on it, it waits no longer.
+    pub(super) fn reset(&mut self, ctx: &mut Context<'_, Party>, channel: Channel) {
+        if self.channel.take_if(|open| *open == channel).is_some() {
+            ctx.note(&Fact::HungUp);
+            self.drive(ctx, Input::SendFailed(Failure::Temporary));
+        }
+    }
+
+    /// The network is back: who has something to do does it now.
+    pub(super) fn reconnect(&mut self, ctx: &mut Context<'_, Party>) {
+        if self.current.is_none() {
+            self.start(ctx);
+        }
+    }
+
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
         match Envelope::open(&message.bytes) {
+            Envelope::Notification(_) | Envelope::Bootstrap(..) if message.mislabelled => {}
             Envelope::Notification(bytes) => self.notified(ctx, &bytes),
             Envelope::Bootstrap(media_type, bytes) => self.bootstrap(ctx, &media_type, &bytes),
             // As over HTTP: a reply on a connection that was given up reaches nobody.
@@ -239,7 +313,10 @@ impl Device {
                 if self.channel != Some(message.channel) && !core_kit::planted!("D29-stale-reply") => {}
             Envelope::Session(mac, body) => {
                 self.channel = None;
-                let input = if message.bytes.is_empty() {
+                let input = if message.mislabelled {
+                    // What it says to be is nothing that the device reads.
+                    Input::SendFailed(Failure::Temporary)
+                } else if message.bytes.is_empty() {
                     Input::SendFailed(Failure::Permanent)
                 } else {
                     Input::Received(Envelope::packet(mac, &body))
@@ -253,11 +330,12 @@ impl Device {
 
     /// Somebody sets the calendar: up to ten years on, or an hour back.
     fn step_clock(&mut self, ctx: &mut Context<'_, Party>) {
-        if self.is_healed(ctx) || !ctx.chance(CLOCK, None, self.known.clock_steps) {
+        if ctx.is_healed() || !ctx.chance(CLOCK, None, self.known.clock_steps) {
             return;
         }
         let by = [DAY, -3_600_000, 3_650 * DAY, -DAY];
         let by = by.get(ctx.choose(CLOCK, None, 4) as usize).copied().unwrap_or_default();
+        ctx.count_fault(if by > 0 { FaultId::F36 } else { FaultId::F37 });
         self.calendar = self.calendar.saturating_add(by);
         ctx.note(&Fact::ClockSet(by));
     }
@@ -287,9 +365,21 @@ impl Device {
         });
         let decision = notify::receive(Layout::V1_2, bytes, |_| known, now, &policy);
         let session = read.map(|read| read.session.id());
-        let followed = matches!(&decision, Decision::Start(_));
+        let mut followed = matches!(&decision, Decision::Start(_));
+        if let (true, Some(session)) = (followed, &session) {
+            self.followed.push(session.clone());
+            // What is not written would be followed again.
+            followed = self.save(ctx);
+            if !followed {
+                self.followed.pop();
+            }
+        }
+        let is_unwritten = !followed && matches!(&decision, Decision::Start(_));
         if let Some(session) = session {
             ctx.note(&Fact::Notified { session, followed });
+        }
+        if is_unwritten {
+            return self.go_on_without(ctx);
         }
         let (Decision::Start(start), Some(contract)) = (decision, from) else { return };
         let asked = Some((start.trigger_showing("Management"), start.session.id()));
@@ -309,11 +399,15 @@ impl Device {
         });
         let new: Vec<ServerId> =
             accepted.into_iter().flat_map(|accepted| accepted.accounts).map(|account| account.server_id).collect();
-        ctx.note(&Fact::Bootstrapped(new.clone()));
         let promised = core::mem::take(&mut self.known.promised);
         let (now, later) = promised.into_iter().partition(|contract| new.contains(&contract.profile.server_id));
         self.known.promised = later;
         self.known.contracts.extend::<Vec<Contract>>(now);
+        if !new.is_empty() && !self.save(ctx) {
+            ctx.note(&Fact::Bootstrapped(Vec::new()));
+            return self.go_on_without(ctx);
+        }
+        ctx.note(&Fact::Bootstrapped(new));
         if self.current.is_none() {
             self.rest(ctx);
         }
@@ -339,6 +433,11 @@ impl Device {
     }
 
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
+        let rebirth = self.rebirth.take();
+        if self.has_forgotten(ctx, rebirth) {
+            self.reload(ctx);
+            return self.resume(ctx);
+        }
         match self.stored.take().map(|stored| serde_json::from_str(&stored)) {
             Some(Ok(tree)) => self.known.tree = tree,
             _ => return ctx.note(&Fact::Misused("the stored tree cannot be read".into())),
@@ -346,6 +445,14 @@ impl Device {
         if self.known.tree.is_open() {
             ctx.note(&Fact::Resumed);
         }
+        if rebirth == Some(FaultId::F28) {
+            self.update(ctx);
+        }
+        self.resume(ctx);
+    }
+
+    /// Goes on where it was.
+    fn resume(&mut self, ctx: &mut Context<'_, Party>) {
         let Some(current) = &mut self.current else {
             return self.rest(ctx);
         };
@@ -370,6 +477,9 @@ impl Device {
             if core_kit::planted!("D47-waits-by-calendar") {
                 env.now = Tick(env.now.0.saturating_add_signed(self.calendar.clamp(0, 1_800_000)));
             }
+            if ctx.buggify(CACHE, None) {
+                self.miss_cache(ctx);
+            }
             let Some(current) = &mut self.current else { return };
             if self.known.dies_in_play.is_some()
                 && let Some(contract) = self.known.contracts.get(current.contract)
@@ -384,6 +494,9 @@ impl Device {
             let (reports, duties): (Vec<Output>, Vec<Output>) =
                 outputs.into_iter().partition(|output| matches!(output, Output::Report(_)));
             self.store(&reports);
+            if !self.save(ctx) {
+                return self.go_on_without(ctx);
+            }
             let over = duties.iter().find_map(|duty| if let Output::Finished(end) = duty { Some(end) } else { None });
             if let Some(outcome) = over {
                 self.end(ctx, outcome);
@@ -451,7 +564,7 @@ impl Device {
         let Some(server) = contract.nodes.get(choice as usize).copied() else { return };
         let mut envelope = Envelope::of(&request.packet);
         if let Envelope::Session(Some(_), body) = &mut envelope
-            && !self.is_healed(ctx)
+            && !ctx.is_healed()
             && ctx.chance(TAMPERED, None, self.known.tampering)
             && let Some(changed) = tampered(body)
         {
@@ -468,7 +581,10 @@ impl Device {
     fn answer(&mut self, ctx: &mut Context<'_, Party>, question: Question) -> Option<Input> {
         match question {
             Question::Tree(ops) => {
-                let results = self.ask_tree(ctx, &ops);
+                let Some(results) = self.ask_tree(ctx, &ops) else {
+                    self.go_on_without(ctx);
+                    return None;
+                };
                 if self.passes_away(ctx) {
                     return None;
                 }
@@ -505,13 +621,15 @@ impl Device {
         ask.answer(reply)
     }
 
-    fn ask_tree(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops) -> Vec<OpResult> {
+    /// What the tree answers; nothing where that could not be written, so that nothing of it was done.
+    fn ask_tree(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops) -> Option<Vec<OpResult>> {
         if let Some((id, results)) = &self.answered
             && *id == ops.id
             && !core_kit::planted!("D29-done-again-after-crash")
         {
-            return results.clone();
+            return Some(results.clone());
         }
+        let written = self.done.len();
         self.known.tree.tell_time(ops.at);
         let mut results = Vec::with_capacity(ops.ops.len());
         for op in &ops.ops {
@@ -528,32 +646,39 @@ impl Device {
                 let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };
                 let done = Execution { kind, uri: uri.into(), status: result.status };
                 let Execution { kind, uri, status } = done.clone();
-                ctx.note(&Fact::Executed { kind, uri, status });
-                self.executions.push(done);
+                self.untold.push(Fact::Executed { kind, uri, status });
+                self.done.push(done);
             }
         }
         if ops.ops.contains(&Op::RollBack) {
-            ctx.note(&Fact::RolledBack);
+            self.untold.push(Fact::RolledBack);
         }
         self.answered = Some((ops.id, results.clone()));
-        results
+        let untold = core::mem::take(&mut self.untold);
+        if !self.save(ctx) {
+            self.done.truncate(written);
+            return None;
+        }
+        self.executions.extend(self.done.iter().skip(written).cloned());
+        untold.iter().for_each(|fact| ctx.note(fact));
+        Some(results)
     }
 
     /// Does one operation, and tells of it where that is wanted.
-    fn do_one(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops, op: &Op) -> OpResult {
+    fn do_one(&mut self, ctx: &Context<'_, Party>, ops: &Ops, op: &Op) -> OpResult {
         let tells = self.known.tells_steps;
         let before = tells.then(|| match self.told.take() {
             Some(told) if *told == self.known.tree => told,
             _ => Arc::new(self.known.tree.clone()),
         });
-        let result = self.apply(ops, op, self.known.cannot_undo && !self.is_healed(ctx));
+        let result = self.apply(ops, op, self.known.cannot_undo && !ctx.is_healed());
         let (Some(before), Some(server), Some(current)) = (before, &ops.server, &self.current) else { return result };
         let tree = &self.known.tree;
         let after = if *before == *tree { Arc::clone(&before) } else { Arc::new(tree.clone()) };
         self.told = Some(Arc::clone(&after));
         let (session, server, op, at) = (current.id.clone(), server.clone(), op.clone(), ops.at);
         let step = Step { session, server, op, at, result: result.clone(), before, after };
-        ctx.note(&Fact::Stepped(Arc::new(step)));
+        self.untold.push(Fact::Stepped(Arc::new(step)));
         result
     }
 
@@ -592,13 +717,15 @@ impl Device {
             return self.rest(ctx);
         };
         match current.host.machine() {
-            Ok(session) => ctx.wake_at(session.deadline().map(|deadline| deadline.at)),
+            Ok(session) => {
+                let deadline = session.deadline().map(|deadline| deadline.at);
+                let early = |at: Tick| Tick(ctx.now().0 + at.0.saturating_sub(ctx.now().0) / 2);
+                let early = deadline.map(early);
+                let is_early = deadline.is_some() && ctx.buggify(EARLY, None);
+                ctx.wake_at(if is_early { early } else { deadline });
+            }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
-    }
-
-    fn is_healed(&self, ctx: &Context<'_, Party>) -> bool {
-        ctx.now() >= self.known.heals
     }
 
     /// Waits for the next session, if there is to be one.
@@ -624,10 +751,10 @@ impl Device {
 
     /// Passes a point where a crash hurts; true if it happens.
     fn passes_away(&mut self, ctx: &mut Context<'_, Party>) -> bool {
-        let down = self.known.crashes.passes().filter(|_| !self.is_healed(ctx));
+        let down = self.known.crashes.passes().filter(|_| !ctx.is_healed());
         if let Some(down) = down {
             ctx.crash(down);
         }
-        down.is_some()
+        down.is_some() || self.is_reborn(ctx)
     }
 }

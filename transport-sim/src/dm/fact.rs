@@ -6,12 +6,13 @@ use std::sync::Arc;
 use core_kit::UnixMillis;
 use dm_core::{
     codes::StatusCode,
-    ids::{ServerId, SessionId},
+    ids::{DeviceId, JobTag, ServerId, SessionId},
     session::Outcome,
     tree::{Memory, Op, OpResult},
 };
 use sha2::{Digest, Sha256};
 
+use super::Execution;
 use crate::NodeId;
 
 /// A kind of operation on the tree.
@@ -176,7 +177,25 @@ pub enum Fact {
     Restored {
         /// How many commits were undone.
         commits: u64,
+        /// The sessions that they were of, by the names of their devices.
+        sessions: Vec<(DeviceId, SessionId)>,
+        /// Orders that wait again, though a session has had them.
+        again: Vec<(NodeId, JobTag)>,
     },
+    /// A device has not what it had: its last writes were lost, or all of them, or a write failed and it goes on from the
+    /// record before.
+    Forgot {
+        /// What its tree had done for servers and has not done now.
+        undone: Vec<Execution>,
+        /// Sessions of notifications that it had followed and does not remember.
+        notices: Vec<SessionId>,
+        /// The servers that it has accounts for now.
+        accounts: Vec<ServerId>,
+        /// The session that it is in now.
+        resumes: Option<SessionId>,
+    },
+    /// A device has given a connection up: a reply on it reaches nobody.
+    HungUp,
     /// What a device's tree holds, between two sessions.
     Tree(Fingerprint),
     /// What a leaf holds, between two sessions; nothing where there is none.
@@ -250,7 +269,13 @@ impl fmt::Display for Fact {
             Self::LostRace { device, session } => write!(f, "lost-race device={device} session={session}"),
             Self::Repeated { device, session } => write!(f, "repeated device={device} session={session}"),
             Self::Refused { device } => write!(f, "refused device={device}"),
-            Self::Restored { commits } => write!(f, "restored commits={commits}"),
+            Self::Restored { commits, .. } => write!(f, "restored commits={commits}"),
+            Self::Forgot { undone, notices, accounts, resumes } => {
+                let (undone, notices, accounts) = (undone.len(), notices.len(), accounts.len());
+                write!(f, "forgot operations={undone} notices={notices} accounts={accounts}")?;
+                resumes.as_ref().map_or(Ok(()), |session| write!(f, " resumes={session}"))
+            }
+            Self::HungUp => f.write_str("hung-up"),
             Self::Tree(tree) => write!(f, "tree {tree}"),
             Self::Leaf { uri, value: Some(value) } => write!(f, "leaf {uri} {value}"),
             Self::Leaf { uri, value: None } => write!(f, "leaf {uri} absent"),

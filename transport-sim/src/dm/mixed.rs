@@ -25,11 +25,14 @@ use super::{
     scenario::FIRST_SERVER,
     script::{Attack, Chapter, Target},
 };
-use crate::{Bounds, CrashPlan, Decider, Halt, Link, NodeId, Permille, Span, Who, World};
+use crate::{Bounds, CrashPlan, Decider, FaultId, Halt, Link, Mode, NodeId, Permille, Span, Swarm, Who, World};
 
 const MINUTE: u64 = 60_000;
 /// When all faults are over.
 const HEAL: Tick = Tick(4 * 60 * MINUTE);
+/// When what they have left is over, too: a message may be on its way for 71 minutes, or stay in a node that stands still
+/// for an hour.
+const CALM: Tick = Tick(HEAL.0 + 80 * MINUTE);
 /// Sessions of each pair of device and service before that, and after it.
 const ROUNDS: (u32, u32) = (2, 3);
 /// Attacks of any kind, and more with stolen credentials: few of these are of an account that the victim has not.
@@ -39,6 +42,9 @@ const OBJECT_BYTES: usize = 3 * 1024;
 /// What devices share with their network.
 const NETWORK_SECRET: &[u8] = b"of the network";
 
+/// A copy of the first device, where there is one.
+const CLONE: NodeId = NodeId(40);
+const CLONED: NodeId = NodeId(1);
 const ATTACKER: NodeId = NodeId(90);
 const ROGUE: NodeId = NodeId(190);
 const PUSHER: NodeId = NodeId(191);
@@ -49,18 +55,41 @@ const ATTACKER_ID: &str = "IMEI:490000000000000";
 pub(super) const LOCKOUT: LockoutLimits =
     LockoutLimits { free: 3, first: Millis(30_000), longest: Millis(10 * MINUTE), forget: Millis(24 * 60 * MINUTE) };
 
+/// What a run of `mixed` draws its faults from, and how often each comes at most: of messages in all that are sent, of
+/// nodes and runs in all that there are, of writes in all of a device or a store, of starts of a device in all steps of a
+/// session.
+#[must_use]
+pub fn menu() -> Swarm {
+    use FaultId as F;
+    let troubles = [F::F16, F::F17, F::F18, F::F19, F::F20, F::F21];
+    let nodes = [F::F22, F::F25, F::F27, F::F35, F::F36, F::F37, F::F38, F::F39];
+    let disks = [F::F29, F::F30, F::F31, F::F32, F::F33, F::F34];
+    Swarm::CALM
+        .with_all(&[F::F01, F::F02], Permille::new(100))
+        .with_all(&[F::F03, F::F04, F::F05, F::F06], Permille::new(50))
+        .with_all(&[F::F07, F::F08, F::F09, F::F10], Permille::new(15))
+        .with_all(&[F::F11, F::F13, F::F15], Permille::new(30))
+        .with(F::F12, Permille::new(5))
+        .with(F::F14, Permille::new(15))
+        .with_all(&troubles, Permille::new(500))
+        .with_all(&nodes, Permille::new(200))
+        .with_all(&[F::F23, F::F24, F::F28], Permille::new(8))
+        .with(F::F26, Permille::new(10))
+        .with_all(&disks, Permille::new(6))
+        .with(F::F51, Permille::ALWAYS)
+}
+
 impl Scenario {
     /// Two or three devices, one to three services with two nodes each, a server and a client that break the protocol,
-    /// and one who sends notifications, good ones and others. Four hours of everything that may go wrong, and then
-    /// three rounds of sessions in which nothing does.
+    /// one who sends notifications, good ones and others, and in every other seed a copy of a device. Four hours of
+    /// everything that may go wrong, half of it in each seed, and then three rounds of sessions in which nothing does.
     #[must_use]
     pub fn mixed(seed: u64) -> Self {
-        let rough = Faults::rough(seed);
-        let link = Link { late: Span::new(0, 20 * MINUTE), ..rough.link };
         Self {
-            faults: Faults { link, ..rough },
+            faults: Faults { link: Link { delay: Span::new(20, 900), ..Link::PERFECT }, ..Faults::NONE },
             heal: Some(HEAL),
-            bounds: Bounds { until: Tick(7 * 24 * 60 * MINUTE), events: 200_000 },
+            // A message may come again after a week.
+            bounds: Bounds { until: Tick(30 * 24 * 60 * MINUTE), events: 200_000 },
             is_mixed: true,
             ..Self::standard(seed)
         }
@@ -78,18 +107,26 @@ struct Cast {
 pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>, Halt) {
     let cast = Cast::of(scenario.seed);
     let mut services = cast.services(&mut decider);
-    let mut watched: BTreeMap<NodeId, Watched> = cast.devices().map(|device| (device, cast.watched(device))).collect();
+    // Nothing must come true in the end where nothing ends.
+    let calm = |watched| Watched { heals: scenario.heal.map(|_| CALM), ..watched };
+    let mut watched: BTreeMap<NodeId, Watched> =
+        cast.devices().map(|device| (device, calm(cast.watched(device)))).collect();
     services.tap();
     let devices: Vec<(NodeId, Provision)> =
         cast.devices().map(|device| (device, cast.provision(device, &mut decider))).collect();
-    for watched in watched.values_mut() {
-        watched.heals = Some(HEAL);
+    let clone = cast.clone_of(CLONED, &mut decider);
+    if clone.is_some() {
+        watched.insert(CLONE, cast.watched(CLONED));
     }
+    let swarm = Swarm::draw(&mut decider, &menu());
     let mut world = World::new(decider, scenario.faults.link, services);
     world.watch(Box::new(Rules::new(watched).with_all()));
     world.keep_traffic();
     for (node, known) in devices {
         world.add(node, "device", Party::Device(Box::new(Device::new(known))));
+    }
+    if let Some(known) = clone {
+        world.add(CLONE, "clone", Party::Device(Box::new(Device::new(known))));
     }
     for service in 0..cast.services {
         for node in nodes(service) {
@@ -99,9 +136,18 @@ pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>,
     world.add(ROGUE, "rogue", Party::Rogue(Box::new(Rogue::new(ROGUE_URL, cast.chapters()))));
     world.add(ATTACKER, "attacker", Party::Attacker(Box::new(cast.attacker())));
     world.add(PUSHER, "pusher", Party::Pusher(Box::new(Pusher::new(cast.pushes()))));
-    world.run(Bounds { until: HEAL, ..scenario.bounds });
-    world.relink(Link::PERFECT);
-    world.shared_mut().heal();
+    world.unleash(&swarm, Millis(HEAL.0));
+    if let Some(heal) = scenario.heal {
+        world.run(Bounds { until: heal, ..scenario.bounds });
+        world.shared_mut().heal();
+        world.run_in(Mode::Converge { heal }, Bounds { until: CALM, ..scenario.bounds });
+        let pairs = (0..cast.services).flat_map(|service| cast.devices().map(move |device| (service, device)));
+        for (service, device) in pairs {
+            if let Some(backend) = world.shared_mut().of_mut(service) {
+                backend.give(&DeviceId::from(device_id(device)), vec![last_order(device, service)]);
+            }
+        }
+    }
     let halt = world.run(scenario.bounds);
     world.finish();
     (world, halt)
@@ -239,8 +285,9 @@ impl Cast {
             let crashes = u32::try_from(self.pick("server crashes", 3)).unwrap_or(0);
             let crashes = CrashPlan::draw(decider, first, crashes, 60, Span::new(200, 5_000));
             let mut backend = Backend::new(profile, crashes, Permille::new(50));
+            backend.keep_past();
             backend.lockout = Some(LOCKOUT);
-            backend.tampering = Permille::new(40);
+            backend.tampering = Permille::new(60);
             backend.one_package_each = true;
             for device in self.devices() {
                 let (client, own) = self.accounts(device, service);
@@ -264,7 +311,13 @@ impl Cast {
                 nodes: nodes(service).into(),
                 client: self.accounts(device, service).0,
                 server,
-                orders: self.packages(device, service).0.into_iter().flatten().collect(),
+                orders: self
+                    .packages(device, service)
+                    .0
+                    .into_iter()
+                    .flatten()
+                    .chain([last_order(device, service)])
+                    .collect(),
             }
         };
         let account = Account::new(ROGUE_ID, "none", Scheme::Md5);
@@ -300,19 +353,33 @@ impl Cast {
             visits: self.visits(device),
             pause: Millis(6 * MINUTE),
             crashes,
-            cannot_undo: self.pick(&format!("undo {device}"), 2) == 0,
+            cannot_undo: self.pick(&format!("undo {device}"), 3) > 0,
             tells_tree: false,
-            tampering: Permille::new(40),
+            tampering: Permille::new(60),
             clock_steps: Permille::new(100),
             notices: notify::Policy {
                 resync: notify::Resync::On,
                 unspecified: notify::Conduct::Silent,
                 ..notify::Policy::default()
             },
-            heals: HEAL,
+            has_disk: true,
             network_secret: NETWORK_SECRET.to_vec(),
             ..Provision::of(contracts, self.tree(device).unwrap_or_default())
         }
+    }
+
+    /// Another device with all that this one has, that uses it in sessions of its own.
+    fn clone_of(&self, device: NodeId, decider: &mut Decider) -> Option<Provision> {
+        if self.pick("clone", 2) == 1 {
+            return None;
+        }
+        let mut clone = self.provision(device, decider);
+        let at = |n: usize| Tick((10 + self.pick(&format!("clone {n}"), 200)) * MINUTE);
+        let mut visits: Vec<Visit> =
+            (0..3).map(|n| Visit { at: Some(at(n)), ..Visit::to(n % self.services) }).collect();
+        visits.sort_by_key(|visit| visit.at);
+        (clone.visits, clone.is_clone) = (visits.into(), true);
+        Some(clone)
     }
 
     fn visits(&self, device: NodeId) -> VecDeque<Visit> {
@@ -328,12 +395,13 @@ impl Cast {
                 };
                 let aborts = self.pick(&format!("abort {label}"), 6) == 0;
                 let aborts_after = aborts.then(|| 1 + u32::try_from(self.pick(&label, 3)).unwrap_or(0));
-                visits.push_back(Visit { alerts, aborts_after, ..Visit::to(contract) });
+                let elsewhere = self.pick(&format!("elsewhere {label}"), 12) == 0;
+                visits.push_back(Visit { alerts, aborts_after, elsewhere, ..Visit::to(contract) });
             }
         }
         for round in 0..ROUNDS.1 {
             for contract in 0..reachable {
-                let at = Tick(HEAL.0 + (15 + 20 * u64::from(round) + 5 * contract as u64) * MINUTE);
+                let at = Tick(CALM.0 + (30 + 20 * u64::from(round) + 5 * contract as u64) * MINUTE);
                 visits.push_back(Visit { at: Some(at), ..Visit::to(contract) });
             }
         }
@@ -386,10 +454,12 @@ impl Cast {
     }
 
     fn chapters(&self) -> Vec<Chapter> {
-        let all = Chapter::ALL.len() as u64;
+        // What needs luck to get far comes more often.
+        let often = [Chapter::Interrupted, Chapter::Strays, Chapter::Interrupted];
+        let all: Vec<Chapter> = Chapter::ALL.into_iter().chain(often).collect();
+        let first = self.index("chapter", all.len() as u64);
         let visits = self.devices as usize * ROUNDS.0 as usize * 2;
-        let of = |n: usize| Chapter::ALL.get((self.index("chapter", all) + n) % Chapter::ALL.len()).copied();
-        (0..visits).filter_map(|n| of(n * 3)).collect()
+        (0..visits).filter_map(|n| all.get((first + n * 3) % all.len()).copied()).collect()
     }
 
     fn attacker(&self) -> Attacker {
@@ -429,8 +499,8 @@ impl Cast {
         // Until the network heals it may be lost, so it comes again.
         plan.push((Tick(2 * MINUTE), bootstrap(server_id(0), NETWORK_SECRET)));
         plan.push((Tick(3 * MINUTE), bootstrap(server_id(0), NETWORK_SECRET)));
-        plan.push((Tick(HEAL.0 + MINUTE), bootstrap(server_id(0), NETWORK_SECRET)));
-        plan.push((Tick(HEAL.0 + 2 * MINUTE), bootstrap("other".into(), NETWORK_SECRET)));
+        plan.push((Tick(CALM.0 + MINUTE), bootstrap(server_id(0), NETWORK_SECRET)));
+        plan.push((Tick(CALM.0 + 2 * MINUTE), bootstrap("other".into(), NETWORK_SECRET)));
         for n in 0..8 {
             let label = format!("push {n}");
             let device =
@@ -447,10 +517,10 @@ impl Cast {
                 session,
                 ui_mode,
             };
-            let push = match self.pick(&format!("{label} as"), 5) {
+            let push = match self.pick(&format!("{label} as"), 6) {
                 0 => Push::Forged(notice),
-                1 => Push::Resync(notice),
-                2 => Push::Garbage(device),
+                1 | 2 => Push::Resync(notice),
+                3 => Push::Garbage(device),
                 _ => Push::Good(notice),
             };
             let at = Tick((10 + self.pick(&format!("{label} when"), 200)) * MINUTE);
@@ -463,6 +533,11 @@ impl Cast {
         plan.sort_by_key(|(at, _)| *at);
         plan.into()
     }
+}
+
+/// What a service wants of a device in the end that has done everything else.
+fn last_order(device: NodeId, service: usize) -> Order {
+    Order::new(format!("d{device}s{service}last"), Request::Get(vec!["./DevInfo/Man".into()]))
 }
 
 fn attacker_account() -> Account {
@@ -492,7 +567,7 @@ fn object(label: &str) -> String {
 }
 
 /// How many kinds of orders there are.
-const KINDS: u64 = 20;
+const KINDS: u64 = 22;
 
 /// What a service has a device do; `mark` makes addresses its own.
 fn request(kind: u64, service: usize, mark: &str) -> Request {
@@ -512,7 +587,7 @@ fn request(kind: u64, service: usize, mark: &str) -> Request {
             order("a", Request::Replace(vec![at("Value", "atomic")])),
             order("b", Request::Add(vec![at(&format!("T{mark}"), mark)])),
         ]),
-        8 => Request::Atomic(vec![
+        8 | 20 => Request::Atomic(vec![
             order("a", Request::Replace(vec![at("Value", "undone")])),
             order("b", Request::Add(vec![at(&format!("U{mark}"), mark)])),
             order("c", Request::Replace(vec![at("Missing", "fails")])),

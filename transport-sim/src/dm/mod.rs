@@ -4,13 +4,14 @@
 //! an empty message is the transport's own refusal (HTTP 400). Everything that may be lost in a crash is lost in one:
 //! a device keeps its session's snapshot, its tree and its accounts, a server node keeps nothing.
 
-use crate::{Context, Message, Node};
+use crate::{Channel, Context, Message, Node};
 
 mod attempt;
 mod backend;
 mod device;
 mod envelope;
 mod fact;
+mod fleet;
 mod mixed;
 pub mod play;
 mod pusher;
@@ -23,7 +24,9 @@ mod server;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
+pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
 pub use fact::{Fact, Fingerprint, OpKind, Step};
+pub use mixed::menu;
 pub use pusher::Pusher;
 pub use rules::{
     ANSWERED, AUTHENTICATED, BOOTSTRAPPED, BUFFERED, BYTE_EQUAL, BYTES, CLOCKS, COMPLETES, CONVERGES, DROPPED, ENDLESS,
@@ -97,12 +100,26 @@ impl Node for Party {
     fn restart(&mut self, ctx: &mut Context<'_, Self>) {
         match self {
             Self::Device(device) => device.restart(ctx),
-            Self::Server(server) => server.arm(ctx),
-            Self::Rogue(_) | Self::Attacker(_) | Self::Pusher(_) => {}
+            Self::Server(server) => server.restart(ctx),
+            Self::Attacker(attacker) => attacker.arm(ctx),
+            Self::Pusher(pusher) => pusher.arm(ctx),
+            Self::Rogue(_) => {}
+        }
+    }
+
+    fn reset(&mut self, ctx: &mut Context<'_, Self>, channel: Channel) {
+        if let Self::Device(device) = self {
+            device.reset(ctx, channel);
+        }
+    }
+
+    fn reconnect(&mut self, ctx: &mut Context<'_, Self>) {
+        if let Self::Device(device) = self {
+            device.reconnect(ctx);
         }
     }
 
     fn is_server(&self) -> bool {
-        matches!(self, Self::Server(_))
+        matches!(self, Self::Server(_) | Self::Rogue(_))
     }
 }

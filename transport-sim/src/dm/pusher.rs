@@ -12,7 +12,7 @@ use dm_core::{
 };
 
 use super::{Party, envelope::Envelope};
-use crate::{Channel, Context, NodeId};
+use crate::{Channel, Context, FaultId, NodeId};
 
 /// One thing to send.
 #[derive(Clone, Debug)]
@@ -88,7 +88,11 @@ impl Pusher {
                 notice.signed(&credentials, &resync_nonce())
             }
             Push::Forged(notice) => notice.signed(&CredentialHash::new("nobody", "knows"), &Nonce::new(b"any")),
-            Push::Again(back) => self.sent.iter().rev().nth(back).cloned(),
+            Push::Again(back) => {
+                let old = self.sent.iter().rev().nth(back).cloned()?;
+                ctx.count_fault(FaultId::F41);
+                Some(old)
+            }
             Push::Garbage(device) => Some((device, Envelope::Notification(Bytes::from_static(b"none")).close())),
             Push::Bootstrap { device, server, url, secret } => Some((device, bootstrap(&server, &url, &secret)?)),
         }

@@ -16,7 +16,7 @@ use super::{
     Backend, Execution, ONCE, OpKind, OrderState, Party,
     scenario::{DEVICE, DEVICE_ID, FIRST_SERVER},
 };
-use crate::{Counts, Decision, Fate, Halt, Ledger, NodeId, Transmission, World};
+use crate::{Counts, Decision, Fate, FaultCounts, Halt, Ledger, NodeId, Transmission, World};
 
 /// Everything worth asserting or drawing.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Run {
     pub traffic: Vec<Transfer>,
     /// What the rules found.
     pub ledger: Ledger,
+    /// How often each fault took place.
+    pub faults: FaultCounts,
     /// Numbers for a table.
     pub tallies: Tallies,
 }
@@ -93,6 +95,8 @@ pub struct Transfer {
 pub struct Tallies {
     /// What the network did.
     pub network: Counts,
+    /// Sessions that devices opened, all of them.
+    pub sessions: u64,
     /// Different replies that reached the device.
     pub exchanges: u64,
     /// Operations that servers had the tree do.
@@ -112,7 +116,11 @@ impl Run {
         let traffic: Vec<Transfer> = world.take_traffic().into_iter().map(Transfer::of).collect();
         let (trace, decisions) = (world.trace().as_str().to_owned(), world.decisions().to_vec());
         let (ledger, network, at) = (world.ledger().clone(), world.counts(), world.now());
+        let faults = *world.faults();
         let (mut nodes, services) = world.into_parts();
+        let opened =
+            |party: &Party| if let Party::Device(device) = party { device.journals().count() as u64 } else { 0 };
+        let all_sessions = nodes.values().map(opened).sum();
         let device = match nodes.remove(&DEVICE) {
             Some(Party::Device(device)) => Some(device),
             _ => None,
@@ -138,6 +146,7 @@ impl Run {
         let executions = device.as_ref().map(|device| device.executions().to_vec()).unwrap_or_default();
         let tallies = Tallies {
             network,
+            sessions: all_sessions,
             exchanges: exchanges(&traffic),
             commands: executions.len() as u64,
             executed_twice: ledger.violations().iter().filter(|violation| violation.rule == ONCE.id).count() as u64,
@@ -157,6 +166,7 @@ impl Run {
             decisions,
             traffic,
             ledger,
+            faults,
             tallies,
         }
     }

@@ -144,8 +144,8 @@ pub struct Scenario {
     pub watch: Watch,
     /// Whether the rules look at every step of the tree, which takes time where values are large.
     pub watches_trees: bool,
-    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link and the
-    /// bounds count.
+    /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link, the
+    /// bounds and whether it heals count.
     pub is_mixed: bool,
 }
 
@@ -242,6 +242,9 @@ impl Scenario {
         backend.values.clone_from(&self.values);
         backend.one_package_each = self.one_package_each;
         backend.restores = CrashPlan::draw(&mut decider, Who::alone(STORE), restores, server_points / 2, down);
+        if restores > 0 {
+            backend.keep_past();
+        }
         let crashes = CrashPlan::draw(&mut decider, Who::alone(DEVICE), device_crashes, device_points, down);
         let device = self.provision(crashes);
         backend.enter(DeviceId::from(DEVICE_ID), DEVICE, client, server, &self.packages);

@@ -11,19 +11,31 @@ use dm_core::{
 use super::{
     Backend, Fact, Party,
     attempt::Attempt,
-    backend::PAST_MAX,
+    backend::{PAST_MAX, Undone},
     envelope::{Envelope, tampered},
     play,
 };
-use crate::{Channel, Commit, Context, Message, NodeId, Permille, Site, Span};
+use crate::{Channel, Commit, Context, DiskFault, FaultId, Message, NodeId, Permille, Site, Span};
 
 const WORK: Site = Site("server.work");
 const RIVAL: Site = Site("server.rival");
 const RESTORED: Site = Site("server.restored");
 const TAMPERED: Site = Site("server.tampered");
+const DOWN: Site = Site("server.down");
+
+/// Places in the code that take rare ways: a snapshot that comes as octets, a commit that is tried again, a session that
+/// is woken before its time.
+const CACHE: Site = Site("server.rare.cache");
+const RETRY: Site = Site("server.rare.retry");
+const EARLY: Site = Site("server.rare.early");
+
+/// How long a node is down that crashed between its commit and its reply, or whose store goes back.
+const DOWN_MS: Span = Span::new(200, 20_000);
 
 /// How long a turn takes from load to commit. Another node's commit fits in between.
 const WORK_MS: Span = Span::new(1, 40);
+/// Whom a session is about that no device of the store has.
+const NOBODY: NodeId = NodeId(0);
 /// How often the sweeper looks for sessions to wake.
 const SWEEP: Millis = Millis::from_secs(5);
 
@@ -57,6 +69,8 @@ impl Server {
 
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
         let packet = match Envelope::open(&message.bytes) {
+            // What it says to be is nothing that the server reads.
+            _ if message.mislabelled => None,
             Envelope::Session(mac, body) => Some(Envelope::packet(mac, &body)),
             Envelope::Notification(_) | Envelope::Bootstrap(..) => None,
         };
@@ -85,6 +99,20 @@ impl Server {
         while let Some((key, about)) = self.sleeper(ctx, now) {
             self.begin(ctx, key, Input::Wake, about, None);
         }
+        if ctx.buggify(EARLY, None)
+            && let Some((key, about)) = self.sleeper(ctx, Tick(u64::MAX))
+        {
+            self.begin(ctx, key, Input::Wake, about, None);
+        }
+        self.arm(ctx);
+    }
+
+    /// The process is back, and with it the host of its store: what that had not synced is lost.
+    pub(super) fn restart(&mut self, ctx: &mut Context<'_, Party>) {
+        let lost = self.backend(ctx).map_or(0, |backend| backend.unsynced());
+        if lost > 0 {
+            self.go_back(ctx, lost);
+        }
         self.arm(ctx);
     }
 
@@ -104,7 +132,8 @@ impl Server {
     fn sleeper(&self, ctx: &mut Context<'_, Party>, now: Tick) -> Option<(SessionKey, NodeId)> {
         let backend = self.backend(ctx)?;
         let (at, key) = backend.first_deadline(|key| self.is_free(key))?;
-        let about = backend.devices().load(&key.device)?.value.node;
+        // Nobody's session is one, too.
+        let about = backend.devices().load(&key.device).map_or(NOBODY, |row| row.value.node);
         (at <= now).then(|| (key.clone(), about))
     }
 
@@ -122,12 +151,21 @@ impl Server {
         reply_to: Option<Channel>,
     ) {
         let mut env = ctx.env(Some(about));
+        let misses_cache = ctx.buggify(CACHE, Some(about));
         let Some(backend) = self.backend(ctx) else { return };
+        if let Some(outcome) = backend.close_damaged(&key) {
+            ctx.note(&Fact::ServerEnded { device: about, session: key.session.clone(), outcome });
+        }
+        let Some(backend) = self.backend(ctx) else { return };
+        if backend.is_closed(&key) {
+            reply_to.into_iter().for_each(|channel| refuse(ctx, about, channel));
+            return;
+        }
         if backend.is_given {
             env = play::given(env, &key.device, &key.session);
         }
         let restored = backend.restored;
-        match Attempt::run(backend, &env, key, input.clone()) {
+        match Attempt::run(backend, &env, key, input.clone(), misses_cache) {
             Ok(attempt) => {
                 let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
@@ -149,6 +187,15 @@ impl Server {
         let Task { about, reply_to, input, attempt, .. } = task;
         let session = attempt.key.session.clone();
         if attempt.counts {
+            if ctx.buggify(RETRY, Some(about)) {
+                self.begin(ctx, attempt.key, input, about, reply_to);
+                return true;
+            }
+            let fault = ctx.disk_fault(Some(about));
+            // A transaction that the disk refuses, or that is torn and rolled back, has not happened; nobody is told.
+            if matches!(fault, Some(DiskFault::Error | DiskFault::Full | DiskFault::Torn)) {
+                return true;
+            }
             self.let_a_rival_in(ctx, &attempt.key, &input, about);
             match self.backend(ctx).map_or(Commit::Lost, |backend| backend.commit(&attempt)) {
                 Commit::Done => note_commit(ctx, about, &attempt),
@@ -158,7 +205,23 @@ impl Server {
                     return true;
                 }
             }
+            match fault {
+                Some(DiskFault::Unsynced) => self.backend(ctx).into_iter().for_each(Backend::leave_unsynced),
+                Some(DiskFault::Rot) => self.backend(ctx).into_iter().for_each(|backend| backend.rot(&attempt.key)),
+                Some(DiskFault::Back(commits)) => {
+                    let down = ctx.draw(DOWN, Some(about), DOWN_MS);
+                    self.go_back(ctx, commits as usize);
+                    ctx.crash(down);
+                    return false;
+                }
+                _ => {}
+            }
             if self.passes_away(ctx) || self.goes_back(ctx) {
+                return false;
+            }
+            if ctx.strikes(FaultId::F26, Some(about)) {
+                let down = ctx.draw(DOWN, Some(about), DOWN_MS);
+                ctx.crash(down);
                 return false;
             }
         } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.session.revision {
@@ -199,7 +262,7 @@ impl Server {
         }
         let env = ctx.env(Some(about));
         let Some(backend) = self.backend(ctx) else { return };
-        if let Ok(rival) = Attempt::run(backend, &env, key.clone(), input.clone())
+        if let Ok(rival) = Attempt::run(backend, &env, key.clone(), input.clone(), false)
             && rival.counts
             && backend.commit(&rival) == Commit::Done
         {
@@ -218,10 +281,17 @@ impl Server {
         };
         let options = u32::try_from(undoable.min(PAST_MAX)).unwrap_or(1);
         let commits = ctx.choose(RESTORED, None, options).saturating_add(1);
-        self.backend(ctx).into_iter().for_each(|backend| backend.restore(commits as usize));
-        ctx.note(&Fact::Restored { commits: commits.into() });
+        self.go_back(ctx, commits as usize);
         ctx.crash(down);
         true
+    }
+
+    /// The store is that of so many commits ago.
+    fn go_back(&self, ctx: &mut Context<'_, Party>, commits: usize) {
+        let Some(Undone { sessions, again }) = self.backend(ctx).map(|backend| backend.restore(commits)) else {
+            return;
+        };
+        ctx.note(&Fact::Restored { commits: commits as u64, sessions, again });
     }
 
     /// Passes a point where a crash hurts; true if it happens.

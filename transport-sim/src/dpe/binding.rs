@@ -52,6 +52,20 @@ impl Envelope {
         bytes.freeze()
     }
 
+    /// The message in it, if one is.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Bytes> {
+        match self {
+            Self::Register(body)
+            | Self::Messages(body)
+            | Self::Reply(body)
+            | Self::Contact(body)
+            | Self::Request(_, body)
+            | Self::Callback(_, body) => Some(body),
+            Self::Taken(_) => None,
+        }
+    }
+
     /// Reads what [`encode`](Self::encode) wrote; nothing of anything else.
     #[must_use]
     pub fn decode(bytes: &Bytes) -> Option<Self> {

@@ -154,6 +154,8 @@ pub struct Scenario {
     pub samples: u32,
     /// When everything that goes wrong is over. Nobody asks for anything after that, and every client registers twice more.
     pub heal: Tick,
+    /// Whether it is over then. If not, faults go on to the end, and no rule asks for what must come true after them.
+    pub heals: bool,
     /// How the server behaves.
     pub config: Config,
     /// How far a run may go.
@@ -167,7 +169,7 @@ impl Scenario {
     /// The name of the scenario with all faults.
     pub const SWARM: &'static str = "dpe-swarm";
     /// The names of all scenarios.
-    pub const NAMES: [&'static str; 2] = [Self::NAME, Self::SWARM];
+    pub const NAMES: [&'static str; 3] = [Self::NAME, Self::SWARM, "dpe-small"];
 
     /// The scenario of this name as it runs for a seed; nothing where there is none.
     #[must_use]
@@ -175,6 +177,7 @@ impl Scenario {
         match name {
             Self::NAME => Some(Self::rough(seed)),
             Self::SWARM => Some(Self::swarm(seed)),
+            "dpe-small" => Some(Self::small(seed)),
             _ => None,
         }
     }
@@ -197,6 +200,7 @@ impl Scenario {
             burst: 8,
             samples: 3,
             heal: Tick(8 * MINUTE),
+            heals: true,
             config,
             bounds: Bounds { until: Tick(4 * 60 * MINUTE), events: 100_000 },
         }
@@ -294,7 +298,7 @@ impl Scenario {
         }
 
         let swarm = Swarm::draw(&mut decider, &self.menu);
-        let mut world = World::builder(decider, backend).link(self.faults.link).checker(Rules::new(self.watched()));
+        let mut world = World::builder(decider, backend).link(self.faults.link).checker(self.rules());
         for (node, plan) in plans {
             let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
             world = world.node(node, "device", Party::Device(Box::new(device)));
@@ -312,9 +316,15 @@ impl Scenario {
         if is_drawn {
             world.keep_traffic();
         }
-        let halt = world.run_in(Mode::Converge { heal: self.heal }, self.bounds);
+        let mode = if self.heals { Mode::Converge { heal: self.heal } } else { Mode::Safety };
+        let halt = world.run_in(mode, self.bounds);
         world.finish();
         (world, halt)
+    }
+
+    fn rules(&self) -> Rules {
+        let rules = Rules::new(self.watched());
+        if self.heals { rules } else { rules.without_rest() }
     }
 
     /// What the rules know beforehand.

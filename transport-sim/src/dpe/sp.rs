@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use core_kit::{Body, Machine, Tick, journal::JournalOf};
+use core_kit::{Body, Machine, Millis, Tick, journal::JournalOf};
 use dpe_core::{
     ids::{ClientId, Token, dpe3},
     policy::{Terms, Watched},
@@ -11,7 +11,11 @@ use dpe_core::{
     wire::{self, Identity, Ie, Kind, PropertyName},
 };
 
-use super::{Fact, Party, backend::AGAIN, binding::Envelope};
+use super::{
+    Fact, Party,
+    backend::{AGAIN, longer},
+    binding::Envelope,
+};
 use crate::{Context, FaultId, Host, Message, NodeId, Site, StepError};
 
 const SERVER: Site = Site("sp.server");
@@ -22,7 +26,7 @@ const DETAIL: Site = Site("sp.detail");
 const EVIL: Site = Site("sp.evil");
 
 /// Requests that a greedy SP makes at once.
-const HOGGED: u64 = 20;
+const HOGGED: u64 = 10;
 
 /// Lists of properties that an SP asks for. The last ones name what a device lacks, what nobody knows, and what no SP
 /// may see.
@@ -37,6 +41,14 @@ const ASKED: [&[&str]; 6] = [
 /// Members of groups; the last one cannot be set.
 const MEMBERS: [&[&str]; 3] = [&["batteryLevel", "operatorName"], &["volumeLevel"], &["muted"]];
 
+/// A request that is sent until the server has taken it, each time after a longer wait: a line that stalls would else be
+/// full of copies when it is free again.
+struct Pending {
+    body: Bytes,
+    again: Tick,
+    patience: Millis,
+}
+
 /// A service provider. All of it is durable but the timer.
 pub struct Sp {
     host: Host<sp::Sp>,
@@ -48,7 +60,7 @@ pub struct Sp {
     asked: u64,
     known: Vec<ClientId>,
     /// Requests that the server has not taken yet, by number.
-    waiting: BTreeMap<u64, (Bytes, Tick)>,
+    waiting: BTreeMap<u64, Pending>,
     next_number: u64,
     /// The number of the message of the server that comes next; those after it wait for it.
     expected: u64,
@@ -116,8 +128,8 @@ impl Sp {
         if self.deadline().is_some_and(|at| at <= now) {
             self.step(ctx, Input::Wake);
         }
-        let late: Vec<u64> =
-            self.waiting.iter().filter(|(_, (_, again))| *again <= now).map(|(number, _)| *number).collect();
+        let is_late = |(_, pending): &(&u64, &Pending)| pending.again <= now;
+        let late: Vec<u64> = self.waiting.iter().filter(is_late).map(|(number, _)| *number).collect();
         for number in late {
             self.send(ctx, number);
         }
@@ -129,7 +141,7 @@ impl Sp {
     }
 
     pub(super) fn arm(&mut self, ctx: &mut Context<'_, Party>) {
-        let again = self.waiting.values().map(|(_, again)| *again).min();
+        let again = self.waiting.values().map(|pending| pending.again).min();
         let planned = self.plan.front().copied();
         let at = self.deadline().into_iter().chain(again).chain(planned).min();
         ctx.wake_at(at);
@@ -181,7 +193,7 @@ impl Sp {
     fn post(&mut self, ctx: &mut Context<'_, Party>, body: Bytes) {
         let number = self.next_number;
         self.next_number += 1;
-        self.waiting.insert(number, (body, Tick(0)));
+        self.waiting.insert(number, Pending { body, again: Tick(0), patience: AGAIN });
         self.send(ctx, number);
     }
 
@@ -280,14 +292,14 @@ impl Sp {
     /// Sends a request, for the first time or again.
     fn send(&mut self, ctx: &mut Context<'_, Party>, number: u64) {
         let choice = ctx.choose(SERVER, None, u32::try_from(self.servers.len()).unwrap_or(1));
-        let again = ctx.now() + AGAIN;
-        let (Some(server), Some((body, due))) = (self.servers.get(choice as usize), self.waiting.get_mut(&number))
-        else {
+        let now = ctx.now();
+        let (Some(server), Some(pending)) = (self.servers.get(choice as usize), self.waiting.get_mut(&number)) else {
             return;
         };
-        *due = again;
+        pending.again = now + pending.patience;
+        pending.patience = longer(pending.patience);
         let channel = ctx.open_channel();
-        ctx.send(*server, channel, Envelope::Request(number, body.clone()).encode());
+        ctx.send(*server, channel, Envelope::Request(number, pending.body.clone()).encode());
     }
 
     /// Tells what it believes to have, if that is something else than before.

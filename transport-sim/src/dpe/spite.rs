@@ -25,9 +25,9 @@ const KEPT: usize = 16;
 const SILENCE_MS: Span = Span::new(5_000, 200_000);
 /// How late a late answer is: after the wait for it.
 const LATE_MS: Span = Span::new(31_000, 90_000);
-/// Messages that a hog sends at once, and results in one of them.
-const HOGGED: u32 = 24;
-const RESULTS: usize = 400;
+/// Messages that a hog sends at once, and results in one of them: as many as a message may have, or far more.
+const HOGGED: u32 = 6;
+const RESULTS: [usize; 2] = [128, 400];
 
 /// How one device misbehaves.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Spite {
             && ctx.strikes(FaultId::F46, None)
         {
             ctx.note(&Fact::Hostile(FaultId::F46));
-            leaving.extend((0..HOGGED).map(|_| swollen(&last)));
+            leaving.extend((0..HOGGED).zip(RESULTS.into_iter().cycle()).map(|(_, results)| swollen(&last, results)));
         }
         leaving
     }
@@ -123,11 +123,11 @@ fn violate(mut message: Message, how: u32, foreign: Option<Token>) -> Option<Byt
 }
 
 /// The same message with far more in it than anybody asked for.
-fn swollen(envelope: &Envelope) -> Envelope {
+fn swollen(envelope: &Envelope, results: usize) -> Envelope {
     let Envelope::Messages(body) = envelope else { return envelope.clone() };
     let Some(mut message) = read(body) else { return envelope.clone() };
     if let Some(result) = message.results.first().cloned() {
-        message.results = vec![result; RESULTS];
+        message.results = vec![result; results];
     }
     encode(&message).map_or_else(|_| envelope.clone(), |body| Envelope::Messages(body.into()))
 }

@@ -166,9 +166,9 @@ const fn encoding_name(encoding: Encoding) -> &'static str {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "milliseconds of a session, for people")]
+/// Seconds and thousandths of one.
 pub(super) fn time(ms: u64) -> String {
-    format!("{:>8.3} s  ", ms as f64 / 1000.0)
+    format!("{:>4}.{:03} s  ", ms / 1000, ms % 1000)
 }
 
 #[cfg(test)]
@@ -190,6 +190,12 @@ mod tests {
         for same in ["Status 200 SyncHdr", "Get ./Status 513", "Final"] {
             assert_eq!(explained(same), same);
         }
+    }
+
+    #[test]
+    fn a_time_is_in_seconds_below_each_other() {
+        assert_eq!([time(0), time(1_020), time(3_600_007)], ["   0.000 s  ", "   1.020 s  ", "3600.007 s  "]);
+        assert_eq!(time(12_345_678), "12345.678 s  ");
     }
 
     #[test]

@@ -1,65 +1,37 @@
-//! `cargo xtask sim`: DM sessions and DPE worlds in a simulated network, seed after seed.
+//! `cargo xtask sim`: worlds of DM and DPE in a simulated network, seed after seed.
 
 use std::{
     fs,
     path::Path,
     process::{Command, ExitCode},
+    time::{Duration, Instant},
 };
 
+use anyhow::{Context as _, Result};
+use transport_sim::Recording;
+
+mod builds;
 mod dm;
 mod dpe;
+mod drive;
+mod failed;
+mod help;
+mod minimise;
 mod options;
 mod planted;
 mod progress;
+mod stage;
+mod sum;
+mod table;
+#[cfg(test)]
+mod tests;
 
-use options::Options;
-
-const HELP: &str = "\
-Runs OMA DM sessions, or a world of OMA DPE, in a simulated network.
-
-Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S]
-       cargo xtask sim [--scenario NAME] --seed S [--trace FILE]
-       cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
-
-  --scenario NAME  what is simulated: session (the default), objects, atomic, nonces, mixed, dpe
-                   or dpe-swarm
-  --seeds N        how many seeds to run (1000)
-  --first S        the first of them (0)
-  --seed S         run this seed only
-  --trace FILE     write the trace of that seed to FILE
-  --planted        plant bugs and let the rules find them; `sim --planted --help` says more
-  --help           show this
-
-  session  a few commands of every kind, in one session
-  objects  a value of 1 MiB each way in messages of 2 KiB, with crashes of server nodes and of some devices; both must
-           arrive equal to the byte; objects-small has values of 8 KiB
-  atomic   an Atomic whose last member fails, with crashes of server nodes and of the device, which may fall into the
-           open Atomic; the tree must be as it was
-  nonces   ten sessions; until the fifth or so three replies in ten are lost, and the server's store twice goes back by
-           up to eight commits; no nonce may be given out twice, and of the first three sessions after that one must
-           be completed on both sides
-  mixed    two or three devices and up to three services with orders of every kind, a server and a client that break the
-           protocol, and notifications and bootstraps, good and forged; four hours of everything that may go wrong, and
-           then three rounds of sessions in which nothing does. Every rule D01 to D48 is judged
-  dpe      20 devices and 4 service providers that ask them for everything DPE has, before the nodes of a stateless
-           server; with crashes of all of them in half of the seeds, and users that change their devices. Every request
-           must get exactly one answer, a client be asked one thing at a time, no identifier reach another provider,
-           every policy expire once, and in the end every client be registered as the server believes
-  dpe-swarm  8 devices and 3 service providers, with the faults of a catalogue, half of them in each seed: of messages,
-           links, nodes, disks and clocks, and of parties that misbehave
-
-A seed decides everything that is left to chance: which messages are lost (one in ten), doubled (one in ten), delayed
-and reordered, which commits of the server's nodes lose their race, and, with every odd seed, where a server node crashes.
-In a DM session with two seeds of four both sides start with nonces that the other side does not have.
-
-Each seed is run twice, and the two traces must be the same to the byte. A seed fails if they differ, if a session does
-not end, if a command is executed twice on the device, or if any other rule is broken; the line that runs it again is
-printed with it. The table shows how often each rule had anything to judge.
-
-The last line says it all, as `sim: ok name=value ..` with exit code 0, or as `sim: FAILED name=value ..` with 1. Outcomes
-of DM sessions in it are those of the device's last one; names that end in -max stand for the worst seed, others for all
-seeds together. A debug build hands the work to a release build of itself.
-";
+use builds::Digests;
+use drive::{Ran, Wanted, in_order};
+use minimise::Broken;
+use options::{Options, Task};
+use progress::{Goal, Progress};
+use sum::Sum;
 
 /// Runs the command; `args` are those after `sim`.
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
@@ -67,50 +39,172 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     if args.iter().any(|arg| arg == planted::OPTION) {
         return planted::run(&args);
     }
-    let options = match Options::parse(args.iter().map(String::as_str)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+    let task = match Task::parse(args.iter().map(String::as_str)) {
+        Ok(task) => task,
         Err(error) => {
-            eprintln!("sim: {error}\n\n{HELP}");
+            eprintln!("sim: {error}; see `cargo xtask sim --help`");
             return ExitCode::from(2);
         }
     };
-    if cfg!(debug_assertions) {
-        return run_optimised(&args);
+    let done = match &task {
+        Task::Help => {
+            print!("{}", help::HELP);
+            return ExitCode::SUCCESS;
+        }
+        // A debug build that is asked for digests is asked for its own.
+        Task::Seeds(options) if options.digest.is_some() => seeds(options),
+        _ if cfg!(debug_assertions) => return run_optimised(&args),
+        Task::Seeds(options) => seeds(options),
+        Task::Failed { jobs, twice } => failed::run(&crate::ci::root().join("transport-sim"), *jobs, *twice),
+        Task::Replay { file, trace } => replay(file, trace.as_deref()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sim: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let Outcome { table, last_line, is_good, trace } = simulate(&options);
-    print!("{table}");
-    if let Some((path, trace)) = options.trace.as_deref().zip(trace.as_deref())
-        && let Err(error) = write(path, trace)
-    {
-        eprintln!("sim: {} cannot be written: {error}", path.display());
-        return ExitCode::FAILURE;
-    }
-    println!("{last_line}");
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What all seeds came to.
-struct Outcome {
-    table: String,
-    last_line: String,
-    is_good: bool,
-    /// That of the one seed, where there was but one.
-    trace: Option<String>,
+/// What came of seeds.
+struct Simulated {
+    sum: Sum,
+    digests: Digests,
+    /// The first failure of each rule.
+    broken: Vec<Broken>,
+    /// Of the one seed, where there was but one.
+    trace: String,
 }
 
-fn simulate(options: &Options) -> Outcome {
-    if transport_sim::dpe::Scenario::NAMES.contains(&options.scenario) {
-        let sum = dpe::simulate(options);
-        let (table, last_line, is_good) = (sum.to_string(), sum.last_line(), sum.is_good());
-        return Outcome { table, last_line, is_good, trace: sum.trace };
+impl Simulated {
+    fn new(sum: Sum) -> Self {
+        Self { sum, digests: Digests::default(), broken: Vec::new(), trace: String::new() }
     }
-    let sum = dm::simulate(options);
-    let (table, last_line, is_good) = (sum.to_string(), sum.last_line(), sum.is_good());
-    Outcome { table, last_line, is_good, trace: sum.trace }
+
+    /// Takes in the worlds of one seed.
+    fn take(&mut self, ran: Vec<Ran>) {
+        self.sum.add(&ran);
+        for Ran { scenario, seed, trace, digest, broken, .. } in ran {
+            self.trace.push_str(trace.as_deref().unwrap_or_default());
+            if let Some(digest) = digest {
+                self.digests.insert(scenario, seed, digest);
+            }
+            if let Some((rule, decisions)) = broken
+                && self.broken.iter().all(|known| known.rule != rule)
+            {
+                self.broken.push(Broken { scenario, seed, rule, decisions });
+            }
+        }
+    }
+}
+
+/// Runs seeds, prints what came of them, and says whether all is well.
+fn seeds(options: &Options) -> Result<bool> {
+    let root = crate::ci::root();
+    let Simulated { mut sum, digests, broken, trace } = simulate(options);
+    if let Some(path) = &options.trace {
+        write(path, &trace)?;
+    }
+    if let Some(path) = &options.digest {
+        write(path, &digests.write())?;
+    }
+    let mut differing = Vec::new();
+    if options.against_debug {
+        differing = builds::against_debug(&digests, options, sum.seeds, &root)?;
+        sum.builds_differing = Some(differing.len() as u64);
+    }
+    print!("{sum}");
+    for (scenario, seed) in differing.iter().take(20) {
+        println!("{scenario} seed {seed}: the trace of a debug build is another one");
+    }
+    if options.shrink {
+        for broken in &broken {
+            shrink(broken, options, &root)?;
+        }
+    }
+    println!("{}", sum.last_line());
+    Ok(sum.is_good())
+}
+
+fn simulate(options: &Options) -> Simulated {
+    let Options { scenario, mode, first, jobs, twice, .. } = *options;
+    let limit = options.minutes.map(|minutes| Duration::from_secs(60).saturating_mul(to_u32(minutes)));
+    let goal = match (options.seeds, limit) {
+        (Some(seeds), None) => Goal::Seeds(seeds),
+        (_, limit) => Goal::Time(limit.unwrap_or_default()),
+    };
+    let wanted =
+        Wanted { twice, trace: options.trace.is_some(), digest: options.digest.is_some() || options.against_debug };
+    let mut all = Simulated::new(Sum::of(scenario, mode, twice));
+    let (mut progress, begun) = (Progress::new(goal), Instant::now());
+    in_order(
+        jobs,
+        |number| options.seeds.is_none_or(|seeds| number < seeds) && limit.is_none_or(|limit| begun.elapsed() < limit),
+        |number| -> Vec<Ran> {
+            // Whether the scenario has the mode was asked when the options were read.
+            let worlds = stage::worlds(scenario, first.wrapping_add(number), mode).unwrap_or_default();
+            worlds.iter().map(|world| drive::ran(world, wanted)).collect()
+        },
+        |ran| {
+            progress.step(ran.iter().any(|ran| !ran.report.failures.is_empty() || !ran.is_same));
+            all.take(ran);
+        },
+    );
+    progress.clear();
+    all.sum.took = begun.elapsed();
+    all
+}
+
+fn to_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Makes a failure small, and says where it lies and how to run it.
+fn shrink(broken: &Broken, options: &Options, root: &Path) -> Result<()> {
+    let Broken { scenario, seed, rule, decisions } = broken;
+    eprintln!("sim: {scenario} seed {seed} is made small");
+    let Some(small) = minimise::minimise(broken, options.mode) else {
+        println!("{scenario} seed {seed}: its decisions do not break {rule} again");
+        return Ok(());
+    };
+    let path = small.keep(&root.join("target/sim")).context("target/sim cannot be written to")?;
+    let shown = path.strip_prefix(root).unwrap_or(&path);
+    println!(
+        "{scenario} seed {seed}: {} of {} decisions break {rule}{}; drawn in {}",
+        small.shrunk.decisions.len(),
+        decisions.len(),
+        if small.shrunk.is_minimal { "" } else { ", and a minute was not enough" },
+        shown.with_extension("txt").display(),
+    );
+    println!("cargo xtask sim --replay {}", shown.display());
+    Ok(())
+}
+
+/// Runs a recording, and says whether it is a good run.
+fn replay(file: &Path, trace: Option<&Path>) -> Result<bool> {
+    let name = || file.display().to_string();
+    let recording = Recording::read(&fs::read_to_string(file).with_context(name)?).with_context(name)?;
+    let report = minimise::replay(&recording)
+        .with_context(|| format!("{}: there is no scenario {:?} of one world", file.display(), recording.scenario))?;
+    if let Some(path) = trace {
+        write(path, &report.trace)?;
+    }
+    let Recording { scenario, seed, rule, story, decisions } = &recording;
+    if let Some(story) = story {
+        println!("recorded: {story}");
+    }
+    report.failures.iter().for_each(|failure| println!("now: {failure}"));
+    let word = if report.failures.is_empty() { "ok" } else { "FAILED" };
+    let broken = report.broken.map_or("none", |rule| rule.0);
+    println!(
+        "sim: {word} scenario={scenario} seed={seed} decisions={} recorded={} broken={broken} failures={}",
+        decisions.len(),
+        rule.as_deref().unwrap_or("none"),
+        report.failures.len(),
+    );
+    Ok(report.failures.is_empty())
 }
 
 /// Does the same in a release build, which is many times as fast.
@@ -128,10 +222,10 @@ fn run_optimised(args: &[String]) -> ExitCode {
     }
 }
 
-fn write(path: &Path, trace: &str) -> std::io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent)?,
-        _ => {}
-    }
-    fs::write(path, trace)
+fn write(path: &Path, text: &str) -> Result<()> {
+    let written = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
+        _ => Ok(()),
+    };
+    written.and_then(|()| fs::write(path, text)).with_context(|| format!("{} cannot be written", path.display()))
 }

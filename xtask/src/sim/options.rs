@@ -1,23 +1,45 @@
 //! The command line.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, num::NonZero, path::PathBuf, thread};
 
-use transport_sim::{dm, dpe};
+use super::stage::{Mode, NoMode, WORLDS, named, names, worlds};
 
-/// The scenario where none is named.
-pub(super) const SESSION: &str = "session";
+/// Seeds where nobody says how many.
+const SEEDS: u64 = 1_000;
 
-/// All scenarios, those of DM first.
-fn names() -> impl Iterator<Item = &'static str> {
-    dm::Scenario::NAMES.into_iter().chain(dpe::Scenario::NAMES)
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Help,
+    /// Seed after seed.
+    Seeds(Box<Options>),
+    /// Every seed that ever failed, and every recording that is kept.
+    Failed {
+        jobs: NonZero<usize>,
+        twice: bool,
+    },
+    /// A recording, once more.
+    Replay {
+        file: PathBuf,
+        trace: Option<PathBuf>,
+    },
 }
 
+/// How seeds are run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) scenario: &'static str,
+    pub(super) mode: Option<Mode>,
     pub(super) first: u64,
-    pub(super) seeds: u64,
+    /// How many at most; with a time and without a number, as many as there is time for.
+    pub(super) seeds: Option<u64>,
+    pub(super) minutes: Option<u64>,
+    pub(super) jobs: NonZero<usize>,
+    pub(super) twice: bool,
+    pub(super) shrink: bool,
     pub(super) trace: Option<PathBuf>,
+    pub(super) digest: Option<PathBuf>,
+    pub(super) against_debug: bool,
 }
 
 /// What is wrong with the command line.
@@ -26,9 +48,12 @@ pub(super) enum UsageError {
     Unknown(String),
     NoValue(String),
     NoScenario(String),
+    NotAMode(String),
     NotANumber { option: String, value: String },
+    Twice(String),
     TraceOfMany,
-    SeedAndSeeds,
+    Together(&'static str, &'static str),
+    Mode { scenario: &'static str, mode: NoMode },
 }
 
 impl fmt::Display for UsageError {
@@ -36,50 +61,179 @@ impl fmt::Display for UsageError {
         match self {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
             Self::NoValue(option) => write!(f, "{option} needs a value"),
-            Self::NotANumber { option, value } => write!(f, "{option} needs a number, and {value:?} is none"),
+            Self::NotANumber { option, value } => write!(f, "{option} needs a number above 0, and {value:?} is none"),
+            Self::NotAMode(name) => write!(f, "there is no mode {name:?}; there are safety and converge"),
             Self::NoScenario(name) => {
                 write!(f, "there is no scenario {name:?}; there are {}", names().collect::<Vec<_>>().join(", "))
             }
+            Self::Twice(option) => write!(f, "{option} is given twice"),
             Self::TraceOfMany => f.write_str("--trace needs --seed: a trace is of one seed"),
-            Self::SeedAndSeeds => f.write_str("--seed runs one seed and goes with neither --seeds nor --first"),
+            Self::Together(one, other) => write!(f, "{one} does not go with {other}"),
+            Self::Mode { scenario, mode } => write!(f, "the scenario {scenario} {mode}"),
         }
     }
 }
 
-impl Options {
+/// What was said, option by option.
+#[derive(Default)]
+struct Said {
+    scenario: Option<&'static str>,
+    mode: Option<Mode>,
+    seed: Option<u64>,
+    first: Option<u64>,
+    seeds: Option<u64>,
+    minutes: Option<u64>,
+    jobs: Option<NonZero<usize>>,
+    trace: Option<PathBuf>,
+    digest: Option<PathBuf>,
+    replay: Option<PathBuf>,
+    twice: bool,
+    shrink: bool,
+    against_debug: bool,
+    failed: bool,
+}
+
+impl Task {
+    /// Reads the arguments after `sim`.
+    ///
+    /// # Errors
+    /// The first that makes no sense, or two that make none together.
+    pub(super) fn parse<'a>(args: impl Iterator<Item = &'a str>) -> Result<Self, UsageError> {
+        match Said::read(args)? {
+            Some(said) => said.task(),
+            None => Ok(Self::Help),
+        }
+    }
+}
+
+impl Said {
     /// Nothing where help is asked for.
-    pub(super) fn parse<'a>(mut args: impl Iterator<Item = &'a str>) -> Result<Option<Self>, UsageError> {
-        let (mut first, mut seeds, mut seed, mut trace) = (None, None, None, None);
-        let mut scenario = SESSION;
+    fn read<'a>(mut args: impl Iterator<Item = &'a str>) -> Result<Option<Self>, UsageError> {
+        let mut said = Self::default();
         while let Some(option) = args.next() {
-            let number = |value: Option<&str>| {
-                let value = value.ok_or_else(|| UsageError::NoValue(option.into()))?;
-                let not_a_number = |_| UsageError::NotANumber { option: option.into(), value: value.into() };
-                value.replace('_', "").parse::<u64>().map(Some).map_err(not_a_number)
-            };
+            let mut value = || args.next().ok_or_else(|| UsageError::NoValue(option.into()));
             match option {
                 "--help" | "-h" => return Ok(None),
-                "--seeds" => seeds = number(args.next())?,
-                "--first" => first = number(args.next())?,
-                "--seed" => seed = number(args.next())?,
+                "--seed" => once(option, &mut said.seed, number(option, value()?)?)?,
+                "--first" => once(option, &mut said.first, number(option, value()?)?)?,
+                "--seeds" => once(option, &mut said.seeds, above_zero(option, value()?)?)?,
+                "--minutes" => once(option, &mut said.minutes, above_zero(option, value()?)?)?,
+                "--jobs" => {
+                    let jobs = usize::try_from(above_zero(option, value()?)?).unwrap_or(usize::MAX);
+                    once(option, &mut said.jobs, NonZero::new(jobs).unwrap_or(NonZero::<usize>::MIN))?;
+                }
                 "--scenario" => {
-                    let name = args.next().ok_or_else(|| UsageError::NoValue(option.into()))?;
-                    let known = names().find(|known| *known == name);
-                    scenario = known.ok_or_else(|| UsageError::NoScenario(name.into()))?;
+                    let name = value()?;
+                    let known = named(name).ok_or_else(|| UsageError::NoScenario(name.into()))?;
+                    once(option, &mut said.scenario, known)?;
                 }
-                "--trace" => {
-                    let path = args.next().ok_or_else(|| UsageError::NoValue(option.into()))?;
-                    trace = Some(PathBuf::from(path));
+                "--mode" => {
+                    let mode = match value()? {
+                        "safety" => Mode::Safety,
+                        "converge" => Mode::Converge,
+                        other => return Err(UsageError::NotAMode(other.into())),
+                    };
+                    once(option, &mut said.mode, mode)?;
                 }
+                "--trace" => once(option, &mut said.trace, value()?.into())?,
+                "--digest" => once(option, &mut said.digest, value()?.into())?,
+                "--replay" => once(option, &mut said.replay, value()?.into())?,
+                "--twice" => said.twice = true,
+                "--shrink" => said.shrink = true,
+                "--against-debug" => said.against_debug = true,
+                "--failed" => said.failed = true,
                 _ => return Err(UsageError::Unknown(option.into())),
             }
         }
-        match seed {
-            Some(_) if seeds.or(first).is_some() => Err(UsageError::SeedAndSeeds),
-            Some(seed) => Ok(Some(Self { scenario, first: seed, seeds: 1, trace })),
-            None if trace.is_some() => Err(UsageError::TraceOfMany),
-            None => Ok(Some(Self { scenario, first: first.unwrap_or(0), seeds: seeds.unwrap_or(1_000), trace })),
+        Ok(Some(said))
+    }
+
+    fn task(self) -> Result<Task, UsageError> {
+        let one_seed = self.one_seed();
+        let all = [
+            ("--seed", self.seed.is_some()),
+            ("--seeds", self.seeds.is_some()),
+            ("--first", self.first.is_some()),
+            ("--minutes", self.minutes.is_some()),
+            ("--scenario", self.scenario.is_some()),
+            ("--mode", self.mode.is_some()),
+            ("--shrink", self.shrink),
+            ("--digest", self.digest.is_some()),
+            ("--against-debug", self.against_debug),
+            ("--failed", self.failed),
+            ("--jobs", self.jobs.is_some()),
+            ("--twice", self.twice),
+            ("--trace", self.trace.is_some()),
+        ];
+        let clash = |option: &'static str, allowed: &[&str]| {
+            let other = all.iter().find(|(other, given)| *given && *other != option && !allowed.contains(other));
+            other.map_or(Ok(()), |(other, _)| Err(UsageError::Together(option, other)))
+        };
+        if let Some(file) = self.replay {
+            clash("--replay", &["--trace"])?;
+            return Ok(Task::Replay { file, trace: self.trace });
         }
+        let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN));
+        if self.failed {
+            clash("--failed", &["--jobs", "--twice"])?;
+            return Ok(Task::Failed { jobs, twice: self.twice });
+        }
+        if let Some(other) = one_seed {
+            return Err(UsageError::Together("--seed", other));
+        }
+        if self.trace.is_some() && self.seed.is_none() {
+            return Err(UsageError::TraceOfMany);
+        }
+        let scenario = self.scenario.unwrap_or(WORLDS);
+        // Whether a scenario has a mode is the same for all its seeds.
+        worlds(scenario, 0, self.mode).map_err(|mode| UsageError::Mode { scenario, mode })?;
+        let seeds = match (self.seed, self.seeds, self.minutes) {
+            (Some(_), ..) => Some(1),
+            (None, None, None) => Some(SEEDS),
+            (None, seeds, _) => seeds,
+        };
+        Ok(Task::Seeds(Box::new(Options {
+            scenario,
+            mode: self.mode,
+            first: self.seed.or(self.first).unwrap_or(0),
+            seeds,
+            minutes: self.minutes,
+            jobs,
+            twice: self.twice,
+            shrink: self.shrink,
+            trace: self.trace,
+            digest: self.digest,
+            against_debug: self.against_debug,
+        })))
+    }
+
+    /// What is there besides `--seed` that is about many seeds.
+    const fn one_seed(&self) -> Option<&'static str> {
+        match (self.seed, self.seeds, self.first, self.minutes) {
+            (None, ..) | (_, None, None, None) => None,
+            (_, Some(_), ..) => Some("--seeds"),
+            (_, _, Some(_), _) => Some("--first"),
+            (.., Some(_)) => Some("--minutes"),
+        }
+    }
+}
+
+fn once<T>(option: &str, place: &mut Option<T>, value: T) -> Result<(), UsageError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(UsageError::Twice(option.into())),
+    }
+}
+
+fn number(option: &str, value: &str) -> Result<u64, UsageError> {
+    let not_a_number = |_| UsageError::NotANumber { option: option.into(), value: value.into() };
+    value.replace('_', "").parse().map_err(not_a_number)
+}
+
+fn above_zero(option: &str, value: &str) -> Result<u64, UsageError> {
+    match number(option, value)? {
+        0 => Err(UsageError::NotANumber { option: option.into(), value: value.into() }),
+        number => Ok(number),
     }
 }
 
@@ -87,27 +241,75 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(args: &str) -> Result<Option<Options>, UsageError> {
-        Options::parse(args.split_whitespace())
+    fn parse(args: &str) -> Result<Task, UsageError> {
+        Task::parse(args.split_whitespace())
+    }
+
+    fn options(args: &str) -> Options {
+        match parse(args) {
+            Ok(Task::Seeds(options)) => *options,
+            other => panic!("{args}: {other:?}"),
+        }
     }
 
     #[test]
-    fn the_command_line_is_read() {
-        let many = |first, seeds| Ok(Some(Options { scenario: SESSION, first, seeds, trace: None }));
-        assert_eq!(parse(""), many(0, 1_000));
-        assert_eq!(parse("--seeds 10_000 --first 7"), many(7, 10_000));
-        let one = Options { scenario: "atomic", first: 4711, seeds: 1, trace: Some("t".into()) };
-        assert_eq!(parse("--trace t --seed 4711 --scenario atomic"), Ok(Some(one)));
-        assert_eq!(parse("--seeds 5 --help"), Ok(None));
+    fn without_a_word_a_thousand_seeds_of_both_protocols_are_run_on_all_cores() {
+        let options = options("");
+        assert_eq!((options.scenario, options.first, options.seeds, options.minutes), (WORLDS, 0, Some(1_000), None));
+        assert_eq!((options.mode, options.twice, options.shrink, options.against_debug), (None, false, false, false));
+        assert_eq!(Ok(options.jobs), thread::available_parallelism().map_err(|_| ()));
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let read = options("--seeds 10_000 --first 7 --jobs 3 --twice --shrink --mode safety --minutes 4 --digest d");
+        assert_eq!((read.first, read.seeds, read.minutes, read.jobs.get()), (7, Some(10_000), Some(4), 3));
+        assert_eq!((read.twice, read.shrink, read.mode), (true, true, Some(Mode::Safety)));
+        assert_eq!((read.digest, options("--against-debug").against_debug), (Some("d".into()), true));
+        let one = options("--trace t --seed 4711 --scenario atomic");
+        assert_eq!((one.scenario, one.first, one.seeds, one.trace), ("atomic", 4711, Some(1), Some("t".into())));
+        assert_eq!(options("--minutes 2").seeds, None, "as many as there is time for");
+        assert_eq!(parse("--seeds 5 --help"), Ok(Task::Help));
+        let replay = Task::Replay { file: "f".into(), trace: Some("t".into()) };
+        assert_eq!(parse("--replay f --trace t"), Ok(replay));
+        let failed = Task::Failed { jobs: NonZero::<usize>::MIN, twice: true };
+        assert_eq!(parse("--failed --twice --jobs 1"), Ok(failed));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_its_name() {
+        let not_a_number =
+            |option: &str, value: &str| UsageError::NotANumber { option: option.into(), value: value.into() };
         for (wrong, error) in [
             ("--seed", UsageError::NoValue("--seed".into())),
-            ("--seed x", UsageError::NotANumber { option: "--seed".into(), value: "x".into() }),
+            ("--seed x", not_a_number("--seed", "x")),
+            ("--seeds 0", not_a_number("--seeds", "0")),
+            ("--jobs 0", not_a_number("--jobs", "0")),
+            ("--minutes -1", not_a_number("--minutes", "-1")),
             ("--trace t", UsageError::TraceOfMany),
             ("--scenario other", UsageError::NoScenario("other".into())),
-            ("--seed 1 --seeds 2", UsageError::SeedAndSeeds),
+            ("--mode other", UsageError::NotAMode("other".into())),
+            ("--first 1 --first 2", UsageError::Twice("--first".into())),
+            ("--seed 1 --seeds 2", UsageError::Together("--seed", "--seeds")),
+            ("--seed 1 --first 2", UsageError::Together("--seed", "--first")),
+            ("--seed 1 --minutes 2", UsageError::Together("--seed", "--minutes")),
+            ("--replay f --seeds 2", UsageError::Together("--replay", "--seeds")),
+            ("--failed --scenario mixed", UsageError::Together("--failed", "--scenario")),
             ("12", UsageError::Unknown("12".into())),
         ] {
             assert_eq!(parse(wrong), Err(error));
         }
+    }
+
+    #[test]
+    fn a_mode_that_a_scenario_has_not_is_refused() {
+        let error = parse("--scenario nonces --mode safety").expect_err("it is about what comes after");
+        assert_eq!(error, UsageError::Mode { scenario: "nonces", mode: NoMode(Mode::Safety) });
+        assert_eq!(
+            error.to_string(),
+            "the scenario nonces is about what comes after the faults, so it has no --mode safety"
+        );
+        assert!(parse("--scenario session --mode converge").is_err());
+        assert_eq!(options("--scenario dpe --mode converge").mode, Some(Mode::Converge));
     }
 }

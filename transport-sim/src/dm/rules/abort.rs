@@ -34,6 +34,8 @@ impl Watcher for Aborts {
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         let current = stage.current(node);
         match (fact, current) {
+            // Who has forgotten that he gave up goes on.
+            (Fact::Forgot { .. }, Some(key)) => _ = self.since.remove(&key),
             (Fact::Aborted(_), Some(key)) => _ = self.since.insert(key, 0),
             (Fact::Executed { .. }, Some(key)) => {
                 self.since.get_mut(&key).into_iter().for_each(|since| *since += 1);

@@ -64,7 +64,7 @@ impl Watcher for Atomics {
 
     fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         match fact {
-            Fact::Began(_) => {
+            Fact::Began(_) | Fact::Forgot { .. } => {
                 self.begun.remove(&node);
                 self.sessions.remove(&node);
             }
@@ -103,7 +103,7 @@ impl Watcher for Atomics {
         }
     }
 
-    fn sent(&mut self, _: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         if sight.side == Side::Server || !sight.is_judged() {
             return;
         }
@@ -114,7 +114,7 @@ impl Watcher for Atomics {
         let counts = self.sessions.entry(node).or_default();
         for command in &sight.message.commands {
             let Command::Status(status) = command else { continue };
-            if status.cmd == "Atomic" && status.code.is_success() {
+            if status.cmd == "Atomic" && status.code.is_success() && !stage.is_in_doubt(sight.key) {
                 counts.said += 1;
                 let Counts { said, done, .. } = *counts;
                 ledger.judge(WHOLE, said <= done, || format!("device {node}: {said} Atomics worked, and not {done}"));

@@ -10,7 +10,7 @@ use dm_core::session::Outcome;
 
 use super::{Key, Side, Sight, Stage, Watcher, step_of};
 use crate::{
-    Ledger, NodeId, Rule, RuleId,
+    FaultId, Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
 };
 
@@ -36,8 +36,8 @@ const OUTPUT_RATE: u64 = 16;
 const COMMAND_BYTES: u64 = 60;
 /// What a tree does for a message of no length.
 const WORK_BASE: u64 = 8;
-/// How long a client waits for a reply before it does anything else.
-const PATIENCE: Millis = Millis(60_000);
+/// How long a client waits for a reply before it does anything else, by a clock that may drift by a twentieth.
+const PATIENCE: Millis = Millis(57_000);
 /// The longest that a session may be silent: all tries, with their waits, and the longest crash.
 const SILENCE_MAX: Millis = Millis(15 * 60_000);
 
@@ -50,6 +50,8 @@ pub(super) struct Bounds {
     /// When each device sent something last.
     spoke: BTreeMap<NodeId, Tick>,
     stepped: BTreeSet<NodeId>,
+    /// Devices that stood still or were down in their session, each for a time that no timer of theirs knows.
+    stood: BTreeSet<NodeId>,
 }
 
 impl Watcher for Bounds {
@@ -73,6 +75,14 @@ impl Watcher for Bounds {
         });
     }
 
+    fn struck(&mut self, _: &Stage, fault: FaultId, node: NodeId) {
+        match fault {
+            FaultId::F36 | FaultId::F37 | FaultId::F38 => _ = self.stepped.insert(node),
+            FaultId::F22 | FaultId::F27 => _ = self.stood.insert(node),
+            _ => {}
+        }
+    }
+
     fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         let octets = sight.body.len() as u64;
         *self.got.entry((sight.key, sight.side.peer())).or_default() += octets;
@@ -89,11 +99,18 @@ impl Watcher for Bounds {
                 let most = WORK_BASE + *octets / COMMAND_BYTES;
                 ledger.judge(WORK, *steps <= most, || format!("{steps} operations for {octets} octets"));
             }
+            // It does again what it has not done any more.
+            Fact::Forgot { .. } => _ = self.work.remove(&node),
+            Fact::Began(_) => {
+                self.stepped.remove(&node);
+                self.stood.remove(&node);
+            }
             Fact::ClockSet(_) => _ = self.stepped.insert(node),
             Fact::ClientEnded(_, outcome) if self.stepped.remove(&node) => {
                 let silent = self.spoke.get(&node).map_or(0, |spoke| stage.now.0.saturating_sub(spoke.0));
                 let is_early = *outcome == Outcome::TimedOut && silent < PATIENCE.0;
-                ledger.judge(CLOCKS, !is_early && silent <= SILENCE_MAX.0, || {
+                let is_late = silent > SILENCE_MAX.0 && !self.stood.contains(&node);
+                ledger.judge(CLOCKS, !is_early && !is_late, || {
                     format!("a session is {} after a silence of {silent} ms", outcome.name())
                 });
             }

@@ -47,6 +47,8 @@ struct Incoming {
     takes: Option<u64>,
     too_large: Option<String>,
     has_staged: bool,
+    /// Whether the device is in the middle of a session that it had forgotten a part of.
+    is_in_doubt: bool,
     /// The last message, and the value as it was before that: after a crash a device may get it once more.
     before: Option<(MsgId, Option<Value>)>,
 }
@@ -78,6 +80,10 @@ impl Watcher for Chunks {
                 let takes = self.devices.get(&node).and_then(|incoming| incoming.takes);
                 self.devices.insert(node, Incoming { takes, ..Incoming::default() });
             }
+            Fact::Forgot { .. } => {
+                let takes = self.devices.get(&node).and_then(|incoming| incoming.takes);
+                self.devices.insert(node, Incoming { takes, is_in_doubt: true, ..Incoming::default() });
+            }
             // Who has given up says nothing more.
             Fact::Aborted(_) => {
                 self.devices.get_mut(&node).into_iter().for_each(|incoming| {
@@ -100,13 +106,16 @@ impl Watcher for Chunks {
         }
     }
 
-    fn sent(&mut self, _: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         if sight.side == Side::Server || !sight.is_judged() {
             return;
         }
         let incoming = self.devices.entry(sight.key.device).or_default();
         let takes = sight.message.header.meta.as_ref().and_then(|meta| meta.max_obj_size);
         incoming.takes = takes.or(incoming.takes);
+        if stage.is_in_doubt(sight.key) {
+            (incoming.broken, incoming.too_large) = (None, None);
+        }
         if let Some(uri) = incoming.broken.take() {
             let told = sight.message.commands.iter().any(
                 |command| matches!(command, Command::Alert(alert) if alert.code == Some(AlertCode::NO_END_OF_DATA)),
@@ -175,7 +184,7 @@ impl Incoming {
             }
             Op::Add { uri, content } | Op::Replace { uri, content } if content.in_parts.is_some() => {
                 let whole = self.whole.take().filter(|whole| whole.uri == *uri);
-                if !step.result.status.is_success() || uri.contains('?') {
+                if !step.result.status.is_success() || uri.contains('?') || self.is_in_doubt {
                     return;
                 }
                 let node = step.after.node(uri);

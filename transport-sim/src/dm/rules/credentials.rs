@@ -11,7 +11,10 @@ use dm_core::{
 };
 
 use super::{FRESH, Key, Proof, Side, Sight, Stage, Watcher, vault::Owner};
-use crate::{Ledger, NodeId, Rule, RuleId, dm::envelope::Envelope};
+use crate::{
+    Ledger, NodeId, Rule, RuleId,
+    dm::{Fact, Services, envelope::Envelope},
+};
 
 /// D15.
 pub const LATEST: Rule =
@@ -62,6 +65,7 @@ impl Watcher for Credentials {
         });
         if let Some(status) = header
             && let Some((proof, owner)) = self.claims.get(&(sight.key, sight.side.peer(), status.msg_ref)).copied()
+            && !stage.is_in_doubt(sight.key)
         {
             self.judge_taken(stage, sight, status, (proof, owner), ledger);
         }
@@ -78,6 +82,19 @@ impl Watcher for Credentials {
             && weakest.is_some_and(|weakest| asked_for(sight.message) < weakest)
         {
             self.tempted.insert(sight.key);
+        }
+    }
+
+    /// What a store has taken since the backup it does not know: with its next credentials it begins anew.
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, _: &mut Ledger) {
+        let service = stage.servers.get(&node).copied();
+        match fact {
+            Fact::Restored { .. } => {
+                let of = |owner: &Owner| stage.devices.get(&owner.0).and_then(|one| one.towards.get(owner.1));
+                self.last.retain(|owner, _| of(owner).is_none_or(|towards| towards.service != service));
+            }
+            Fact::Forgot { .. } => self.last.retain(|(device, ..), _| *device != node),
+            _ => {}
         }
     }
 

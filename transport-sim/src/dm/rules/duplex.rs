@@ -25,7 +25,12 @@ impl Watcher for Duplex {
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         let new = sight.msg_id();
         // Who gives up does not wait.
-        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() || gives_up(sight.message) {
+        if !sight.first
+            || !sight.is_real
+            || stage.watched(sight.key).is_none()
+            || gives_up(sight.message)
+            || stage.is_in_doubt(sight.key)
+        {
             return;
         }
         let before = self.unanswered.insert((sight.key, sight.side), new);

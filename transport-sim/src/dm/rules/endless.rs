@@ -36,8 +36,8 @@ impl Watcher for Endless {
         }
     }
 
-    fn sent(&mut self, _: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
-        if !sight.first {
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+        if !sight.first || stage.is_in_doubt(sight.key) {
             return;
         }
         let empty = brings_nothing(sight.message);

@@ -24,7 +24,9 @@ impl Watcher for Ends {
     }
 
     fn finish(&mut self, stage: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
-        for session in stage.sessions().filter(|session| session.began.is_some()) {
+        // Nobody ends a session that he does not know of any more.
+        let known = |session: &&super::stage::Session| session.client.is_some() || !session.is_in_doubt;
+        for session in stage.sessions().filter(|session| session.began.is_some()).filter(known) {
             ledger.judge(ENDS, session.client.is_some(), || {
                 format!("session {} of device {} goes on", session.id, session.key.device)
             });

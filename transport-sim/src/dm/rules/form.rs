@@ -1,6 +1,6 @@
 //! D08, D10 and D12: how messages are written, how large they are, and what may be in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dm_core::{
     limits::WireLimits,
@@ -56,6 +56,10 @@ fn by_way_of_wbxml(message: &Message) -> Option<Message> {
 pub(super) struct Form {
     takes: BTreeMap<(Key, Side), u64>,
     told: BTreeMap<NodeId, Vec<(OpKind, String)>>,
+    /// What each device was told in a session before.
+    before: BTreeMap<Key, Vec<(OpKind, String)>>,
+    /// Devices that have forgotten something: they do again what an earlier message of their session says.
+    again: BTreeSet<NodeId>,
 }
 
 impl Watcher for Form {
@@ -89,7 +93,8 @@ impl Watcher for Form {
         }
         if sight.side == Side::Server {
             let told = self.told.entry(sight.key.device).or_default();
-            told.clear();
+            self.before.entry(sight.key).or_default().append(told);
+            self.again.remove(&sight.key.device);
             each_command(&sight.message.commands, &mut |command| {
                 let Some((kind, items)) = items_of(command) else { return };
                 told.extend(items.iter().filter_map(|item| Some((kind, item.target_uri()?.to_owned()))));
@@ -97,10 +102,15 @@ impl Watcher for Form {
         }
     }
 
-    fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let Fact::Forgot { .. } = fact {
+            self.again.insert(node);
+        }
         let Fact::Executed { kind, uri, .. } = fact else { return };
-        let told = self.told.get(&node);
-        let was_told = told.is_some_and(|told| told.iter().any(|(of, at)| of == kind && at == uri));
+        let before = stage.current(node).filter(|_| self.again.contains(&node));
+        let told = self.told.get(&node).into_iter().chain(before.and_then(|key| self.before.get(&key)));
+        let mut told = told.flatten();
+        let was_told = told.any(|(of, at)| of == kind && at == uri);
         ledger.judge(FROM_SERVER, was_told, || format!("{} {uri} is not in the server's message", kind.name()));
     }
 }

@@ -71,6 +71,12 @@ impl Watcher for Late {
 
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         match fact {
+            Fact::Restored { .. } => {
+                // A session that is not over any more goes on.
+                let goes_on = |key: &Key| !stage.is_in_doubt(*key);
+                self.over.retain(|key, _| goes_on(key));
+                self.unopened.retain(|key, _| goes_on(key));
+            }
             Fact::Committed { device, session, .. } => {
                 let Some(key) = stage.told_by(node, *device, session) else { return };
                 let late = [self.over.get_mut(&key), self.unopened.get_mut(&key)];

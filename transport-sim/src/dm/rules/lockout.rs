@@ -1,13 +1,13 @@
 //! D18: an account is closed to guessing, and open to its device again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use core_kit::{Millis, Tick};
 use dm_core::{auth::LockoutLimits, codes::StatusCode, wire::Command};
 
 use super::{Key, Side, Sight, Stage, Watcher};
 use crate::{
-    Ledger, NodeId, Rule, RuleId,
+    FaultId, Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
 };
 
@@ -24,6 +24,9 @@ const MARGIN: Millis = Millis(2_000);
 #[derive(Default)]
 pub(super) struct Closed {
     accounts: BTreeMap<(usize, String), Account>,
+    /// Services that do not count as the rule does: a node's clock drifts, so that its sessions and those of the others do
+    /// not agree on what time it is, or their stores have forgotten what was guessed since the backup.
+    unsure: BTreeSet<usize>,
     /// Whom each session of whoever it is says to be.
     claims: BTreeMap<Key, (usize, String)>,
 }
@@ -54,6 +57,12 @@ impl Watcher for Closed {
         &[LOCKED]
     }
 
+    fn struck(&mut self, stage: &Stage, fault: FaultId, node: NodeId) {
+        if fault == FaultId::F35 {
+            self.unsure.extend(stage.servers.get(&node));
+        }
+    }
+
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         if sight.side == Side::Server {
             return;
@@ -73,6 +82,9 @@ impl Watcher for Closed {
     }
 
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, services: &Services, _: &mut Ledger) {
+        if let Fact::Restored { .. } = fact {
+            self.unsure.extend(stage.servers.get(&node));
+        }
         let Fact::Judged { device, session, believed } = fact else { return };
         let key = stage.told_by(node, *device, session);
         let Some(claim) = key.and_then(|key| self.claims.get(&key)) else { return };
@@ -89,7 +101,8 @@ impl Watcher for Closed {
         if sight.side == Side::Client || !sight.is_judged() {
             return;
         }
-        let Some(account) = self.claims.get(&sight.key).and_then(|claim| self.accounts.get(claim)) else { return };
+        let claim = self.claims.get(&sight.key).filter(|(service, _)| !self.unsure.contains(service));
+        let Some(account) = claim.and_then(|claim| self.accounts.get(claim)) else { return };
         let code = sight.message.commands.iter().find_map(|command| match command {
             Command::Status(status) if status.is_for_header() => Some(status.code),
             _ => None,

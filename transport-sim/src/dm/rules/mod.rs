@@ -23,7 +23,7 @@ use dm_core::{
 };
 
 use super::{Fact, OpKind, Party, Services, envelope::Envelope};
-use crate::{Checker, End, Event, Ledger, Message, NodeId, Rule};
+use crate::{Checker, End, Event, FaultId, Ledger, Message, NodeId, Rule};
 
 mod abort;
 mod access;
@@ -114,6 +114,11 @@ trait Watcher {
         let _ = (stage, node, fact, services, ledger);
     }
 
+    /// Something has gone wrong with a node, or with what it sent.
+    fn struck(&mut self, stage: &Stage, fault: FaultId, node: NodeId) {
+        let _ = (stage, fault, node);
+    }
+
     /// The run is over.
     fn finish(&mut self, stage: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
         let _ = (stage, end, ledger);
@@ -134,6 +139,8 @@ pub struct Rules {
     read: BTreeMap<u64, Option<Read>>,
     watchers: Vec<Box<dyn Watcher>>,
     tampered: Option<NodeId>,
+    /// The session that each message was sent in, by its number.
+    of: BTreeMap<u64, Key>,
 }
 
 impl Rules {
@@ -169,7 +176,7 @@ impl Rules {
             Box::new(secrets::Secrets::new(&devices)),
             Box::new(settled::Settled::default()),
         ];
-        Self { stage: Stage::new(devices), read: BTreeMap::new(), watchers, tampered: None }
+        Self { stage: Stage::new(devices), read: BTreeMap::new(), watchers, tampered: None, of: BTreeMap::new() }
     }
 
     /// And all others, D01 to D48, which a [mixed](super::Scenario::mixed) world gives something to judge.
@@ -209,7 +216,7 @@ impl Rules {
             let read = Read::of(&sent.bytes);
             self.read.insert(hash, read);
         }
-        let Self { stage, read, watchers, .. } = self;
+        let Self { stage, read, watchers, of, .. } = self;
         let (device, side) = ends_of(stage, sent);
         let is_real = stage.devices.contains_key(&sent.from) || stage.servers.contains_key(&sent.from);
         let Some(Some(read)) = read.get(&hash) else {
@@ -221,6 +228,7 @@ impl Rules {
         let end = device;
         let device = in_whose_name(stage, sent, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
+        of.insert(sent.number, key);
         if side == Side::Client && end == device {
             // Who gives up waits for nothing. Where somebody has changed the message on its way, its bytes may not say
             // that any more: then the device has no session left.
@@ -271,7 +279,12 @@ impl Rules {
     }
 
     fn delivered(&mut self, came: &Message, ledger: &mut Ledger) {
-        let Self { stage, read, watchers, .. } = self;
+        let Self { stage, read, watchers, of, .. } = self;
+        if came.mislabelled {
+            // Nobody reads it, and whoever waited for it knows that.
+            stage.open.retain(|device, channel| *device != came.to || *channel != came.channel);
+            return;
+        }
         let envelope = Envelope::open(&came.bytes);
         if !matches!(envelope, Envelope::Session(..)) {
             for watcher in watchers.iter_mut() {
@@ -285,10 +298,19 @@ impl Rules {
         if side == Side::Server && taken {
             stage.open.remove(&device);
         }
+        if came.altered {
+            read.entry(hash).or_insert_with(|| Read::of(&came.bytes));
+        }
         let Some(Some(read)) = read.get_mut(&hash) else { return };
         let first = !core::mem::replace(&mut read.has_arrived, true);
         let device = in_whose_name(stage, came, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
+        if came.altered {
+            let was = of.get(&came.number).copied();
+            let towards = was.and_then(|was| stage.session(was)?.towards);
+            stage.session_mut(key).into_iter().for_each(|session| session.towards = session.towards.or(towards));
+            was.into_iter().chain([key]).for_each(|key| stage.mislead(key));
+        }
         if side == Side::Client && !first && opens(&read.message) {
             // Whoever shows no digest may open a session more than once, and so may a copy of its message.
             let session = stage.session_mut(key).filter(|session| session.server.is_some() || session.said > 1);
@@ -296,9 +318,19 @@ impl Rules {
                 session.is_reopened = true;
             }
         }
-        let owner = owner(stage, came, key, side, &read.message);
+        let mut owner = owner(stage, came, key, side, &read.message);
         let header = &read.message.header;
-        let proof = owner.map(|owner| stage.vault.proof(owner, key, header, read.mac.as_ref(), &read.body));
+        let proof_of = |owner| stage.vault.proof(owner, key, header, read.mac.as_ref(), &read.body);
+        let mut proof = owner.map(proof_of);
+        // A copy of a device has the same account, and keeps nonces of its own for it.
+        if let Some((device, towards, Side::Client)) = owner
+            && proof == Some(Proof::Foreign)
+        {
+            let twins = stage.twins(device).map(|twin| (twin, towards, Side::Client));
+            if let Some(twin) = twins.into_iter().find(|twin| proof_of(*twin).is_good()) {
+                (owner, proof) = (Some(twin), Some(proof_of(twin)));
+            }
+        }
         let sight = Sight {
             key,
             side,
@@ -310,7 +342,7 @@ impl Rules {
             server: if side == Side::Client { came.to } else { came.from },
             first,
             is_real: stage.devices.contains_key(&came.from) || stage.servers.contains_key(&came.from),
-            is_altered: false,
+            is_altered: came.altered,
             taken,
             proof: proof.unwrap_or_default(),
             owner,
@@ -343,6 +375,13 @@ impl Checker<Party> for Rules {
             }
             Event::Crashed(node) => _ = self.stage.open.remove(node),
             Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Restarted(_) => {}
+        }
+    }
+
+    fn struck(&mut self, _: Tick, fault: FaultId, node: NodeId, _: &mut Ledger) {
+        let Self { stage, watchers, .. } = self;
+        for watcher in watchers.iter_mut() {
+            watcher.struck(stage, fault, node);
         }
     }
 

@@ -28,7 +28,7 @@ impl Watcher for Numbers {
     }
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
-        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() {
+        if !sight.first || !sight.is_real || stage.watched(sight.key).is_none() || stage.is_in_doubt(sight.key) {
             return;
         }
         let (side, found) = (sight.side, sight.message.header.msg_id);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dm_core::auth::Scheme;
+
 use super::{Key, Side, Sight, Stage, Watched, Watcher, each_command, items_of, operations};
 use crate::{
     Channel, Ledger, NodeId, Rule, RuleId,
@@ -23,12 +25,25 @@ impl Once {
     pub(super) fn new(devices: &BTreeMap<NodeId, Watched>) -> Self {
         let mut left = BTreeMap::new();
         for (node, watched) in devices {
+            // What is ordered of a device that has a copy is done by one of the two.
+            if devices.iter().any(|(other, one)| other < node && one.device == watched.device) {
+                continue;
+            }
             let orders = watched.towards.iter().flat_map(|towards| &towards.orders);
             for (kind, uri) in orders.flat_map(operations) {
                 *left.entry((*node, kind, uri.to_owned())).or_default() += 1;
             }
         }
         Self { left }
+    }
+
+    fn may_all(&mut self, node: NodeId, sight: &Sight<'_>) {
+        each_command(&sight.message.commands, &mut |command| {
+            let Some((kind, items)) = items_of(command) else { return };
+            for uri in items.iter().filter_map(|item| item.target_uri()) {
+                self.may(node, kind, uri);
+            }
+        });
     }
 
     fn may(&mut self, node: NodeId, kind: OpKind, uri: &str) {
@@ -49,16 +64,35 @@ impl Watcher for Once {
         {
             return;
         }
-        let node = sight.key.device;
-        each_command(&sight.message.commands, &mut |command| {
-            let Some((kind, items)) = items_of(command) else { return };
-            for uri in items.iter().filter_map(|item| item.target_uri()) {
-                self.may(node, kind, uri);
-            }
-        });
+        self.may_all(stage.original(sight.key.device), sight);
     }
 
-    fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+    /// What was changed on its way is done as it comes, where no seal says that somebody has changed it.
+    fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        let is_sealed = stage.towards(sight.key).is_some_and(|one| one.server.scheme == Scheme::Mac);
+        if sight.side == Side::Server && sight.is_altered && sight.taken && !is_sealed {
+            self.may_all(stage.original(sight.key.device), sight);
+        }
+    }
+
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        let service = stage.servers.get(&node).copied();
+        let node = stage.original(node);
+        match fact {
+            // What a device has not done any more it may do again: only its disk could have kept it from that.
+            Fact::Forgot { undone, .. } => undone.iter().for_each(|done| self.may(node, done.kind, &done.uri)),
+            // What a server does not know to have handed out it hands out again.
+            Fact::Restored { again, .. } => {
+                for (device, tag) in again {
+                    let towards = stage.devices.get(device).into_iter().flat_map(|watched| &watched.towards);
+                    let orders = towards.filter(|towards| towards.service == service).flat_map(|one| &one.orders);
+                    for (kind, uri) in orders.filter(|order| order.tag == *tag).flat_map(operations) {
+                        self.may(*device, kind, uri);
+                    }
+                }
+            }
+            _ => {}
+        }
         let Fact::Executed { kind, uri, .. } = fact else { return };
         if *kind == OpKind::Get {
             return;
@@ -97,7 +131,7 @@ impl Watcher for Repeats {
                 // A reply that was changed on its way is another one; so is that of a session that was begun anew.
                 if !sight.is_real
                     || sight.is_altered
-                    || stage.session(sight.key).is_none_or(|session| session.is_reopened)
+                    || stage.session(sight.key).is_none_or(|session| session.is_reopened || session.is_in_doubt)
                 {
                     return;
                 }

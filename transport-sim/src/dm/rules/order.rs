@@ -46,6 +46,10 @@ impl Watcher for Order {
     }
 
     fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let Fact::Forgot { .. } = fact {
+            // It may do again what an earlier message says.
+            self.members.remove(&node);
+        }
         let Fact::Executed { kind, uri, .. } = fact else { return };
         let Some((members, next)) = self.members.get_mut(&node) else { return };
         let place = members.iter().skip(*next).position(|(of, at)| of == kind && at == uri);

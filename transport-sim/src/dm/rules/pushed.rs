@@ -88,6 +88,13 @@ impl Watcher for Pushed {
                     });
                 }
             }
+            Fact::Forgot { notices, accounts, .. } => {
+                for session in notices {
+                    let times = self.followed.get_mut(&(node, session.clone()));
+                    times.into_iter().for_each(|times| *times = times.saturating_sub(1));
+                }
+                self.accounts.insert(node, accounts.iter().cloned().collect());
+            }
             Fact::Bootstrapped(servers) => {
                 let first = || stage.devices.get(&node).map(|watched| watched.provisioned.iter().cloned().collect());
                 let known = self.accounts.entry(node).or_insert_with(|| first().unwrap_or_default());

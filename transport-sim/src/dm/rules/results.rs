@@ -35,7 +35,7 @@ impl Watcher for Answers {
         &[RESULTS]
     }
 
-    fn sent(&mut self, _: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
+    fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         if sight.side == Side::Server {
             super::each_command(&sight.message.commands, &mut |command| {
                 if let Command::Get(get) = command {
@@ -45,7 +45,7 @@ impl Watcher for Answers {
             });
             return;
         }
-        if !sight.is_judged() {
+        if !sight.is_judged() || stage.is_in_doubt(sight.key) {
             return;
         }
         for command in &sight.message.commands {
@@ -73,7 +73,9 @@ impl Watcher for Answers {
 
     fn finish(&mut self, stage: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
         for ((key, msg_id, id), got) in &self.gets {
-            let is_judged = stage.session(*key).is_some_and(|session| session.is_completed() && !session.is_reopened);
+            let is_judged = stage
+                .session(*key)
+                .is_some_and(|session| session.is_completed() && !session.is_reopened && !session.is_in_doubt);
             if is_judged && !got.whole.is_empty() {
                 ledger.judge(RESULTS, got.succeeded, || format!("Get {id} of message {msg_id} failed, and found"));
             }

@@ -89,26 +89,30 @@ impl Watcher for Settled {
         });
     }
 
-    fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+    fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         if sight.side == Side::Server || !sight.first {
             return;
         }
+        let device = stage.original(sight.key.device);
         for command in &sight.message.commands {
             if let Command::Status(status) = command
                 && status.code.is_final()
                 && let Some(id) = &status.cmd_ref
                 && let Some(about) = self.commands.get(&(sight.key, status.msg_ref, id.clone()))
             {
-                self.answered.extend(about.iter().map(|about| (sight.key.device, about.clone())));
+                self.answered.extend(about.iter().map(|about| (device, about.clone())));
             }
         }
     }
 
-    fn finish(&mut self, _: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
-        for (id, row) in end.shared.iter().flat_map(|backend| Backend::devices(backend).rows()) {
+    fn finish(&mut self, stage: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
+        let stores = end.shared.iter().map(Backend::devices).enumerate();
+        for (service, id, row) in
+            stores.flat_map(|(service, devices)| devices.rows().map(move |(id, row)| (service, id, row)))
+        {
             // Who shows a password shows the same one always: copies of a whole session are a session to the server then,
             // and what they say of other commands settles the orders that it was given.
-            let may_be_copied = row.value.account.scheme == Scheme::Basic;
+            let may_be_copied = row.value.account.scheme == Scheme::Basic || stage.is_misled(id, service);
             let queued: BTreeSet<_> = row.value.queue.iter().flatten().map(|order| &order.tag).collect();
             for (tag, job) in &row.value.orders {
                 let is_settled = match &job.state {

@@ -1,6 +1,6 @@
 //! What all rules know of a world: who is who, which sessions there are, and whether credentials are good.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use core_kit::Tick;
@@ -126,6 +126,10 @@ pub(super) struct Session {
     pub(super) said: u32,
     /// Whether the server may have begun anew under the same name, for a copy of its first message.
     pub(super) is_reopened: bool,
+    /// Whether one end is no more where the other one believes it to be: its last writes were lost, or it has read what was
+    /// changed on its way and sealed by nothing. What its messages are numbered and what they answer cannot be held
+    /// against either end from then on.
+    pub(super) is_in_doubt: bool,
 }
 
 impl Session {
@@ -147,6 +151,8 @@ pub(super) struct Stage {
     current: BTreeMap<NodeId, Key>,
     /// The channel that each device waits on.
     pub(super) open: BTreeMap<NodeId, Channel>,
+    /// Devices, each with one of its servers, of whom one may have been told what the other never said.
+    misled: BTreeSet<(NodeId, usize)>,
 }
 
 impl Stage {
@@ -163,6 +169,7 @@ impl Stage {
             numbers: BTreeMap::new(),
             current: BTreeMap::new(),
             open: BTreeMap::new(),
+            misled: BTreeSet::new(),
         }
     }
 
@@ -186,6 +193,7 @@ impl Stage {
             is_altered: false,
             said: 0,
             is_reopened: false,
+            is_in_doubt: false,
         });
         key
     }
@@ -234,15 +242,74 @@ impl Stage {
         self.devices.iter().find(|(_, watched)| watched.device.as_str() == device).map(|(node, _)| *node)
     }
 
+    /// The device that this one is, or that it is a copy of.
+    pub(super) fn original(&self, node: NodeId) -> NodeId {
+        self.devices.get(&node).and_then(|watched| self.named(watched.device.as_str())).unwrap_or(node)
+    }
+
+    /// The other devices with the same name, and with the same accounts.
+    pub(super) fn twins(&self, device: NodeId) -> impl Iterator<Item = NodeId> {
+        let name = self.devices.get(&device).map(|watched| &watched.device);
+        let has_it = move |watched: &Watched| Some(&watched.device) == name;
+        let twins = self.devices.iter().filter(move |(node, watched)| **node != device && has_it(watched));
+        twins.map(|(node, _)| *node)
+    }
+
+    /// Whether one side of a session is no more where the other one believes it to be.
+    pub(super) fn is_in_doubt(&self, key: Key) -> bool {
+        self.session(key).is_none_or(|session| session.is_in_doubt)
+    }
+
+    /// A message of this session was read otherwise than it was written.
+    pub(super) fn mislead(&mut self, key: Key) {
+        let Some(session) = self.session_mut(key) else { return };
+        session.is_in_doubt = true;
+        let towards = session.towards;
+        self.misled.extend(towards.map(|towards| (key.device, towards)));
+    }
+
+    /// Whether the device, or a copy of it, or this server of theirs may have been told what the other never said.
+    pub(super) fn is_misled(&self, device: &DeviceId, service: usize) -> bool {
+        self.misled.iter().any(|(node, towards)| {
+            let watched = self.devices.get(node);
+            let of = watched.and_then(|watched| watched.towards.get(*towards)).and_then(|towards| towards.service);
+            watched.is_some_and(|watched| watched.device == *device) && of == Some(service)
+        })
+    }
+
+    fn doubt(&mut self, key: Option<Key>) {
+        key.and_then(|key| self.session_mut(key)).into_iter().for_each(|session| session.is_in_doubt = true);
+    }
+
     pub(super) fn noted(&mut self, node: NodeId, fact: &Fact) {
         let now = self.now;
         match fact {
+            Fact::HungUp => _ = self.open.remove(&node),
+            Fact::Forgot { resumes, .. } => {
+                self.open.remove(&node);
+                self.doubt(self.current(node));
+                if let Some(id) = resumes {
+                    let key = self.key(node, id);
+                    self.current.insert(node, key);
+                    self.doubt(Some(key));
+                    self.session_mut(key).into_iter().for_each(|session| session.client = None);
+                }
+            }
+            Fact::Restored { sessions, .. } => {
+                for (device, id) in sessions {
+                    let all = self.devices.iter().filter(|(_, watched)| watched.device == *device);
+                    let keys: Vec<Option<Key>> = all.map(|(device, _)| self.told_by(node, *device, id)).collect();
+                    keys.into_iter().for_each(|key| self.doubt(key));
+                }
+            }
             Fact::Began(id) => {
                 let key = self.key(node, id);
                 self.current.insert(node, key);
                 self.open.remove(&node);
                 if let Some(session) = self.session_mut(key) {
-                    session.began = Some(now);
+                    // Only who has forgotten that he had followed a notification opens its session once more.
+                    session.is_in_doubt |= session.began.is_some();
+                    (session.began, session.client) = (Some(now), None);
                 }
             }
             Fact::ClientEnded(id, outcome) => {

@@ -88,7 +88,10 @@ impl Watcher for Statuses {
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         let Sight { key, side, message, .. } = sight;
-        if !sight.first || stage.watched(*key).is_none() || stage.session(*key).is_none_or(|one| one.is_reopened) {
+        if !sight.first
+            || stage.watched(*key).is_none()
+            || stage.session(*key).is_none_or(|one| one.is_reopened || one.is_in_doubt)
+        {
             return;
         }
         let mut commands = BTreeMap::from([(CmdId::header(), Sent::new(Status::HEADER, 1, true))]);
@@ -108,9 +111,9 @@ impl Watcher for Statuses {
     /// Judges what is missing in sessions that both sides completed.
     fn finish(&mut self, stage: &Stage, _: &End<'_, Services>, ledger: &mut Ledger) {
         for ((key, side, msg_id), message) in &self.messages {
-            let judged = stage
-                .session(*key)
-                .is_some_and(|session| session.is_completed() && !session.is_reopened && !session.is_altered);
+            let judged = stage.session(*key).is_some_and(|session| {
+                session.is_completed() && !session.is_reopened && !session.is_altered && !session.is_in_doubt
+            });
             if !judged {
                 continue;
             }

@@ -32,8 +32,9 @@ impl Watcher for View {
         &[SAME_VIEW]
     }
 
-    fn noted(&mut self, _: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+    fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         let Some(step) = step_of(fact).filter(|step| step.result.status.is_success()) else { return };
+        let node = stage.original(node);
         match &step.op {
             Op::Get { .. } => {
                 for found in &step.result.found {
@@ -53,8 +54,11 @@ impl Watcher for View {
         }
     }
 
-    fn finish(&mut self, _: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
-        for (id, row) in end.shared.iter().flat_map(|backend| Backend::devices(backend).rows()) {
+    fn finish(&mut self, stage: &Stage, end: &End<'_, Services>, ledger: &mut Ledger) {
+        let stores = end.shared.iter().map(Backend::devices).enumerate();
+        let rows = stores.flat_map(|(service, devices)| devices.rows().map(move |(id, row)| (service, id, row)));
+        // What was changed on its way, and sealed by nothing, is believed.
+        for (_, id, row) in rows.filter(|(service, id, _)| !stage.is_misled(id, *service)) {
             for job in row.value.orders.values() {
                 let (Request::Get(_), OrderState::Done(done)) = (&job.order.request, &job.state) else { continue };
                 for found in done.items.iter().flat_map(|item| &item.found) {

@@ -16,7 +16,7 @@ use dm_core::{
 
 use super::{message, number, status, written};
 use crate::{
-    Context, Message, NodeId,
+    Context, FaultId, Message, NodeId,
     dm::{Party, envelope::Envelope},
 };
 
@@ -40,10 +40,14 @@ pub(in crate::dm) enum Attack {
     Strays,
     /// No message at all.
     Garbage,
+    /// An own session that is opened, and in which nothing more is said.
+    Silence,
+    /// An own session that begins with as many alerts as a message may have.
+    Hog,
 }
 
 impl Attack {
-    pub(in crate::dm) const ALL: [Self; 8] = [
+    pub(in crate::dm) const ALL: [Self; 10] = [
         Self::Guess,
         Self::Steal,
         Self::Repeat,
@@ -52,8 +56,25 @@ impl Attack {
         Self::Reuse,
         Self::Strays,
         Self::Garbage,
+        Self::Silence,
+        Self::Hog,
     ];
+
+    /// The fault that this is.
+    const fn fault(self) -> FaultId {
+        match self {
+            Self::Guess | Self::Steal => FaultId::F42,
+            Self::Repeat => FaultId::F40,
+            Self::Endless => FaultId::F44,
+            Self::Unopened | Self::Reuse | Self::Strays | Self::Garbage => FaultId::F45,
+            Self::Silence => FaultId::F43,
+            Self::Hog => FaultId::F46,
+        }
+    }
 }
+
+/// Alerts that a hog sends at once.
+const ALERTS: usize = 200;
 
 /// Whom it goes to, and in whose name.
 #[derive(Clone)]
@@ -92,6 +113,7 @@ impl Attacker {
             self.begun = self.begun.saturating_add(1);
             let session = SessionId::from_number(0xF000 + self.begun);
             if let Some(bytes) = self.first(ctx, attack, &target, &session) {
+                ctx.count_fault(attack.fault());
                 let channel = ctx.open_channel();
                 ctx.send(target.node, channel, bytes);
             }
@@ -153,7 +175,7 @@ impl Attacker {
         target: &Target,
         session: &SessionId,
     ) -> Option<Bytes> {
-        let honest = matches!(attack, Attack::Endless | Attack::Reuse | Attack::Strays);
+        let honest = matches!(attack, Attack::Endless | Attack::Reuse | Attack::Strays | Attack::Silence | Attack::Hog);
         let device = if honest { &self.device } else { &target.victim };
         let mut message = message(session, MsgId(1), &target.url, device);
         match attack {
@@ -171,7 +193,7 @@ impl Attacker {
                 message.header.cred = Some(cred);
                 message.header.source.name = Some(target.user.clone());
             }
-            Attack::Endless | Attack::Reuse | Attack::Strays => {
+            Attack::Endless | Attack::Reuse | Attack::Strays | Attack::Silence | Attack::Hog => {
                 let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None, body: None };
                 show(&mut message, Scheme::Basic, &self.own.sign(&request));
             }
@@ -179,6 +201,11 @@ impl Attacker {
         message.commands = opening("en");
         if attack == Attack::Unopened {
             message.commands.remove(0);
+        }
+        if attack == Attack::Hog {
+            let data = Item { data: Some("x".into()), ..Item::default() };
+            let alert = || Command::Alert(Alert { items: vec![data.clone()], ..Alert::new(AlertCode::GENERIC) });
+            message.commands.extend((0..ALERTS).map(|_| alert()));
         }
         message.is_final = attack != Attack::Endless;
         number(&mut message.commands, &mut 1);

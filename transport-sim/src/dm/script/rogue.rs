@@ -16,7 +16,7 @@ use dm_core::{
 
 use super::{message, number, status, statuses, target, written};
 use crate::{
-    Context, Message, NodeId, Site,
+    Context, FaultId, Message, NodeId, Site,
     dm::{Party, envelope::Envelope},
 };
 
@@ -53,10 +53,14 @@ pub(in crate::dm) enum Chapter {
     WrongReference,
     /// A hundred commands at once.
     Flood,
+    /// Commands, and then not a word more.
+    Silence,
+    /// The session is to be one of DM 1.1.
+    Older,
 }
 
 impl Chapter {
-    pub(in crate::dm) const ALL: [Self; 14] = [
+    pub(in crate::dm) const ALL: [Self; 16] = [
         Self::Endless,
         Self::Downgrade,
         Self::BadAtomic,
@@ -71,7 +75,29 @@ impl Chapter {
         Self::Sequence,
         Self::WrongReference,
         Self::Flood,
+        Self::Silence,
+        Self::Older,
     ];
+
+    /// The fault that this is, where it is one.
+    const fn fault(self) -> Option<FaultId> {
+        Some(match self {
+            Self::Parts => return None,
+            Self::Endless => FaultId::F44,
+            Self::Downgrade | Self::Older => FaultId::F49,
+            Self::Large | Self::Flood => FaultId::F46,
+            Self::Forbidden => FaultId::F47,
+            Self::Silence => FaultId::F43,
+            Self::BadAtomic
+            | Self::Short
+            | Self::Interrupted
+            | Self::Abort
+            | Self::Strays
+            | Self::Garbage
+            | Self::Sequence
+            | Self::WrongReference => FaultId::F45,
+        })
+    }
 }
 
 /// A server that breaks the protocol. Devices believe it by its transport, so that what it wants is carried out as far
@@ -106,6 +132,7 @@ impl Rogue {
                 let all = u32::try_from(Chapter::ALL.len()).unwrap_or(1);
                 let drawn = || Chapter::ALL.get(ctx.choose(CHAPTER, Some(came.from), all) as usize).copied();
                 let chapter = self.chapters.pop().or_else(drawn).unwrap_or(Chapter::Sequence);
+                chapter.fault().into_iter().for_each(|fault| ctx.count_fault(fault));
                 entry.insert(Told { chapter, turn: 0, last: None })
             }
         };
@@ -124,6 +151,9 @@ impl Rogue {
 
 impl Chapter {
     fn reply(self, turn: u32, heard: &SyncMl, url: &str) -> Option<Bytes> {
+        if self == Self::Silence && turn == 2 {
+            return None;
+        }
         if self == Self::Garbage && turn == 2 {
             return Some(Bytes::from_static(b"<SyncML xmlns='SYNCML:SYNCML1.2'><SyncHdr><VerDTD>1.2</Ver"));
         }
@@ -139,6 +169,10 @@ impl Chapter {
             let meta =
                 Meta { format: Some(Format::B64), media_type: Some(Scheme::Basic.as_type().into()), ..Meta::default() };
             own.chal = Some(Chal { meta });
+        }
+        if self == Self::Older {
+            own.code = StatusCode::PROTOCOL_NOT_SUPPORTED;
+            own.items = vec![Item { data: Some("DM/1.1".into()), ..Item::default() }];
         }
         reply.commands.push(Command::Status(own));
         reply.commands.extend(statuses(heard));
@@ -212,7 +246,7 @@ impl Chapter {
                 (vec![Command::Sequence(Block { commands: members, ..Block::default() })], true)
             }
             (Self::Flood, 1) => ((0..100).map(|_| get("./Rogue/Leaf")).collect(), true),
-            (Self::Abort | Self::Garbage | Self::WrongReference, 1) => (vec![get("./Sim/Value")], true),
+            (Self::Abort | Self::Garbage | Self::WrongReference | Self::Silence, 1) => (vec![get("./Sim/Value")], true),
             _ => none(),
         }
     }

@@ -8,11 +8,8 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{body_of, client_of, read};
-use crate::{
-    NodeId,
-    dpe::{Envelope, Fact},
-};
+use super::client_of;
+use crate::{NodeId, dpe::Fact};
 
 /// How late a request is that nobody waits for any more.
 const LATE_MS: u64 = 20_000;
@@ -87,25 +84,22 @@ impl Doubt {
     }
 
     /// A message leaves: if it is not its machine's, nothing that follows from it can be held against anybody.
-    pub(super) fn sent(&mut self, at: Tick, sent: &crate::Message) {
+    pub(super) fn sent(&mut self, at: Tick, sent: &crate::Message, message: Option<&Message>) {
         self.asked.insert(sent.number, at);
         if self.hostile.remove(&sent.from) {
             self.nodes.insert(sent.from);
-            self.clients.extend(body_of(sent).and_then(|body| read(&body)).and_then(|message| client_of(&message)));
+            self.clients.extend(message.and_then(client_of));
         }
     }
 
     /// A message arrives: the same for one that was changed on its way, and for one that was another device's.
-    pub(super) fn delivered(&mut self, at: Tick, sent: &crate::Message) {
+    pub(super) fn delivered(&mut self, at: Tick, sent: &crate::Message, is_reply: bool, message: Option<&Message>) {
         if self.asked.remove(&sent.number).is_some_and(|asked| at.0 >= asked.0 + LATE_MS) {
             self.late.insert(sent.to);
         }
         let is_altered = sent.altered;
-        if !is_altered && !matches!(Envelope::decode(&sent.bytes), Some(Envelope::Reply(_))) {
-            return;
-        }
-        let Some(message) = body_of(sent).and_then(|body| read(&body)) else { return };
-        let client = client_of(&message);
+        let Some(message) = message.filter(|_| is_altered || is_reply) else { return };
+        let client = client_of(message);
         let is_given = |client: &ClientId| self.given.get(&sent.to).is_some_and(|given| given.contains(client));
         let is_astray =
             message.kind == Kind::RegisterResponse && client.as_ref().is_some_and(|client| !is_given(client));

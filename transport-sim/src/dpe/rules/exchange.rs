@@ -8,7 +8,7 @@ use dpe_core::{
     wire::{Ie, Kind, Message},
 };
 
-use super::text;
+use super::{reader::Read, text};
 use crate::{Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
 
 /// P01.
@@ -89,14 +89,15 @@ impl Exchange {
         out.push(Out { ids, what, until, answered });
     }
 
-    /// A message of the client at a node has reached the server.
-    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, message: &Message) {
+    /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,
+    /// is a faulty one: the server asks again [DPE 7.3.6].
+    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, read: &Read) {
         let Some(out) = self.out.get_mut(&node) else { return };
-        if message.kind == Kind::RegisterSuccess {
+        if read.message().is_some_and(|message| message.kind == Kind::RegisterSuccess) {
             // A session begins: what was out may have ended with the one before.
             return out.iter_mut().for_each(|out| out.until = Tick(0));
         }
-        let id = text(&message.message_id);
+        let id = read.message_id();
         for out in out.iter_mut().filter(|out| out.ids.contains(&id)) {
             out.answered.get_or_insert(at);
         }

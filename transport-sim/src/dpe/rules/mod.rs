@@ -11,8 +11,7 @@ use core_kit::Tick;
 use dpe_core::{
     config::Config,
     ids::{ClientId, SpId, Token},
-    limits::WireLimits,
-    wire::{Decoded, Ie, Kind, Message, decode},
+    wire::{Ie, Kind, Message},
 };
 
 use super::{Backend, Envelope, Fact, Party};
@@ -25,6 +24,7 @@ mod exchange;
 mod foreign;
 mod lives;
 mod policies;
+mod reader;
 mod refusals;
 mod reports;
 mod rest;
@@ -107,6 +107,7 @@ struct Step {
 /// Watches devices, SPs and servers.
 pub struct Rules {
     watched: Watched,
+    reader: reader::Reader,
     requests: BTreeMap<(SpId, u64), Request>,
     step: Step,
     /// What the time was for the step that was stored last, by the clock of its node.
@@ -123,7 +124,8 @@ pub struct Rules {
     lives: lives::Lives,
     reports: reports::Reports,
     kept: stored::Stored,
-    rest: rest::Rest,
+    /// Nothing where nobody asks.
+    rest: Option<rest::Rest>,
 }
 
 impl Rules {
@@ -171,6 +173,7 @@ impl Rules {
     #[must_use]
     pub fn new(watched: Watched) -> Self {
         Self {
+            reader: reader::Reader::default(),
             requests: BTreeMap::new(),
             step: Step::default(),
             stored: Tick(0),
@@ -186,68 +189,73 @@ impl Rules {
             lives: lives::Lives::new(&watched),
             reports: reports::Reports::default(),
             kept: stored::Stored::new(&watched.config),
-            rest: rest::Rest::default(),
+            rest: Some(rest::Rest::default()),
             watched,
         }
     }
 
+    /// The same without those that ask what is true in the end, which are for worlds that heal.
+    #[must_use]
+    pub fn without_rest(self) -> Self {
+        Self { rest: None, ..self }
+    }
+
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
-        self.doubt.sent(at, sent);
-        self.kept.sent(sent, &self.doubt, ledger);
-        match Envelope::decode(&sent.bytes) {
-            Some(Envelope::Contact(body)) => {
-                let Some(message) = read(&body) else { return };
-                self.foreign.downlink(&message, &body, ledger);
-                self.lives.asked(sent.to, &message, &self.doubt, ledger);
-                self.exchange.sent((at, self.stored), sent.to, &message, self.doubt.is_of(sent.to), ledger);
+        let Some(envelope) = Envelope::decode(&sent.bytes) else { return };
+        let read = envelope.body().map(|body| (body, self.reader.read(body)));
+        let message = read.as_ref().and_then(|(_, read)| read.message());
+        self.doubt.sent(at, sent, message);
+        if let Some((body, read)) = &read {
+            self.kept.sent(sent, body.len(), read, &self.doubt, ledger);
+        }
+        let Some(message) = message else { return };
+        match &envelope {
+            Envelope::Contact(body) => {
+                self.foreign.downlink(message, body, ledger);
+                self.lives.asked(sent.to, message, &self.doubt, ledger);
+                self.exchange.sent((at, self.stored), sent.to, message, self.doubt.is_of(sent.to), ledger);
             }
-            Some(Envelope::Reply(body)) => {
-                if let Some(message) = read(&body) {
-                    self.lives.given(at, sent, &message, &self.doubt, ledger);
-                    if let Some(client) = client_of(&message) {
-                        self.refusals.given(client.clone());
-                        self.kept.given(sent.to, client);
-                    }
-                    self.clients.given(sent.to, &message, &self.doubt, ledger);
-                    self.doubt.given(sent.to, &message);
+            Envelope::Reply(_) => {
+                self.lives.given(at, sent, message, &self.doubt, ledger);
+                if let Some(client) = client_of(message) {
+                    self.refusals.given(client.clone());
+                    self.kept.given(sent.to, client);
                 }
+                self.clients.given(sent.to, message, &self.doubt, ledger);
+                self.doubt.given(sent.to, message);
             }
-            Some(Envelope::Request(number, body)) => {
+            Envelope::Request(number, _) => {
                 let sp = self.watched.sps.get(&sent.from).and_then(|sp| SpId::try_from(sp.as_str()).ok());
-                let Some((sp, message)) = sp.zip(read(&body)) else { return };
-                let id = text(&message.message_id);
-                self.requests.entry((sp, number)).or_insert(Request { id, message });
+                let Some(sp) = sp else { return };
+                let request = || Request { id: text(&message.message_id), message: Box::new(message.clone()) };
+                self.requests.entry((sp, *number)).or_insert_with(request);
             }
-            Some(Envelope::Callback(_, body)) => {
-                if let Some(message) = read(&body) {
-                    let sp = self.watched.sps.get(&sent.to).map(String::as_str);
-                    answers::addressed(sp, &message, ledger);
-                }
+            Envelope::Callback(..) => {
+                let sp = self.watched.sps.get(&sent.to).map(String::as_str);
+                answers::addressed(sp, message, ledger);
             }
-            Some(Envelope::Messages(body)) => {
-                if let Some(message) = read(&body) {
-                    self.reports.reported(at, sent.from, &message, &self.doubt, ledger);
-                }
-            }
-            Some(Envelope::Register(_) | Envelope::Taken(_)) | None => {}
+            Envelope::Messages(_) => self.reports.reported(at, sent.from, message, &self.doubt, ledger),
+            Envelope::Register(_) | Envelope::Taken(_) => {}
         }
     }
 
     fn delivered(&mut self, at: Tick, sent: &crate::Message) {
-        self.doubt.delivered(at, sent);
+        let Some(envelope) = Envelope::decode(&sent.bytes) else { return };
+        let Some(body) = envelope.body() else { return };
+        let read = self.reader.read(body);
+        let is_reply = matches!(envelope, Envelope::Reply(_));
+        self.doubt.delivered(at, sent, is_reply, read.message());
         if sent.mislabelled {
             return;
         }
-        if let Some(Envelope::Messages(body) | Envelope::Register(body)) = Envelope::decode(&sent.bytes)
-            && let Some(message) = read(&body)
-        {
-            self.exchange.arrived(at, sent.from, &message);
-            self.values.arrived(at, &message);
-            self.lives.arrived(sent.from, sent.channel, &body, &message);
-        } else if let Some(Envelope::Contact(body)) = Envelope::decode(&sent.bytes)
-            && let Some(message) = read(&body)
-        {
-            self.reports.set(sent.to, &message);
+        if matches!(envelope, Envelope::Messages(_) | Envelope::Register(_)) {
+            self.exchange.arrived(at, sent.from, &read);
+            if let Some(message) = read.message() {
+                self.values.arrived(at, message);
+                self.lives.arrived(sent.from, sent.channel, body, message);
+            }
+        } else if let (Envelope::Contact(_), Some(message)) = (&envelope, read.message()) {
+            self.reports.set(sent.to, message);
         }
     }
 
@@ -269,8 +277,9 @@ impl Rules {
             }
             Fact::Posted { sp, body, at: step, .. } => {
                 self.window.stepped(sp, *step);
-                let Some(message) = read(body) else { return };
-                let post = Post { sp, id: text(&message.message_id), message: &message, body };
+                let read = self.reader.read(body);
+                let Some(message) = read.message() else { return };
+                let post = Post { sp, id: text(&message.message_id), message, body };
                 self.foreign.posted(&post, ledger);
                 self.clients.posted(&post, &self.doubt, ledger);
                 self.policies.posted(&post, ledger);
@@ -281,7 +290,7 @@ impl Rules {
                 self.kept.posted(&post, &self.doubt, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);
-                    self.step.answers.push((post.key(), message.status));
+                    self.step.answers.push((post.key(), message.status.clone()));
                 }
             }
             Fact::Committed { at: step, downlinks } => {
@@ -295,7 +304,11 @@ impl Rules {
                 }
                 self.clients.committed(shared, ledger);
             }
-            Fact::Standing { .. } | Fact::Holds { .. } => self.rest.noted(node, fact),
+            Fact::Standing { .. } | Fact::Holds { .. } => {
+                if let Some(rest) = &mut self.rest {
+                    rest.noted(node, fact);
+                }
+            }
             Fact::Asked { tag } => self.answers.asked(tag, ledger),
             Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
             // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
@@ -339,27 +352,9 @@ impl Checker<Party> for Rules {
         self.policies.finish(ledger);
         self.foreign.finish(end.trace, ledger);
         let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
-        self.rest.finish(&devices, &self.doubt, end.shared, ledger);
-    }
-}
-
-fn read(body: &Bytes) -> Option<Box<Message>> {
-    match decode(body, &WireLimits::DEFAULT) {
-        Ok(Decoded::Message(message)) => Some(message),
-        Ok(Decoded::Untyped(_)) | Err(_) => None,
-    }
-}
-
-/// The message in an envelope.
-fn body_of(sent: &crate::Message) -> Option<Bytes> {
-    match Envelope::decode(&sent.bytes)? {
-        Envelope::Register(body)
-        | Envelope::Messages(body)
-        | Envelope::Reply(body)
-        | Envelope::Contact(body)
-        | Envelope::Request(_, body)
-        | Envelope::Callback(_, body) => Some(body),
-        Envelope::Taken(_) => None,
+        if let Some(rest) = &self.rest {
+            rest.finish(&devices, &self.doubt, end.shared, ledger);
+        }
     }
 }
 

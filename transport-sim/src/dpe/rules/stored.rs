@@ -6,10 +6,10 @@ use dpe_core::{
     codes::Code,
     config::Config,
     ids::{ClientId, SpId},
-    wire::{Kind, encode},
+    wire::Kind,
 };
 
-use super::{Doubt, Key, Post, Request, body_of, client_of, read, text};
+use super::{Doubt, Key, Post, Request, client_of, reader::Read, text};
 use crate::{Ledger, NodeId, Rule, RuleId};
 
 /// P35.
@@ -102,11 +102,12 @@ impl Stored {
         }
     }
 
-    /// A message leaves.
-    pub(super) fn sent(&self, sent: &crate::Message, doubt: &Doubt, ledger: &mut Ledger) {
-        let Some(body) = body_of(sent).filter(|_| !doubt.is_of(sent.from)) else { return };
-        let again = read(&body).and_then(|message| encode(&message).ok());
-        let is_good = body.len() <= self.octets_max && again.as_deref() == Some(&*body);
-        ledger.judge(BOUNDED, is_good, || format!("{} octets of {} are not read back", body.len(), sent.from));
+    /// A message of so many octets leaves.
+    pub(super) fn sent(&self, sent: &crate::Message, octets: usize, read: &Read, doubt: &Doubt, ledger: &mut Ledger) {
+        if doubt.is_of(sent.from) {
+            return;
+        }
+        let is_good = octets <= self.octets_max && read.is_written_back;
+        ledger.judge(BOUNDED, is_good, || format!("{octets} octets of {} are not read back", sent.from));
     }
 }

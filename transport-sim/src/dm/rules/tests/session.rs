@@ -188,7 +188,7 @@ fn a_session_that_goes_on_at_the_server_is_found_with_the_orders_that_it_holds()
     let backend = services.of_mut(0).unwrap();
     let key = server::route(&packet, &backend.profile).unwrap();
     let env = Env { now: Tick(0), wall: UnixMillis(0), entropy: [0; 32] };
-    let attempt = Attempt::run(backend, &env, key, server::Input::Received(packet)).unwrap();
+    let attempt = Attempt::run(backend, &env, key, server::Input::Received(packet), false).unwrap();
     assert_eq!(backend.commit(&attempt), Commit::Done);
     assert_eq!(broken_by(&film, services), BTreeSet::from([ENDS.id, SETTLED.id]));
 }

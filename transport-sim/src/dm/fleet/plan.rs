@@ -1,0 +1,219 @@
+//! What all devices of a region and all nodes of its server have in common: whatever is not here, a device has for
+//! itself.
+
+use core_kit::Millis;
+use dm_core::{
+    auth::{Account, Nonce, Scheme},
+    client,
+    codes::StatusCode,
+    ids::{DeviceId, JobTag},
+    server::{self, Entry, Order, Request},
+    tree::{DevInfo, Memory, TreeError},
+};
+
+use super::{Conditions, Mistake};
+use crate::{
+    NodeId,
+    dm::OpKind,
+    table::{absorb, mix},
+};
+
+/// Nodes with smaller numbers are the server's.
+pub(super) const FIRST_DEVICE: u32 = 64;
+const SERVER_URL: &str = "https://dm.example/dm";
+pub(super) const SERVER_ID: &str = "srv";
+/// What the number of a device follows on in its name.
+const NAME: &str = "IMEI:49";
+const NAME_DIGITS: usize = 13;
+
+/// Orders that wait for each device.
+pub(super) const ORDERS: [(OpKind, &str); 7] = [
+    (OpKind::Get, "./DevInfo/Man"),
+    (OpKind::Add, "./Sim/Added"),
+    (OpKind::Replace, "./Sim/Value"),
+    (OpKind::Exec, "./Sim/Run"),
+    // What nobody may.
+    (OpKind::Replace, "./Sim/Locked"),
+    (OpKind::Get, "./Sim/Added"),
+    (OpKind::Get, "./Sim/Value"),
+];
+
+/// A package: its orders, as bits.
+pub(super) type Package = u8;
+/// The packages, first to last.
+pub(super) const PACKAGES: [Package; 3] = [0b000_0111, 0b001_1000, 0b110_0000];
+
+/// The orders of a package.
+pub(super) fn orders_of(package: Package) -> impl Iterator<Item = usize> {
+    (0..ORDERS.len()).filter(move |order| package & 1 << order != 0)
+}
+
+/// Which side of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    pub(super) const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// One region.
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    /// The number of the region's first device in the whole fleet.
+    pub(super) first: u32,
+    pub(super) devices: u32,
+    pub(super) servers: u32,
+    pub(super) sessions: u16,
+    /// Within what time sessions begin.
+    pub(super) span: Millis,
+    pub(super) conditions: Conditions,
+    /// How long after the end of a session something of it may still come.
+    pub(super) linger: Millis,
+    pub(super) tree: Memory,
+    pub(super) client: client::Profile,
+    pub(super) server: server::Profile,
+    pub(super) mistake: Option<Mistake>,
+}
+
+impl Plan {
+    pub(super) fn new(fleet: &super::Fleet, first: u32, devices: u32) -> Self {
+        let conditions = fleet.conditions;
+        let link = conditions.link;
+        let latest = link.late.most.0.max(link.delay.most.0.saturating_add(link.held.most.0));
+        Self {
+            seed: fleet.seed,
+            first,
+            devices,
+            servers: fleet.servers.clamp(1, FIRST_DEVICE - 1),
+            sessions: fleet.sessions.max(1),
+            span: fleet.span(),
+            conditions,
+            linger: Millis(latest.saturating_add(60_000)),
+            // The tree is written down below and correct, which a test shows.
+            tree: tree().unwrap_or_default(),
+            client: client::Profile::new("", SERVER_URL, SERVER_ID),
+            server: server::Profile::new(SERVER_URL),
+            mistake: None,
+        }
+    }
+
+    /// The device's number in the region; nothing for another node.
+    pub(super) fn device_at(&self, node: NodeId) -> Option<u32> {
+        node.0.checked_sub(FIRST_DEVICE).filter(|device| *device < self.devices)
+    }
+
+    pub(super) const fn node_of(device: u32) -> NodeId {
+        NodeId(FIRST_DEVICE + device)
+    }
+
+    /// What the device is called on the wire.
+    pub(super) fn name_of(&self, device: u32) -> String {
+        format!("{NAME}{:0NAME_DIGITS$}", u64::from(self.first) + u64::from(device))
+    }
+
+    /// The device that is called so.
+    pub(super) fn named(&self, name: &str) -> Option<u32> {
+        let number: u32 = name.strip_prefix(NAME).filter(|digits| digits.len() == NAME_DIGITS)?.parse().ok()?;
+        number.checked_sub(self.first).filter(|device| *device < self.devices)
+    }
+
+    pub(super) fn profile_of(&self, device: u32) -> client::Profile {
+        client::Profile { device: DeviceId::from(self.name_of(device).as_str()), ..self.client.clone() }
+    }
+
+    /// What one side proves itself to the other with, before their first session.
+    pub(super) fn account_of(&self, device: u32, side: Side) -> Account {
+        let nonce = self.word(device, side, 0);
+        let account = self.account_with(device, side, Nonce::default());
+        let nonce: Vec<u8> = nonce.to_be_bytes().into_iter().chain(mix(nonce).to_be_bytes()).collect();
+        Account { nonce: Nonce::new(&nonce), ..account }
+    }
+
+    /// The same with another nonce.
+    pub(super) fn account_with(&self, device: u32, side: Side, nonce: Nonce) -> Account {
+        let password = format!("{:016x}", self.word(device, side, 1));
+        let user = match side {
+            Side::Client => self.name_of(device),
+            Side::Server => SERVER_ID.to_owned(),
+        };
+        Account { nonce, ..Account::new(&user, &password, Scheme::Md5) }
+    }
+
+    fn word(&self, device: u32, side: Side, which: u64) -> u64 {
+        let number = u64::from(self.first) + u64::from(device);
+        absorb(absorb(self.seed, number), (side.index() as u64) << 8 | which)
+    }
+
+    /// The order for this device.
+    pub(super) fn order(&self, order: usize, device: u32) -> Option<Order> {
+        let (kind, uri) = *ORDERS.get(order)?;
+        let request = match kind {
+            OpKind::Get => Request::Get(vec![uri.into()]),
+            OpKind::Add => Request::Add(vec![Entry::text(uri, &self.value(order, device))]),
+            OpKind::Exec => Request::Exec { entry: Entry::bare(uri), correlator: None },
+            _ => Request::Replace(vec![Entry::text(uri, &self.value(order, device))]),
+        };
+        Some(Order::new(order.to_string().as_str(), request))
+    }
+
+    /// The order that has the tag.
+    pub(super) fn order_tagged(tag: &JobTag) -> Option<usize> {
+        tag.as_str().parse().ok().filter(|order| *order < ORDERS.len())
+    }
+
+    /// What an order writes: something that no other device has.
+    fn value(&self, order: usize, device: u32) -> String {
+        format!("{order} for {}", u64::from(self.first) + u64::from(device))
+    }
+}
+
+fn tree() -> Result<Memory, TreeError> {
+    let info = DevInfo {
+        dev_id: format!("{NAME}{:0NAME_DIGITS$}", 0),
+        manufacturer: "Example".into(),
+        model: "Simulated".into(),
+        dm_version: "1.2".into(),
+        language: "en".into(),
+    };
+    Memory::builder()
+        .dev_info(&info)
+        .interior("./Sim")
+        .acl("Add=srv&Delete=srv&Get=*&Replace=srv&Exec=srv")
+        .leaf("./Sim/Value", "0")
+        .leaf("./Sim/Locked", "0")
+        .acl("Get=*")
+        .leaf("./Sim/Run", "")
+        .exec(StatusCode::OK)
+        .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_as_the_orders_want_it() {
+        let tree = tree().unwrap();
+        let values = ["./DevInfo/Man", "./Sim/Value", "./Sim/Locked", "./Sim/Added"].map(|uri| tree.text(uri));
+        assert_eq!(values, [Some("Example"), Some("0"), Some("0"), None]);
+    }
+
+    #[test]
+    fn every_order_is_in_one_package() {
+        assert_eq!(PACKAGES.iter().fold(0, |all, package| all | package), 0b111_1111);
+        assert_eq!(PACKAGES.iter().map(|package| package.count_ones()).sum::<u32>(), 7);
+        assert_eq!(orders_of(0b110_0000).collect::<Vec<_>>(), [5, 6]);
+    }
+}

@@ -1,0 +1,193 @@
+//! All that the rules know of one session while something of it may still happen.
+
+use bytes::Bytes;
+use core_kit::Tick;
+use dm_core::{
+    auth::{CredentialHash, Nonce, digest},
+    session::Outcome,
+};
+
+use super::super::{
+    plan::{Plan, Side},
+    skim::{HEADER, Name, Seen, Skim},
+};
+use crate::{Channel, dm::OpKind};
+
+/// A message that was sent, as often as it is sent.
+pub(super) struct Told {
+    pub(super) hash: u64,
+    pub(super) side: Side,
+    pub(super) msg_id: u32,
+    pub(super) has_arrived: bool,
+    /// The final statuses in it: for which command of which message.
+    pub(super) finals: Vec<(u32, u32)>,
+    /// What its sender says of the message that it answers.
+    pub(super) answer: Option<(u32, u16)>,
+    pub(super) proof: Proof,
+    /// For a request, its first reply.
+    pub(super) reply: Option<u64>,
+}
+
+/// What credentials show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Nothing,
+    Wrong,
+    /// They are good, with this nonce of all that were given to the side.
+    Good(usize),
+}
+
+/// A command that was sent.
+pub(super) struct Sent {
+    pub(super) side: Side,
+    pub(super) msg_id: u32,
+    pub(super) id: u32,
+    /// Nothing for the header.
+    pub(super) name: Option<Name>,
+    pub(super) uri: Box<str>,
+    items: u16,
+    finals: u16,
+    /// Whether one that says that it is done has reached the server.
+    pub(super) has_come_back: bool,
+}
+
+impl Sent {
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self.name {
+            Some(name) => name.as_str(),
+            None => HEADER,
+        }
+    }
+
+    /// Takes a final status; false if it is one too many.
+    pub(super) const fn take(&mut self) -> bool {
+        self.finals += 1;
+        self.finals <= self.items
+    }
+
+    /// Whether its receiver has said all that it owes: nothing for a `Status`, nor for `Results` that were well received.
+    pub(super) const fn is_answered(&self) -> bool {
+        match self.name {
+            Some(Name::Status | Name::Results) => true,
+            _ => self.finals == 1 || self.finals == self.items,
+        }
+    }
+}
+
+/// One session.
+pub(super) struct Case {
+    pub(super) session: u16,
+    pub(super) began: Tick,
+    pub(super) client: Option<Outcome>,
+    pub(super) server: Option<Outcome>,
+    /// Whether a server node has stored anything of it.
+    pub(super) is_stored: bool,
+    /// When the last side was over.
+    pub(super) over: Tick,
+    pub(super) told: Vec<Told>,
+    pub(super) sent: Vec<Sent>,
+    /// The number of the last message, by side.
+    pub(super) last: [u32; 2],
+    /// The message that waits for an answer, by side.
+    pub(super) unanswered: [Option<u32>; 2],
+    /// The nonces that were given to each side.
+    pub(super) nonces: [Vec<Nonce>; 2],
+    hashes: [CredentialHash; 2],
+    /// Credentials that were taken: of which message.
+    pub(super) taken: [Option<u32>; 2],
+    /// Which sides have shown good ones.
+    pub(super) shown: [bool; 2],
+    /// Whether the client was told that its are good.
+    pub(super) told_good: bool,
+    /// What each side has said that it takes.
+    pub(super) takes: [Option<u32>; 2],
+    /// What was sent on each exchange.
+    pub(super) asked: Vec<(Channel, u64)>,
+    /// The exchange that the device waits for.
+    pub(super) open: Option<Channel>,
+    /// What the orders' nodes held when the session was over.
+    pub(super) values: Vec<Option<Bytes>>,
+    /// Messages that were sent for the first time.
+    pub(super) messages: u32,
+}
+
+impl Case {
+    pub(super) fn new(plan: &Plan, device: u32, session: u16, began: Tick, nonces: Option<[Vec<Nonce>; 2]>) -> Self {
+        let accounts = [Side::Client, Side::Server].map(|side| plan.account_of(device, side));
+        let hashes = [0, 1].map(|at: usize| {
+            let account = accounts.get(at);
+            account.map(|account| CredentialHash::new(&account.user, account.password.reveal()))
+        });
+        let [own, server] = accounts;
+        let nonces = nonces.unwrap_or_else(|| [vec![own.nonce], vec![server.nonce]]);
+        let hashes = hashes.map(|hash| hash.unwrap_or_else(|| CredentialHash::new("", "")));
+        Self {
+            session,
+            began,
+            client: None,
+            server: None,
+            is_stored: false,
+            over: began,
+            told: Vec::with_capacity(8),
+            sent: Vec::with_capacity(48),
+            last: [0; 2],
+            unanswered: [None; 2],
+            nonces,
+            hashes,
+            taken: [None; 2],
+            shown: [false; 2],
+            told_good: false,
+            takes: [None; 2],
+            asked: Vec::with_capacity(4),
+            open: None,
+            values: Vec::new(),
+            messages: 0,
+        }
+    }
+
+    pub(super) fn is_completed(&self) -> bool {
+        self.client == Some(Outcome::Completed) && self.server == Some(Outcome::Completed)
+    }
+
+    /// Whether nothing of it goes on.
+    pub(super) const fn is_over(&self) -> bool {
+        self.client.is_some() && (self.server.is_some() || !self.is_stored)
+    }
+
+    /// What the credentials of a message show, found with every nonce that its sender was given, the newest first.
+    pub(super) fn proof(&self, side: Side, skim: &Skim<'_>) -> Proof {
+        let Some(shown) = skim.cred else { return Proof::Nothing };
+        let (Some(hash), Some(nonces)) = (self.hashes.get(side.index()), self.nonces.get(side.index())) else {
+            return Proof::Wrong;
+        };
+        let made_with = |nonce: &Nonce| digest::md5(hash, nonce).to_base64() == shown;
+        nonces.iter().rposition(made_with).map_or(Proof::Wrong, Proof::Good)
+    }
+
+    /// Keeps the commands of a message, and false if one has a number that cannot be.
+    pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>) -> bool {
+        let first = self.sent.len();
+        let header =
+            Sent { side, msg_id: skim.msg_id, id: 0, name: None, uri: "".into(), items: 1, finals: 0, has_come_back: false };
+        self.sent.push(header);
+        let mut is_numbered = true;
+        for Seen { name, id, uri, items, .. } in &skim.commands {
+            let others = self.sent.get(first..).unwrap_or_default();
+            is_numbered &= *id > 0 && others.iter().all(|other| other.id != *id);
+            let uri = if let Name::Op(_) = name { (*uri).into() } else { Box::default() };
+            let (name, items) = (Some(*name), (*items).max(1));
+            self.sent.push(Sent { side, msg_id: skim.msg_id, id: *id, name, uri, items, finals: 0, has_come_back: false });
+        }
+        is_numbered
+    }
+
+    pub(super) fn sent_mut(&mut self, side: Side, (msg_id, id): (u32, u32)) -> Option<&mut Sent> {
+        self.sent.iter_mut().find(|sent| sent.side == side && sent.msg_id == msg_id && sent.id == id)
+    }
+
+    /// Whether the server has been told by the device that the command of an order is done.
+    pub(super) fn has_come_back(&self, kind: OpKind, uri: &str) -> bool {
+        let is_it = |sent: &&Sent| sent.side == Side::Server && sent.name == Some(Name::Op(kind)) && *sent.uri == *uri;
+        self.sent.iter().filter(is_it).any(|sent| sent.has_come_back)
+    }
+}
