@@ -24,8 +24,8 @@ mod server;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
-pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
 pub use fact::{Fact, Fingerprint, OpKind, Step};
+pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
 pub use mixed::menu;
 pub use pusher::Pusher;
 pub use rules::{

@@ -85,9 +85,7 @@ impl Device {
         let Some(device) = plan.device_at(ctx.node()) else { return };
         self.begun += 1;
         let stale = self.begun == 1 && ctx.chance(STALE, None, plan.conditions.stale_nonces);
-        let survives = ctx
-            .chance(CRASH, None, plan.conditions.device_crashes)
-            .then(|| ctx.choose(POINT, None, POINTS));
+        let survives = ctx.chance(CRASH, None, plan.conditions.device_crashes).then(|| ctx.choose(POINT, None, POINTS));
         let id = SessionId::from_number(self.begun);
         self.awake = Some(Box::new(Awake::new(&plan, device, self.folded.take(), stale, survives)));
         ctx.note(&Fact::Began(self.begun));
@@ -245,13 +243,7 @@ impl Device {
 }
 
 impl Awake {
-    fn new(
-        plan: &Plan,
-        device: u32,
-        folded: Option<Box<Folded>>,
-        stale: bool,
-        survives: Option<u32>,
-    ) -> Self {
+    fn new(plan: &Plan, device: u32, folded: Option<Box<Folded>>, stale: bool, survives: Option<u32>) -> Self {
         let mut accounts = [Side::Client, Side::Server].map(|side| match &folded {
             Some(folded) => plan.account_with(device, side, folded.nonce(side)),
             None => plan.account_of(device, side),

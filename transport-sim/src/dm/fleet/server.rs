@@ -130,8 +130,9 @@ impl Server {
     /// Sets the timer to the next commit, or to the sweep that finds the next session to wake.
     pub(super) fn arm(&mut self, ctx: &mut Context<'_, Member>) {
         let commit = self.open.keys().next().map(|(at, _)| *at);
-        let sweep =
-            self.first_deadline(ctx).map(|(at, _)| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
+        let sweep = self
+            .first_deadline(ctx)
+            .map(|(at, _)| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
         let next = commit.into_iter().chain(sweep).min();
         if next != self.armed {
             self.armed = next;

@@ -167,8 +167,16 @@ impl Case {
     /// Keeps the commands of a message, and false if one has a number that cannot be.
     pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>) -> bool {
         let first = self.sent.len();
-        let header =
-            Sent { side, msg_id: skim.msg_id, id: 0, name: None, uri: "".into(), items: 1, finals: 0, has_come_back: false };
+        let header = Sent {
+            side,
+            msg_id: skim.msg_id,
+            id: 0,
+            name: None,
+            uri: "".into(),
+            items: 1,
+            finals: 0,
+            has_come_back: false,
+        };
         self.sent.push(header);
         let mut is_numbered = true;
         for Seen { name, id, uri, items, .. } in &skim.commands {
@@ -176,7 +184,16 @@ impl Case {
             is_numbered &= *id > 0 && others.iter().all(|other| other.id != *id);
             let uri = if let Name::Op(_) = name { (*uri).into() } else { Box::default() };
             let (name, items) = (Some(*name), (*items).max(1));
-            self.sent.push(Sent { side, msg_id: skim.msg_id, id: *id, name, uri, items, finals: 0, has_come_back: false });
+            self.sent.push(Sent {
+                side,
+                msg_id: skim.msg_id,
+                id: *id,
+                name,
+                uri,
+                items,
+                finals: 0,
+                has_come_back: false,
+            });
         }
         is_numbered
     }

@@ -402,8 +402,24 @@ fn is_permitted(plan: &Plan, kind: OpKind, uri: &str) -> bool {
 impl Checker<Member> for Watcher {
     fn rules(&self) -> Vec<Rule> {
         vec![
-            ANSWERED, SENT, NUMBERS, HALF_DUPLEX, ENDS, FITS, BYTES, AUTHENTICATED, FRESH, PERMITTED, ONCE, REPEATS,
-            SETTLED, SAME_VIEW, DROPPED, LEAKS, USED_WELL, COMPACT,
+            ANSWERED,
+            SENT,
+            NUMBERS,
+            HALF_DUPLEX,
+            ENDS,
+            FITS,
+            BYTES,
+            AUTHENTICATED,
+            FRESH,
+            PERMITTED,
+            ONCE,
+            REPEATS,
+            SETTLED,
+            SAME_VIEW,
+            DROPPED,
+            LEAKS,
+            USED_WELL,
+            COMPACT,
         ]
     }
 
