@@ -71,6 +71,17 @@ impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
     }
 }
 
+impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
+    /// The stored form of a machine that is not used any more.
+    #[must_use]
+    pub fn into_stored(self, common: Common) -> Since<Common, Rest, Input> {
+        match self {
+            Self::Rest(phase) => Since { base: Stable { common: Box::new(common), phase }, steps: Vec::new() },
+            Self::Asking(_, since) => *since,
+        }
+    }
+}
+
 impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, Rest, Asking, Input> {
     /// The stored form.
     #[must_use]
@@ -206,6 +217,7 @@ mod tests {
             kept.add(number);
             stored.add(number);
             assert_eq!(stored.stored(), kept.stored());
+            assert_eq!(stored.clone().phase.into_stored(stored.sums.clone()), kept.stored());
             stored = stored.stored().restore(Adder::at_rest).unwrap();
             assert_eq!((&stored.sums, stored.phase.open()), (&kept.sums, kept.phase.open()));
         }

@@ -1,17 +1,21 @@
 //! The identifiers of a session, one type for each.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
-/// Text that names something; compared exactly and kept as the peer wrote it.
+use crate::decimal::Decimal;
+
+/// Text that names something; compared exactly and kept as the peer wrote it. Most are a few characters, which take no
+/// memory of their own, and a long one is shared by its copies.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The text.
@@ -29,7 +33,7 @@ macro_rules! text_id {
 
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                Self(text)
+                Self(text.into())
             }
         }
 
@@ -50,7 +54,7 @@ impl SessionId {
     /// The spelling of a number as a client sends it: upper-case hexadecimal without leading zeros [NOTI 1.2, 6.2.10].
     #[must_use]
     pub fn from_number(number: u16) -> Self {
-        Self(alloc::format!("{number:X}"))
+        Self(alloc::format!("{number:X}").into())
     }
 }
 
@@ -63,7 +67,7 @@ impl CmdId {
     /// What `CmdRef` says where the `SyncHdr` is meant.
     #[must_use]
     pub fn header() -> Self {
-        Self("0".into())
+        Self(SmolStr::new_static("0"))
     }
 
     /// Whether this is the reference to the `SyncHdr`.
@@ -75,7 +79,7 @@ impl CmdId {
 
 impl From<u32> for CmdId {
     fn from(number: u32) -> Self {
-        Self(number.to_string())
+        Self(Decimal::new(number.into()).as_str().into())
     }
 }
 

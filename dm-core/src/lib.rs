@@ -105,6 +105,7 @@ pub mod bootstrap;
 pub mod client;
 pub mod codes;
 pub mod ddf;
+mod decimal;
 pub mod fault;
 pub mod ids;
 pub mod limits;

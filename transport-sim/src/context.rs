@@ -40,6 +40,13 @@ impl<N: Node> Context<'_, N> {
         self.ground.clock(self.slot).map_or(self.ground.now, |clock| clock.now(self.ground.now))
     }
 
+    /// What a clock shows that nodes have in common, and that is never wrong: that of a database, mostly. Times that one
+    /// node stores and another one reads are of such a clock, as each node's own shows something else.
+    #[must_use]
+    pub const fn common_now(&self) -> Tick {
+        self.ground.now
+    }
+
     /// What the nodes have in common.
     #[must_use]
     pub const fn shared(&mut self) -> &mut N::Shared {

@@ -62,12 +62,6 @@ where
         self.live = None;
     }
 
-    /// What the machine is made with.
-    #[must_use]
-    pub const fn profile(&self) -> &M::Profile {
-        &self.profile
-    }
-
     /// The snapshot after the last step.
     #[must_use]
     pub const fn stored(&self) -> &M::Snapshot {

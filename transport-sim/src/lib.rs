@@ -179,6 +179,8 @@
 //! rules of every session, `objects` for values that come in parts, `atomic` for all or nothing, and `nonces` for two
 //! sides that lose each other's nonces, also because the server's store went back to an earlier commit.
 //!
+//! [`dm::Fleet`] is a million devices in one process.
+//!
 //! # OMA DPE on it
 //!
 //! [`dpe`] puts clients, service providers and the nodes of a stateless server into a world. [`dpe::Scenario`] has devices

@@ -88,8 +88,9 @@ pub(crate) fn bless() -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: what a query costs by the number of devices, and what the messages cost.
+/// `cargo xtask bench`: what a session costs; what a query costs by the number of devices, and what the messages cost.
 pub(crate) fn bench() -> Result<()> {
+    cargo(&["bench", "--package", "dm-core", "--bench", "session"])?;
     cargo(&["bench", "--package", "dpe-core", "--bench", "scale"])
 }
 

@@ -11,6 +11,10 @@ mod scripts;
 mod sim;
 mod tidy;
 
+/// Simulation allocates all the time, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 The repository's own commands.
 
@@ -18,14 +22,15 @@ usage: cargo xtask COMMAND [ARGUMENTS]
 
   demo            the main job: captured clients, versions, the user, two networks, journals replayed
   replay FILE     replay a journal of any machine and compare every output with what was recorded
-  sim             run seeds of a simulated scenario; `sim --help` tells the options
+  sim             run simulated worlds, seed after seed, and judge them by every rule; `sim --help` tells the options
   arm             the same plays in a simulated world and over real HTTP, with the same outcome
   conformance     every requirement of the specifications, and the tests that show it, which are run
   scripts         the sessions written as text, and what each of them covers
   test            all tests of the workspace
   ci              all of CI: format, lints, docs, tests, conformance, scripts, no_std, simulation, demo; `ci --help` lists the steps
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
-  bench           what a query costs a DPE server, from a thousand devices to a million; takes some minutes and 4 GiB
+  bench           what a DM session costs, and a query of a DPE server from a thousand devices to a million; takes some
+                  minutes and 4 GiB
   bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
 Every command ends with exit code 0 if all is well, and with another one if not.

@@ -137,7 +137,7 @@ mod objects {
                     continue;
                 }
                 let object = |fault| MessageError::Object { item: at, error: ObjectError { fault, offset: 0 } };
-                let octets = octets(item, add.meta.as_ref()).map_err(object)?;
+                let octets = octets(item, add.meta.as_deref()).map_err(object)?;
                 let nodes =
                     tnds::read(&octets, &limits.wire).map_err(|error| MessageError::Object { item: at, error })?;
                 let account = |error| MessageError::Account { item: at, error };

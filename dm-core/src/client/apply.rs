@@ -1,6 +1,6 @@
 //! Carries out what a server wants: operations go to the tree, prompts to the user, and their results become statuses.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use core_kit::Env;
 
@@ -32,10 +32,11 @@ impl Session {
             is_ours: !self.common.package.closed && !self.common.server_open,
             is_telling: self.telling().is_some(),
             bytes_max: self.bytes_max(),
-            header_bytes: self.header_bytes(&draft),
+            // To know it, a message must be written; nothing but an `Atomic` asks.
+            header_bytes: if message.commands.iter().any(is_block) { self.header_bytes(&draft) } else { 0 },
         };
         let object = self.common.incoming.take();
-        let profile = self.profile.clone();
+        let profile = Arc::clone(&self.profile);
         let mut planner = Planner::new(&profile, message.header.msg_id, turn, object);
         let work = planner.plan(message, draft);
         out.extend(planner.reports.drain(..).map(Output::Report));
@@ -381,6 +382,10 @@ impl Session {
         }
         weight
     }
+}
+
+const fn is_block(command: &Command) -> bool {
+    matches!(command, Command::Atomic(_) | Command::Sequence(_))
 }
 
 /// Everything that is left of a block, or of the message, is not done. What was kept of an object that was broken off

@@ -9,7 +9,7 @@
 //! - A reply is taken once: a repeated or late one changes nothing.
 //! - A message that is sent again is the same to the byte.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick, asking::Since};
 
@@ -25,7 +25,7 @@ use crate::{
         table::{EventKind, PhaseKind, Role, Row},
     },
     tree::Op,
-    wire::{self, Command, Decoded, Deviations, Message, Status},
+    wire::{self, Command, Decoded, Deviations, Message},
 };
 
 mod apply;
@@ -53,7 +53,7 @@ use phase::{Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Res
 /// One session with one server.
 #[derive(Clone, Debug)]
 pub struct Session {
-    profile: Profile,
+    profile: Arc<Profile>,
     common: Common,
     phase: Phase,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
@@ -85,7 +85,7 @@ impl Session {
             session: SessionId::default(),
             start: AlertCode::CLIENT_INITIATED,
             url: profile.server.clone(),
-            device_info: Vec::new(),
+            device_info: Arc::default(),
             sent: MsgId(0),
             sent_commands: 0,
             heard: MsgId(0),
@@ -104,7 +104,7 @@ impl Session {
             own,
             server,
         };
-        Self { profile: profile.clone(), common, phase: Phase::Rest(Rest::Fresh), walked: None }
+        Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(Rest::Fresh), walked: None }
     }
 
     /// The open question, to be asked again after a restore.
@@ -257,7 +257,6 @@ impl Session {
         }
         match own_status(&message, self.common.sent) {
             Some(status) => {
-                let status = Box::new(status.clone());
                 let sender =
                     Sender { presented: Presented::of(packet, &message.header), identity: packet.identity.clone() };
                 Accepted::Message { message: message.into(), status, deviations, sender }
@@ -305,7 +304,7 @@ impl Session {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
                 let Some(since) = self.phase.begin(&self.common, env, input) else { return };
-                let next = self.receive(env, *message, &status, sender, out);
+                let next = self.receive(env, *message, status, sender, out);
                 self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
             Accepted::Answer(answer) => {
@@ -313,11 +312,8 @@ impl Session {
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
-                        self.common.device_info = results
-                            .into_iter()
-                            .filter(|result| result.status.is_success())
-                            .flat_map(|result| result.found)
-                            .collect();
+                        let known = results.into_iter().filter(|result| result.status.is_success());
+                        self.common.device_info = Arc::new(known.flat_map(|result| result.found).collect());
                         let draft = Draft { opening: true, ..Draft::default() };
                         (EventKind::Answered, self.sign_and_send(env, draft, out))
                     }
@@ -452,7 +448,7 @@ impl Session {
 
     /// Nothing is said any more: a session that is over is small.
     fn forget(&mut self) {
-        (self.common.queue, self.common.device_info) = (Vec::new(), Vec::new());
+        (self.common.queue, self.common.device_info) = (Vec::new(), Arc::default());
         self.common.unanswered = Vec::new();
         (self.common.flight, self.common.incoming) = (Flight::default(), None);
     }
@@ -470,15 +466,13 @@ impl Session {
     }
 }
 
-/// The server's status for the header of message `sent`.
-fn own_status(message: &Message, sent: MsgId) -> Option<&Status> {
-    message.commands.iter().find_map(|command| match command {
-        Command::Status(status)
-            if status.is_for_header() && (status.msg_ref == sent || core_kit::planted!("D29-stale-reply")) =>
-        {
-            Some(status)
+/// Where the server's status for the header of message `sent` is.
+fn own_status(message: &Message, sent: MsgId) -> Option<usize> {
+    message.commands.iter().position(|command| match command {
+        Command::Status(status) => {
+            status.is_for_header() && (status.msg_ref == sent || core_kit::planted!("D29-stale-reply"))
         }
-        _ => None,
+        _ => false,
     })
 }
 
@@ -496,8 +490,8 @@ enum Accepted {
     Ignore { msg_id: Option<MsgId>, fault: PeerFault },
     /// A reply that is no good: as if none had come.
     Bad { msg_id: Option<MsgId>, fault: PeerFault },
-    /// The reply.
-    Message { message: Box<Message>, status: Box<Status>, deviations: Deviations, sender: Sender },
+    /// The reply, with the place of the status for the header.
+    Message { message: Box<Message>, status: usize, deviations: Deviations, sender: Sender },
     /// An answer to the open question.
     Answer(Answer),
     /// The embedder gives up.

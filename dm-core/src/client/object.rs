@@ -58,7 +58,7 @@ fn chunkable(command: &Command) -> Option<(What, &Item, Option<&Meta>)> {
         _ => return None,
     };
     match items.as_slice() {
-        [item] => Some((what, item, meta.as_ref())),
+        [item] => Some((what, item, meta.as_deref())),
         _ => None,
     }
 }

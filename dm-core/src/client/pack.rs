@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use super::{
     Session,
     phase::{Draft, Flight, Unanswered},
-    say::{Piece, Say, octets, shown},
+    say::{Piece, Say, Value, octets, shown},
 };
 use crate::{
     auth::{Scheme, Signature},
@@ -74,6 +74,13 @@ const NEXT_BYTES: usize = 160;
 /// What credentials take, at most: a name and a digest.
 const CRED_BYTES: usize = 400;
 
+/// A message, the alerts in it, and its octets.
+struct Written {
+    message: Message,
+    alerts: Vec<Unanswered>,
+    body: Vec<u8>,
+}
+
 /// Everything that a message could hold.
 struct Pages<'a> {
     session: &'a Session,
@@ -100,30 +107,30 @@ impl Session {
 
     /// Whether what a `Get` found can reach the server: in one message, or in chunks.
     pub(super) fn can_tell(&self, found: &Found) -> bool {
-        let telling = Say::Result(super::say::Telling {
-            msg_id: MsgId::default(),
-            cmd_id: crate::ids::CmdId::default(),
-            found: found.clone(),
-            sent: 0,
-        });
-        let Some(value) = telling.value() else { return false };
+        let value = Value { content: &found.content, uri: Some(&found.uri), sent: 0 };
         let size = value.form(self.profile.encoding).size(value.total());
         if self.common.max_obj_size.is_some_and(|max| size > max) {
             return false;
         }
+        if self.profile.large_objects && found.content.format != Some(wire::Format::Node) {
+            return true;
+        }
         let results = Results { items: [shown(found, self.profile.encoding)].into(), ..Results::default() };
         let message = Message { commands: [Command::Results(results)].into(), ..Message::default() };
-        let in_chunks = self.profile.large_objects && found.content.format != Some(wire::Format::Node);
-        in_chunks
-            || wire::encode(self.profile.encoding, &message).is_ok_and(|body| {
-                let header = self.header_bytes(&Draft::default()).saturating_add(NEXT_BYTES);
-                body.len().saturating_add(header) <= self.bytes_max()
-            })
+        wire::encode(self.profile.encoding, &message).is_ok_and(|body| {
+            let header = self.header_bytes(&Draft::default()).saturating_add(NEXT_BYTES);
+            body.len().saturating_add(header) <= self.bytes_max()
+        })
     }
 
     /// The part of a value that the next message has room for and that is not here.
     pub(super) fn wanted_part(&self, draft: &Draft) -> Option<Wanted> {
-        match self.pages(draft, None).layout() {
+        let pages = self.pages(draft, None);
+        // What is here whole is not asked for, and to lay out a message costs as much as to write it.
+        if !pages.says.iter().any(|say| matches!(pages.left(say), Left::Some([]))) {
+            return None;
+        }
+        match pages.layout() {
             Ok((_, Then::Want(wanted))) => Some(wanted),
             _ => None,
         }
@@ -132,10 +139,7 @@ impl Session {
     /// Writes the next message of the package.
     pub(super) fn pack(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Result<Packed, Stuck> {
         let pages = self.pages(draft, signature);
-        let (count, then) = pages.layout()?;
-        let piece = if let Then::Piece(piece) = then { Some(piece) } else { None };
-        let (message, alerts) = pages.message(count, piece);
-        let body = wire::encode(self.profile.encoding, &message).map_err(|_| Stuck::For(PeerFault::Unanswerable))?;
+        let (count, piece, Written { message, alerts, body }) = pages.written()?;
         let commands = u32::try_from(message.commands.len()).unwrap_or(u32::MAX);
         let said = u32::try_from(count).unwrap_or(u32::MAX);
         let before = pages.says.get(count).and_then(|say| say.value()).map_or(0, |value| value.sent);
@@ -186,12 +190,38 @@ impl<'a> Pages<'a> {
         self.says.iter().take(count).copied()
     }
 
+    /// The message, with how many of the first things to say are whole in it, and what part comes then.
+    fn written(&self) -> Result<(usize, Option<Piece<'a>>, Written), Stuck> {
+        let all = self.says.len();
+        if self.whole() == all {
+            // The usual case: everything fits.
+            let written = self.write(all, None)?;
+            if written.body.len() <= self.bytes_max {
+                return Ok((all, None, written));
+            }
+        }
+        let (count, then) = self.layout()?;
+        let piece = if let Then::Piece(piece) = then { Some(piece) } else { None };
+        Ok((count, piece, self.write(count, piece)?))
+    }
+
+    fn write(&self, count: usize, piece: Option<Piece<'_>>) -> Result<Written, Stuck> {
+        let (message, alerts) = self.message(count, piece);
+        let body = self.encoded(&message)?;
+        Ok(Written { message, alerts, body })
+    }
+
+    /// How many of the first things to say could be whole in the message: what there is not all of, is never in the
+    /// middle.
+    fn whole(&self) -> usize {
+        let is_part = |say: &&Say| matches!(self.left(say), Left::Some(_));
+        self.says.iter().position(is_part).unwrap_or(self.says.len())
+    }
+
     /// How many of the first things to say are whole in the message, and what comes then.
     fn layout(&self) -> Result<(usize, Then<'a>), Stuck> {
         let count = self.says.len();
-        // What there is not all of, is never in the middle.
-        let whole = self.says.iter().position(|say| matches!(self.left(say), Left::Some(_))).unwrap_or(count);
-        let fits = self.fitting(whole)?;
+        let fits = self.fitting(self.whole())?;
         if fits == count {
             return Ok((fits, Then::Done));
         }
@@ -274,7 +304,7 @@ impl<'a> Pages<'a> {
         let piece = if let Left::End(piece) = self.left(say) { Some(piece) } else { None };
         let mut message = self.frame();
         say.write(piece, self.session.profile.encoding, &mut message.commands);
-        self.encoded(&message)
+        self.encoded(&message).map(|body| body.len())
     }
 
     fn left(&self, say: &'a Say) -> Left<'a> {
@@ -351,12 +381,11 @@ impl<'a> Pages<'a> {
     }
 
     fn size(&self, count: usize, piece: Option<Piece<'_>>) -> Result<usize, Stuck> {
-        let (message, _) = self.message(count, piece);
-        self.encoded(&message)
+        self.write(count, piece).map(|written| written.body.len())
     }
 
-    fn encoded(&self, message: &Message) -> Result<usize, Stuck> {
+    fn encoded(&self, message: &Message) -> Result<Vec<u8>, Stuck> {
         let body = wire::encode(self.session.profile.encoding, message);
-        body.map(|body| body.len()).map_err(|_| Stuck::For(PeerFault::Unanswerable))
+        body.map_err(|_| Stuck::For(PeerFault::Unanswerable))
     }
 }

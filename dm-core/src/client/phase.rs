@@ -1,6 +1,6 @@
 //! The phases of a client session, and what is common to all of them.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use core_kit::{Tick, asking};
 use serde::{Deserialize, Serialize};
@@ -248,7 +248,7 @@ pub(super) struct Common {
     /// Where the next message goes.
     pub(super) url: String,
     /// What the tree told about the device.
-    pub(super) device_info: Vec<Found>,
+    pub(super) device_info: Arc<Vec<Found>>,
     /// The number of the last message out, and of the commands in it.
     pub(super) sent: MsgId,
     pub(super) sent_commands: u32,

@@ -3,6 +3,8 @@
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::ops::Range;
 
+use smol_str::SmolStr;
+
 use super::{
     Profile, Report,
     object::{Chunk, Incoming, has_more_data},
@@ -47,7 +49,7 @@ pub(super) struct Work {
 /// The answer to one command.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
-    pub(super) cmd: String,
+    pub(super) cmd: SmolStr,
     pub(super) cmd_id: CmdId,
     /// Whether it is the status of a Next Message alert.
     pub(super) is_next: bool,
@@ -375,13 +377,13 @@ impl<'a> Planner<'a> {
                 self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));
             }
             Command::Add(add) => {
-                let meta = self.meta(add.meta.as_ref());
+                let meta = self.meta(add.meta.as_deref());
                 self.items(command, add.cred.is_some(), &add.items, |item| {
                     Some(Op::Add { uri: target(item)?, content: content_of(item, meta.as_ref()) })
                 });
             }
             Command::Replace(replace) => {
-                let meta = self.meta(replace.meta.as_ref());
+                let meta = self.meta(replace.meta.as_deref());
                 self.items(command, replace.cred.is_some(), &replace.items, |item| {
                     Some(Op::Replace { uri: target(item)?, content: content_of(item, meta.as_ref()) })
                 });
@@ -425,7 +427,7 @@ impl<'a> Planner<'a> {
         if exec.items.len() > 1 {
             return self.answer_all(command, StatusCode::BAD_REQUEST);
         }
-        let meta = self.meta(exec.meta.as_ref());
+        let meta = self.meta(exec.meta.as_deref());
         self.items(command, exec.cred.is_some(), &exec.items, |item| {
             let argument = content_of(item, meta.as_ref());
             Some(Op::Exec { uri: target(item)?, argument, correlator: exec.correlator.clone() })
@@ -455,7 +457,7 @@ impl<'a> Planner<'a> {
         let (number, tasks_before) = (self.blocks.len(), self.tasks.len());
         self.blocks.push(Block { is_atomic, answers: first..first });
         self.tasks.push_back(Task::Enter(number));
-        self.inside = Some((number, block.meta.as_ref()));
+        self.inside = Some((number, block.meta.as_deref()));
         for inner in &block.commands {
             if !matches!(inner, Command::Status(_)) {
                 self.command(inner);

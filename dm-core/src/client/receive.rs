@@ -23,7 +23,7 @@ impl Session {
         &mut self,
         env: &Env,
         message: Message,
-        status: &Status,
+        status: usize,
         sender: Sender,
         out: &mut Vec<Output>,
     ) -> Next {
@@ -47,6 +47,9 @@ impl Session {
         if message.commands.iter().any(is_abort) && !core_kit::planted!("D11-abort-ignored") {
             return Next::over(Outcome::PeerAborted);
         }
+        let Some(Command::Status(status)) = message.commands.get(status) else {
+            return Next::over(Outcome::Failed(PeerFault::WrongReference));
+        };
         let challenged = match self.read_own_standing(status, sender.identity.is_some(), out) {
             Ok(challenged) => challenged,
             Err(outcome) => return Next::over(outcome),
@@ -170,7 +173,7 @@ impl Session {
                     }
                 };
                 self.common.server = standing;
-                let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()));
+                let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()).into());
                 (EventKind::Believed, self.proceed(env, held, Verdicts { code, chal, version: None }, next, out))
             }
             Verdict::Challenge { scheme, nonce } => {

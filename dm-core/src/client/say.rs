@@ -7,6 +7,7 @@ use alloc::{string::String, vec::Vec};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     alert::DeviceAlert,
@@ -39,7 +40,7 @@ pub(super) enum Say {
 pub(super) struct Told {
     pub(super) msg_id: MsgId,
     pub(super) cmd_id: CmdId,
-    pub(super) cmd: String,
+    pub(super) cmd: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) target: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

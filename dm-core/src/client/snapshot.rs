@@ -1,5 +1,7 @@
 //! The stored form of a client session.
 
+use alloc::sync::Arc;
+
 use core_kit::asking::Since;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +33,8 @@ impl Session {
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
-        let at_rest = |common, rest| Self { profile: profile.clone(), common, phase: Phase::Rest(rest), walked: None };
+        let at_rest =
+            |common, rest| Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(rest), walked: None };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

@@ -13,7 +13,7 @@
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
@@ -59,7 +59,7 @@ use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Standing, Taken};
 /// One session with one device.
 #[derive(Clone, Debug)]
 pub struct Session {
-    profile: Profile,
+    profile: Arc<Profile>,
     common: Common,
     phase: Phase,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
@@ -106,7 +106,12 @@ impl Session {
     /// A session that no message has come for.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        Self { profile: profile.clone(), common: Common::default(), phase: Phase::Rest(Rest::Fresh), walked: None }
+        Self {
+            profile: Arc::new(profile.clone()),
+            common: Common::default(),
+            phase: Phase::Rest(Rest::Fresh),
+            walked: None,
+        }
     }
 
     /// The open question, to be asked again after a restore.

@@ -95,7 +95,7 @@ impl Session {
         for item in &results.items {
             let uri = item.source_uri().or(results.source_ref.as_deref()).or(item.target_uri());
             let key = Key::Results { msg_ref, cmd_ref: results.cmd_ref.clone(), tag: tag.clone() };
-            match self.take_item(key, uri, item, results.meta.as_ref(), work) {
+            match self.take_item(key, uri, item, results.meta.as_deref(), work) {
                 Ok(Some(content)) => {
                     let told = content.data.as_ref().map_or(0, |data| data.len()) + uri.map_or(0, str::len);
                     let told = self.common.found_bytes.saturating_add(u64::try_from(told).unwrap_or(u64::MAX));
@@ -141,7 +141,7 @@ impl Session {
                     work.check_cred(replace.cred.is_some(), &id);
                     self.void_object(PeerFault::ObjectInterrupted, work);
                     work.told = true;
-                    work.reports.push(Report::DevInfo(told(&replace.items, replace.meta.as_ref())));
+                    work.reports.push(Report::DevInfo(told(&replace.items, replace.meta.as_deref())));
                     StatusCode::OK
                 }
                 Command::Map(_) | Command::Move(_) | Command::Put(_) | Command::Search(_) | Command::Sync(_) => {

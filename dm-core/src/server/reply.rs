@@ -176,11 +176,12 @@ impl Session {
     ) -> Result<Filled, PeerFault> {
         let fixed = message.commands.len();
         let fits = |body: &[u8]| u64::try_from(body.len()).is_ok_and(|bytes| bytes <= bytes_max);
-        let bare = wire::encode(encoding, message).map_err(|_| PeerFault::Unanswerable)?;
-        if !fits(&bare) {
-            return Err(PeerFault::PeerTooSmall);
-        }
+        let bare = |message: &Message| {
+            let body = wire::encode(encoding, message).map_err(|_| PeerFault::Unanswerable)?;
+            if fits(&body) { Ok(body) } else { Err(PeerFault::PeerTooSmall) }
+        };
         if let Some((order, offset)) = self.object(draft.orders).filter(|_| draft.end.is_none()) {
+            bare(message)?;
             return Ok(Self::part_of(message, (order, offset), draft, encoding, bytes_max));
         }
         let room = self.profile.wire.commands_max.saturating_sub(fixed);
@@ -192,10 +193,22 @@ impl Session {
         });
         let commands: Vec<Command> = batch.map(|order| order.request.command(encoding)).collect();
         if commands.is_empty() {
+            let body = bare(message)?;
             let too_many = draft.orders && !self.common.queue.is_empty();
-            let nothing = Filled::Message { body: bare, goes: Goes::Orders(0) };
+            let nothing = Filled::Message { body, goes: Goes::Orders(0) };
             return Ok(if too_many { Filled::Drop(0, OrderFault::TooLarge) } else { nothing });
         }
+        // The usual case: everything fits, and so would less.
+        let count = commands.len();
+        message.commands.extend(commands);
+        number(&mut message.commands);
+        if let Ok(body) = wire::encode(encoding, message)
+            && fits(&body)
+        {
+            return Ok(Filled::Message { body, goes: Goes::Orders(count) });
+        }
+        let commands = message.commands.split_off(fixed);
+        bare(message)?;
         let mut with = |count: usize| {
             message.commands.truncate(fixed);
             message.commands.extend(commands.iter().take(count).cloned());

@@ -1,5 +1,7 @@
 //! The stored form of a server session.
 
+use alloc::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,9 +30,15 @@ impl Session {
         Snapshot::V1(Stored(self.phase.stored(&self.common)))
     }
 
+    /// The stored form of a session that nobody needs any more.
+    pub(super) fn into_snapshot(self) -> Snapshot {
+        Snapshot::V1(Stored(self.phase.into_stored(self.common)))
+    }
+
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
-        let at_rest = |common, rest| Self { profile: profile.clone(), common, phase: Phase::Rest(rest), walked: None };
+        let at_rest =
+            |common, rest| Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(rest), walked: None };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

@@ -133,7 +133,7 @@ impl Session {
         if let Some(nonce) = &next {
             out.push(Output::Report(Report::ClientNonce(nonce.clone())));
         }
-        let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()));
+        let chal = digest.map(|scheme| Chal::new(scheme, next.as_ref()).into());
         let (standing, code) = match scope {
             Scope::Session => (Standing::Proven, StatusCode::AUTHENTICATED),
             Scope::Transport => (Standing::Proven, StatusCode::OK),

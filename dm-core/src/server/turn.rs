@@ -15,6 +15,7 @@ use crate::{Packet, fault::PeerFault, session::Outcome};
 pub struct Turn {
     session: Session,
     loaded: u64,
+    is_recorded: bool,
     facts: Facts,
 }
 
@@ -23,7 +24,7 @@ pub struct Turn {
 pub struct Facts {
     /// What to store, in order.
     pub reports: Vec<Report>,
-    /// The steps taken, for a journal.
+    /// The steps taken, for a journal; none if the turn is [not recorded](Turn::unrecorded).
     pub records: Vec<RecordOf<Session>>,
     /// What the device gets.
     pub reply: Option<Packet>,
@@ -43,7 +44,13 @@ impl Turn {
             Some(snapshot) => Session::restore(snapshot, profile)?,
             None => Session::new(profile),
         };
-        Ok(Self { loaded: session.revision(), session, facts: Facts::default() })
+        Ok(Self { loaded: session.revision(), session, is_recorded: true, facts: Facts::default() })
+    }
+
+    /// The same turn, for a node that keeps no journal: every record is a copy of all that goes in and out.
+    #[must_use]
+    pub fn unrecorded(self) -> Self {
+        Self { is_recorded: false, ..self }
     }
 
     /// Takes one input. Where it leaves a question, the turn goes on with the answer to it.
@@ -51,19 +58,15 @@ impl Turn {
     /// # Errors
     /// The input does not fit; the turn is as it was.
     pub fn step(&mut self, env: &Env, input: Input) -> Result<Option<Question>, Misuse> {
-        let record = journal::step(&mut self.session, env, input)?;
-        let mut open = None;
-        for output in &record.outputs {
-            match output.clone() {
-                Output::Report(report) => self.facts.reports.push(report),
-                Output::Ask(question) => open = Some(question),
-                Output::Reply(packet) => self.facts.reply = Some(packet),
-                Output::Refuse(fault) => self.facts.refused = Some(fault),
-                Output::Finished(outcome) => self.facts.finished = Some(outcome),
-            }
+        if self.is_recorded {
+            let record = journal::step(&mut self.session, env, input)?;
+            let open = self.facts.take(record.outputs.iter().cloned());
+            self.facts.records.push(record);
+            return Ok(open);
         }
-        self.facts.records.push(record);
-        Ok(open)
+        let mut outputs = Vec::new();
+        self.session.handle(env, input, &mut outputs)?;
+        Ok(self.facts.take(outputs))
     }
 
     /// The session as it is now.
@@ -97,6 +100,23 @@ impl Turn {
     /// The end: what to store, and what came of it.
     #[must_use]
     pub fn finish(self) -> (Snapshot, Facts) {
-        (self.session.snapshot(), self.facts)
+        (self.session.into_snapshot(), self.facts)
+    }
+}
+
+impl Facts {
+    /// Takes the outputs of a step; the question among them, where there is one.
+    fn take(&mut self, outputs: impl IntoIterator<Item = Output>) -> Option<Question> {
+        let mut open = None;
+        for output in outputs {
+            match output {
+                Output::Report(report) => self.reports.push(report),
+                Output::Ask(question) => open = Some(question),
+                Output::Reply(packet) => self.reply = Some(packet),
+                Output::Refuse(fault) => self.refused = Some(fault),
+                Output::Finished(outcome) => self.finished = Some(outcome),
+            }
+        }
+        open
     }
 }

@@ -17,7 +17,7 @@ impl Session {
             Ok(version) => {
                 let of_session = self.common.peer.as_ref().map(|peer| peer.version);
                 let differs = !is_first && of_session != Some(version);
-                differs.then(|| PeerFault::ProtocolVersion(header.ver_proto.clone()))
+                differs.then(|| PeerFault::ProtocolVersion(header.ver_proto.as_str().into()))
             }
             Err(fault) => Some(fault),
         }

@@ -1,6 +1,6 @@
 //! Statuses, as both roles write them [digest 2.5].
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::{
     codes::StatusCode,
@@ -32,7 +32,7 @@ pub(crate) struct Verdicts {
     /// The code.
     pub(crate) code: StatusCode,
     /// The challenge, or the nonce for the next time.
-    pub(crate) chal: Option<Chal>,
+    pub(crate) chal: Option<Box<Chal>>,
     /// The version that is recommended.
     pub(crate) version: Option<Version>,
 }
@@ -42,8 +42,8 @@ impl Verdicts {
         Self { code, chal: None, version: None }
     }
 
-    pub(crate) const fn challenge(code: StatusCode, chal: Chal) -> Self {
-        Self { code, chal: Some(chal), version: None }
+    pub(crate) fn challenge(code: StatusCode, chal: Chal) -> Self {
+        Self { code, chal: Some(chal.into()), version: None }
     }
 }
 

@@ -7,10 +7,11 @@ pub(crate) fn is_char(c: char) -> bool {
 
 /// Where the first character is that XML 1.0 does not have.
 pub(crate) fn first_bad(text: &str) -> Option<usize> {
-    // 0xEF leads the two noncharacters that are excluded; without it, and without control characters, all is well. To
-    // count is several times faster than to stop at the first, because there is no branch in it.
-    let suspicious = |byte: &&u8| matches!(byte, 0..=8 | 0x0B | 0x0C | 0x0E..=0x1F | 0xEF);
-    if text.as_bytes().iter().filter(suspicious).count() == 0 {
+    // 0xEF leads the two noncharacters that are excluded; without it, and without control characters, all is well. There
+    // is no branch within a block, which makes this several times faster than to stop at the first.
+    let is_suspicious = |byte: u8| (byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r') || byte == 0xEF;
+    let is_harmless = |block: &[u8]| !block.iter().fold(false, |any, byte| any | is_suspicious(*byte));
+    if text.as_bytes().chunks(64).all(is_harmless) {
         return None;
     }
     text.char_indices().find(|(_, c)| !is_char(*c)).map(|(at, _)| at)

@@ -1,6 +1,8 @@
 //! The commands of a message body [DM RepPro 1.2, 6.5 and 6.6].
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use smol_str::SmolStr;
 
 use super::{
     message::{Chal, Cred, Data, Item, Meta},
@@ -147,9 +149,9 @@ pub struct Edit {
     /// `NoResp`: not used in DM, ignored when received.
     pub no_resp: bool,
     /// `Cred`: not allowed in a DM command.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`: the default for all items.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Item`, at least one.
     pub items: Vec<Item>,
 }
@@ -166,9 +168,9 @@ pub struct Delete {
     /// `SftDel`: not used in DM.
     pub soft: bool,
     /// `Cred`: not allowed in a DM command.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`: the default for all items.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Item`, at least one.
     pub items: Vec<Item>,
 }
@@ -183,9 +185,9 @@ pub struct Get {
     /// `Lang`: not used in DM.
     pub lang: Option<String>,
     /// `Cred`: not allowed in a DM command.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`: the default for all items.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Item`, at least one.
     pub items: Vec<Item>,
 }
@@ -198,9 +200,9 @@ pub struct Exec {
     /// `NoResp`: not used in DM, ignored when received.
     pub no_resp: bool,
     /// `Cred`: not allowed in a DM command.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`: the default for all items.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Correlator`: comes back in the alert that reports the end.
     pub correlator: Option<String>,
     /// `Item`: exactly one by the schema; a peer's other counts are kept and judged by the session.
@@ -215,7 +217,7 @@ pub struct Alert {
     /// `NoResp`: not used in DM, ignored when received.
     pub no_resp: bool,
     /// `Cred`: not allowed in a DM command.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Data`: the code.
     pub code: Option<AlertCode>,
     /// `Correlator`: that of the `Exec` which this alert ends.
@@ -232,7 +234,7 @@ pub struct Block {
     /// `NoResp`: not used in DM, ignored when received.
     pub no_resp: bool,
     /// `Meta`: the default for all commands inside.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// The commands inside, in order.
     pub commands: Vec<Command>,
 }
@@ -249,7 +251,7 @@ pub struct Results {
     /// `Cmd`: some clients add it.
     pub cmd: Option<String>,
     /// `Meta`: the default for all items.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `TargetRef`.
     pub target_ref: Option<String>,
     /// `SourceRef`.
@@ -268,15 +270,15 @@ pub struct Status {
     /// `CmdRef`: the command; absent in some clients' status for the header.
     pub cmd_ref: Option<CmdId>,
     /// `Cmd`: the command's name, or `SyncHdr`.
-    pub cmd: String,
+    pub cmd: SmolStr,
     /// `TargetRef`s: the items that the status is for.
     pub target_refs: Vec<String>,
     /// `SourceRef`s.
     pub source_refs: Vec<String>,
     /// `Cred`.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Chal`.
-    pub chal: Option<Chal>,
+    pub chal: Option<Box<Chal>>,
     /// `Data`: the code.
     pub code: StatusCode,
     /// `Item`s with more to say: the user's input, the node that failed.

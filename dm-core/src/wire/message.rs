@@ -7,6 +7,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 use super::{
     command::Command,
@@ -29,9 +30,9 @@ pub struct Message {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// `VerDTD`: `1.2`.
-    pub ver_dtd: String,
+    pub ver_dtd: SmolStr,
     /// `VerProto`: `DM/1.2`.
-    pub ver_proto: String,
+    pub ver_proto: SmolStr,
     /// `SessionID`.
     pub session_id: SessionId,
     /// `MsgID`.
@@ -129,7 +130,7 @@ pub struct Meta {
     /// `Size`, in octets.
     pub size: Option<u64>,
     /// `Anchor`, of data synchronisation only.
-    pub anchor: Option<Anchor>,
+    pub anchor: Option<Box<Anchor>>,
     /// `Version`.
     pub version: Option<String>,
     /// `NextNonce`, as base64 text.
@@ -141,7 +142,7 @@ pub struct Meta {
     /// `EMI`: experimental, kept and ignored.
     pub emi: Vec<String>,
     /// `Mem`, of data synchronisation only.
-    pub memory: Option<Memory>,
+    pub memory: Option<Box<Memory>>,
 }
 
 /// `Format`: how a value is written [DM TND 1.2, 9.4].

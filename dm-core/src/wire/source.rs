@@ -2,7 +2,7 @@
 //!
 //! One mapping ([`super::read`]) reads the model from these events. A codec that gives them needs no mapping of its own.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::borrow::Cow;
 
 use super::{Data, DecodeErrorKind as Kind, Deviations, ElementPath, Tag};
 use crate::limits::WireLimits;
@@ -53,7 +53,8 @@ pub(crate) fn is_space(c: char) -> bool {
 /// An element that closes stays the innermost one until the next event, so that whoever misses something in it can
 /// still say where.
 pub(super) struct Nesting {
-    open: Vec<Option<Tag>>,
+    open: [Option<Tag>; Self::DEPTH_CEILING],
+    depth: usize,
     innermost_is_closed: bool,
     elements: usize,
     depth_max: usize,
@@ -67,7 +68,8 @@ impl Nesting {
 
     pub(super) fn new(limits: &WireLimits) -> Self {
         Self {
-            open: Vec::new(),
+            open: [None; Self::DEPTH_CEILING],
+            depth: 0,
             innermost_is_closed: false,
             elements: 0,
             depth_max: limits.depth_max.min(Self::DEPTH_CEILING),
@@ -78,26 +80,27 @@ impl Nesting {
     /// Forgets the element that was closed by the last event. To be called before the next one is read.
     pub(super) fn step(&mut self) {
         if core::mem::take(&mut self.innermost_is_closed) {
-            self.open.pop();
+            self.depth = self.depth.saturating_sub(1);
         }
     }
 
     /// Opens an element of no known name.
     pub(super) fn enter(&mut self) -> Result<(), Kind> {
-        if self.open.len() >= self.depth_max {
+        let Some(place) = self.open.get_mut(self.depth).filter(|_| self.depth < self.depth_max) else {
             return Err(Kind::TooDeep);
-        }
+        };
         if self.elements >= self.elements_max {
             return Err(Kind::TooManyElements);
         }
         self.elements += 1;
-        self.open.push(None);
+        self.depth += 1;
+        *place = None;
         Ok(())
     }
 
     /// Names the innermost element.
     pub(super) fn name(&mut self, tag: Tag) {
-        if let Some(innermost) = self.open.last_mut() {
+        if let Some(innermost) = self.depth.checked_sub(1).and_then(|at| self.open.get_mut(at)) {
             *innermost = Some(tag);
         }
     }
@@ -107,18 +110,22 @@ impl Nesting {
         self.innermost_is_closed = true;
     }
 
+    fn open(&self) -> &[Option<Tag>] {
+        self.open.get(..self.depth).unwrap_or_default()
+    }
+
     /// How many elements are open, the one that the last event closed included.
     pub(super) fn depth(&self) -> usize {
-        self.open.len()
+        self.depth
     }
 
     /// The innermost element with a name.
     pub(super) fn here(&self) -> Tag {
-        self.open.iter().rev().find_map(|tag| *tag).unwrap_or(Tag::SyncMl)
+        self.open().iter().rev().find_map(|tag| *tag).unwrap_or(Tag::SyncMl)
     }
 
     /// The elements with a name, outermost first.
     pub(super) fn path(&self) -> ElementPath {
-        ElementPath(self.open.iter().filter_map(|tag| *tag).collect())
+        ElementPath(self.open().iter().filter_map(|tag| *tag).collect())
     }
 }

@@ -3,7 +3,7 @@
 //! It is read and written like the rest, because a message that carries it is legal SyncML: the sessions answer such
 //! commands with 406 [DM RepPro 1.2, 6].
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{
     command::Command,
@@ -19,13 +19,13 @@ pub struct Sync {
     /// `NoResp`.
     pub no_resp: bool,
     /// `Cred`.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Target`.
     pub target: Option<Location>,
     /// `Source`.
     pub source: Option<Location>,
     /// `Meta`.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `NumberOfChanges`.
     pub number_of_changes: Option<u64>,
     /// The commands inside.
@@ -42,9 +42,9 @@ pub struct Map {
     /// `Source`.
     pub source: Option<Location>,
     /// `Cred`.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `MapItem`s.
     pub items: Vec<MapItem>,
 }
@@ -68,7 +68,7 @@ pub struct Search {
     /// `NoResults`.
     pub no_results: bool,
     /// `Cred`.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Target`.
     pub target: Option<Location>,
     /// `Source`s.
@@ -76,7 +76,7 @@ pub struct Search {
     /// `Lang`.
     pub lang: Option<String>,
     /// `Meta`.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Data`.
     pub data: Option<Data>,
 }

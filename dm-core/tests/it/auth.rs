@@ -65,7 +65,7 @@ fn header_status(packet: &Packet) -> Option<Status> {
 }
 
 fn chal(packet: &Packet) -> Option<Chal> {
-    header_status(packet).and_then(|status| status.chal)
+    header_status(packet).and_then(|status| status.chal.map(|chal| *chal))
 }
 
 fn next_nonce(packet: &Packet) -> Option<Nonce> {

@@ -91,10 +91,10 @@ pub(crate) fn meta() -> BoxedStrategy<Meta> {
         free_ids,
     });
     let rare = (
-        option::weighted(0.1, anchor),
+        option::weighted(0.1, anchor.prop_map(Box::new)),
         option::weighted(0.1, token()),
         vec(text(), 0..2),
-        option::weighted(0.1, memory),
+        option::weighted(0.1, memory.prop_map(Box::new)),
         any::<bool>(),
     );
     let common = (
@@ -172,7 +172,13 @@ fn items() -> BoxedStrategy<Vec<Item>> {
 
 /// `Add`, `Copy`, `Replace` or `Move`.
 pub(crate) fn edit() -> BoxedStrategy<Edit> {
-    (cmd_id(), any::<bool>(), option::weighted(0.1, cred()), option::of(meta()), items())
+    (
+        cmd_id(),
+        any::<bool>(),
+        option::weighted(0.1, cred().prop_map(Box::new)),
+        option::of(meta().prop_map(Box::new)),
+        items(),
+    )
         .prop_map(|(cmd_id, no_resp, cred, meta, items)| Edit { cmd_id, no_resp, cred, meta, items })
         .boxed()
 }
@@ -210,7 +216,14 @@ pub(crate) fn exec() -> BoxedStrategy<Exec> {
 /// `Alert`.
 pub(crate) fn alert() -> BoxedStrategy<Alert> {
     let code = prop_oneof![3 => 1100_u16..1230, 1 => any::<u16>()].prop_map(AlertCode);
-    (cmd_id(), any::<bool>(), option::weighted(0.1, cred()), option::weighted(0.9, code), option::of(text()), items())
+    (
+        cmd_id(),
+        any::<bool>(),
+        option::weighted(0.1, cred().prop_map(Box::new)),
+        option::weighted(0.9, code),
+        option::of(text()),
+        items(),
+    )
         .prop_map(|(cmd_id, no_resp, cred, code, correlator, items)| Alert {
             cmd_id,
             no_resp,
@@ -229,7 +242,7 @@ pub(crate) fn results() -> BoxedStrategy<Results> {
         option::of(msg_id()),
         cmd_id(),
         option::weighted(0.2, token()),
-        option::of(meta()),
+        option::of(meta().prop_map(Box::new)),
         option::of(uri()),
         option::of(uri()),
         items(),
@@ -253,11 +266,11 @@ pub(crate) fn status() -> BoxedStrategy<Status> {
     let cmd = prop_oneof![select(vec!["SyncHdr", "Get", "Replace"]).prop_map(str::to_owned), token()];
     let answered = (option::of(cmd_id()), msg_id(), option::of(cmd_id()), cmd);
     let chal = meta().prop_map(|meta| Chal { meta });
-    let answer = (option::weighted(0.1, cred()), option::of(chal), code, items());
+    let answer = (option::weighted(0.1, cred().prop_map(Box::new)), option::of(chal.prop_map(Box::new)), code, items());
     (answered, vec(uri(), 0..3), vec(uri(), 0..3), answer)
         .prop_map(|(answered, target_refs, source_refs, answer)| {
             let (cmd_id, msg_ref, cmd_ref, cmd) = answered;
-            let (cred, chal, code, items) = answer;
+            let ((cred, chal, code, items), cmd) = (answer, cmd.into());
             Status { cmd_id, msg_ref, cmd_ref, cmd, target_refs, source_refs, cred, chal, code, items }
         })
         .boxed()
@@ -265,7 +278,14 @@ pub(crate) fn status() -> BoxedStrategy<Status> {
 
 fn map() -> BoxedStrategy<Map> {
     let item = (location(), location()).prop_map(|(target, source)| MapItem { target, source });
-    (cmd_id(), option::of(location()), option::of(location()), option::of(cred()), option::of(meta()), vec(item, 0..3))
+    (
+        cmd_id(),
+        option::of(location()),
+        option::of(location()),
+        option::of(cred().prop_map(Box::new)),
+        option::of(meta().prop_map(Box::new)),
+        vec(item, 0..3),
+    )
         .prop_map(|(cmd_id, target, source, cred, meta, items)| Map { cmd_id, target, source, cred, meta, items })
         .boxed()
 }
@@ -301,7 +321,7 @@ pub(crate) fn simple_command() -> BoxedStrategy<Command> {
 
 /// An `Atomic`, a `Sequence` or a `Sync` of commands.
 fn block_of(command: BoxedStrategy<Command>) -> BoxedStrategy<Command> {
-    let block = (cmd_id(), any::<bool>(), option::of(meta()), vec(command.clone(), 0..3))
+    let block = (cmd_id(), any::<bool>(), option::of(meta().prop_map(Box::new)), vec(command.clone(), 0..3))
         .prop_map(|(cmd_id, no_resp, meta, commands)| Block { cmd_id, no_resp, meta, commands })
         .boxed();
     let sync = (edit(), option::of(location()), option::of(location()), option::of(any::<u64>()), vec(command, 0..3))
@@ -343,6 +363,7 @@ pub(crate) fn header() -> BoxedStrategy<Header> {
     )
         .prop_map(|(session, places, rest)| {
             let ((ver_dtd, ver_proto), session_id, msg_id) = session;
+            let (ver_dtd, ver_proto) = (ver_dtd.into(), ver_proto.into());
             let (target, source, resp_uri) = places;
             let (no_resp, cred, meta) = rest;
             Header { ver_dtd, ver_proto, session_id, msg_id, target, source, resp_uri, no_resp, cred, meta }

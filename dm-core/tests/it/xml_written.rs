@@ -38,7 +38,7 @@ fn a_message_is_written_in_the_order_of_the_dtd() {
         target_refs: vec!["t".into()],
         source_refs: vec!["s".into()],
         cred: None,
-        chal: Some(Chal { meta: chal_meta }),
+        chal: Some(Chal { meta: chal_meta }.into()),
         code: StatusCode::AUTHENTICATED,
         items: vec![Item { data: Some("more".into()), ..Item::default() }],
     };
@@ -88,8 +88,8 @@ fn a_message_is_written_in_the_order_of_the_dtd() {
 #[test]
 fn elements_inside_a_metinf_element_need_no_declaration() {
     let anchor = wire::Anchor { last: Some("1".into()), next: "2".into() };
-    let meta = Meta { anchor: Some(anchor), field_level: true, ..Meta::default() };
-    let edit = Edit { cmd_id: 1.into(), meta: Some(meta), ..Edit::default() };
+    let meta = Meta { anchor: Some(anchor.into()), field_level: true, ..Meta::default() };
+    let edit = Edit { cmd_id: 1.into(), meta: Some(meta.into()), ..Edit::default() };
     let message = Message { commands: vec![Command::Add(edit)], ..Message::default() };
     let written = wire::encode(Encoding::Xml, &message).expect("XML can carry it");
     let expected = "<Meta><FieldLevel xmlns=\"syncml:metinf\"/><Anchor xmlns=\"syncml:metinf\"><Last>1</Last><Next>2</Next></Anchor></Meta>";

@@ -102,7 +102,7 @@ struct Undo {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Undone {
     pub(super) sessions: Vec<(DeviceId, SessionId)>,
-    /// Orders that wait again, though a session has had them.
+    /// Orders that wait again though a session has had them, or may yet wait again.
     pub(super) again: Vec<(NodeId, JobTag)>,
 }
 
@@ -285,7 +285,7 @@ impl Backend {
             let Some(Undo { session, writes, parts }) = self.past.pop_back() else { break };
             self.sessions.go_back(writes.0);
             self.devices.go_back(writes.1);
-            parts.iter().for_each(|part| _ = self.parts.remove(part));
+            self.parts.retain(|of, _| !parts.contains(of));
             let Some((key, steps)) = session else { continue };
             undone.sessions.push((key.device.clone(), key.session.clone()));
             if steps == 0 {
@@ -297,6 +297,12 @@ impl Backend {
         self.unsynced = 0;
         self.restored += 1;
         undone.again = self.waiting().difference(&had).cloned().collect();
+        // A session that goes on from an earlier step may find that it has not sent them, and hand them back.
+        for (device, session) in &undone.sessions {
+            let Some(row) = self.devices.load(device) else { continue };
+            let held = row.value.held.iter().filter(|(_, by)| *by == session);
+            undone.again.extend(held.map(|(tag, _)| (row.value.node, tag.clone())));
+        }
         undone
     }
 

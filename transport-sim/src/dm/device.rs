@@ -7,23 +7,24 @@ use core_kit::{Machine, Millis, Tick, UnixMillis, journal::JournalOf};
 use dm_core::{
     auth::{Account, CredentialHash},
     bootstrap::{self, ContentType, NetworkSecret, Secrets},
-    client::{Failure, Input, NewAlert, Ops, Output, Profile, Question, Report, Request, Session, Trigger, User},
+    client::{Failure, Input, NewAlert, Output, Profile, Question, Report, Request, Session, Trigger, User},
     codes::StatusCode,
     ids::{QuestionId, ServerId, SessionId},
     notify::{self, Decision, Layout, Seen},
     prompt::Reply,
     session::{Outcome, Reason},
-    tree::{Memory, Op, OpResult},
+    tree::{Memory, OpResult},
 };
 
 use super::{
-    Fact, Fingerprint, OpKind, Party, Step,
+    Fact, OpKind, Party,
     envelope::{Envelope, tampered},
     play,
 };
 use crate::{Channel, Context, CrashPlan, FaultId, Host, Message, NodeId, Permille, Site};
 
 mod disk;
+mod tree;
 
 use disk::Disk;
 
@@ -104,6 +105,7 @@ impl Visit {
 /// A session under way.
 struct Current {
     id: SessionId,
+    profile: Arc<Profile>,
     host: Host<Session>,
     contract: usize,
     replies: u32,
@@ -123,7 +125,7 @@ pub struct Device {
     executions: Vec<Execution>,
     past: Vec<(SessionId, Host<Session>)>,
     current: Option<Current>,
-    answered: Option<(QuestionId, Vec<OpResult>)>,
+    answered: Option<(QuestionId, Arc<Vec<OpResult>>)>,
     channel: Option<Channel>,
     /// Sessions that it has begun by itself.
     begun: u16,
@@ -149,10 +151,11 @@ pub struct Device {
 }
 
 /// What a new device knows.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 pub(super) struct Provision {
-    pub(super) contracts: Vec<Contract>,
+    pub(super) contracts: Vec<Arc<Contract>>,
     /// Contracts that come into force with a bootstrap.
-    pub(super) promised: Vec<Contract>,
+    pub(super) promised: Vec<Arc<Contract>>,
     pub(super) tree: Memory,
     /// The leaves that are told of between two sessions.
     pub(super) shown: Vec<String>,
@@ -186,7 +189,7 @@ impl Provision {
     /// Nothing but contracts and a tree: no sessions are meant, and nothing goes wrong.
     pub(super) fn of(contracts: Vec<Contract>, tree: Memory) -> Self {
         Self {
-            contracts,
+            contracts: contracts.into_iter().map(Arc::new).collect(),
             promised: Vec::new(),
             tree,
             shown: Vec::new(),
@@ -279,7 +282,8 @@ impl Device {
         ctx.note(&Fact::Began(id.clone()));
         let (contract, aborts_after) = (visit.contract, visit.aborts_after);
         let resync = (visit.resync, visit.resync);
-        self.current = Some(Current { id, host, contract, replies: 0, aborts_after, resync });
+        let profile = Arc::new(profile);
+        self.current = Some(Current { id, profile, host, contract, replies: 0, aborts_after, resync });
         self.answered = None;
         self.known.tree.abandon();
         for alert in visit.alerts {
@@ -353,11 +357,11 @@ impl Device {
 
     fn notified(&mut self, ctx: &mut Context<'_, Party>, bytes: &Bytes) {
         let read = notify::v1_2::Notification::decode(bytes).ok().map(|(read, _)| read);
-        let of = |contract: &Contract| read.as_ref().is_some_and(|read| contract.profile.server_id == read.server);
+        let of = |contract: &Arc<Contract>| read.as_ref().is_some_and(|read| contract.profile.server_id == read.server);
         let from = self.known.contracts.iter().position(of);
         let (now, policy) = (ctx.now(), self.known.notices);
         let hash = |account: &Account| CredentialHash::new(&account.user, account.password.reveal());
-        let contract = from.and_then(|from| self.known.contracts.get_mut(from));
+        let contract = from.and_then(|from| self.known.contracts.get_mut(from)).map(Arc::make_mut);
         let credentials = contract.as_ref().map(|contract| hash(&contract.server));
         let known = contract.zip(credentials.as_ref()).map(|(contract, credentials)| {
             let Contract { server, seen, .. } = contract;
@@ -402,7 +406,7 @@ impl Device {
         let promised = core::mem::take(&mut self.known.promised);
         let (now, later) = promised.into_iter().partition(|contract| new.contains(&contract.profile.server_id));
         self.known.promised = later;
-        self.known.contracts.extend::<Vec<Contract>>(now);
+        self.known.contracts.extend::<Vec<Arc<Contract>>>(now);
         if !new.is_empty() && !self.save(ctx) {
             ctx.note(&Fact::Bootstrapped(Vec::new()));
             return self.go_on_without(ctx);
@@ -520,7 +524,12 @@ impl Device {
 
     fn store(&mut self, reports: &[Output]) {
         let Some(current) = &mut self.current else { return };
-        let Some(contract) = self.known.contracts.get_mut(current.contract) else { return };
+        let is_nonce =
+            |report: &Output| matches!(report, Output::Report(Report::ClientNonce(_) | Report::ServerNonce(_)));
+        if !reports.iter().any(is_nonce) {
+            return;
+        }
+        let Some(contract) = self.known.contracts.get_mut(current.contract).map(Arc::make_mut) else { return };
         for report in reports {
             match report {
                 Output::Report(Report::ClientNonce(_)) if core_kit::planted!("D16b-nonce-not-stored") => {}
@@ -556,7 +565,7 @@ impl Device {
         let at = self.current.as_ref().map(|current| current.contract);
         // A session that is over may still have something to send.
         let at = at.or_else(|| {
-            let of = |contract: &Contract| contract.profile.server == request.url;
+            let of = |contract: &Arc<Contract>| contract.profile.server == request.url;
             self.known.contracts.iter().position(of)
         });
         let Some(contract) = at.and_then(|at| self.known.contracts.get(at)) else { return };
@@ -619,97 +628,6 @@ impl Device {
             (reply, _) => reply,
         };
         ask.answer(reply)
-    }
-
-    /// What the tree answers; nothing where that could not be written, so that nothing of it was done.
-    fn ask_tree(&mut self, ctx: &mut Context<'_, Party>, ops: &Ops) -> Option<Vec<OpResult>> {
-        if let Some((id, results)) = &self.answered
-            && *id == ops.id
-            && !core_kit::planted!("D29-done-again-after-crash")
-        {
-            return Some(results.clone());
-        }
-        let written = self.done.len();
-        self.known.tree.tell_time(ops.at);
-        let mut results = Vec::with_capacity(ops.ops.len());
-        for op in &ops.ops {
-            let result = self.do_one(ctx, ops, op);
-            let stops = ops.stops_at_failure && !result.status.is_success();
-            results.push(result);
-            if stops {
-                break;
-            }
-        }
-        results.resize(ops.ops.len(), OpResult::status(StatusCode::NOT_EXECUTED));
-        if ops.server.is_some() {
-            for (op, result) in ops.ops.iter().zip(&results) {
-                let Some((kind, uri)) = OpKind::of(op).zip(op.uri()) else { continue };
-                let done = Execution { kind, uri: uri.into(), status: result.status };
-                let Execution { kind, uri, status } = done.clone();
-                self.untold.push(Fact::Executed { kind, uri, status });
-                self.done.push(done);
-            }
-        }
-        if ops.ops.contains(&Op::RollBack) {
-            self.untold.push(Fact::RolledBack);
-        }
-        self.answered = Some((ops.id, results.clone()));
-        let untold = core::mem::take(&mut self.untold);
-        if !self.save(ctx) {
-            self.done.truncate(written);
-            return None;
-        }
-        self.executions.extend(self.done.iter().skip(written).cloned());
-        untold.iter().for_each(|fact| ctx.note(fact));
-        Some(results)
-    }
-
-    /// Does one operation, and tells of it where that is wanted.
-    fn do_one(&mut self, ctx: &Context<'_, Party>, ops: &Ops, op: &Op) -> OpResult {
-        let tells = self.known.tells_steps;
-        let before = tells.then(|| match self.told.take() {
-            Some(told) if *told == self.known.tree => told,
-            _ => Arc::new(self.known.tree.clone()),
-        });
-        let result = self.apply(ops, op, self.known.cannot_undo && !ctx.is_healed());
-        let (Some(before), Some(server), Some(current)) = (before, &ops.server, &self.current) else { return result };
-        let tree = &self.known.tree;
-        let after = if *before == *tree { Arc::clone(&before) } else { Arc::new(tree.clone()) };
-        self.told = Some(Arc::clone(&after));
-        let (session, server, op, at) = (current.id.clone(), server.clone(), op.clone(), ops.at);
-        let step = Step { session, server, op, at, result: result.clone(), before, after };
-        self.untold.push(Fact::Stepped(Arc::new(step)));
-        result
-    }
-
-    fn apply(&mut self, ops: &Ops, op: &Op, cannot_undo: bool) -> OpResult {
-        self.in_atomic = if *op == Op::Begin { 0 } else { self.in_atomic + 1 };
-        let undone_by_nobody = *op == Op::RollBack && cannot_undo && self.known.tree.is_open();
-        let done = if undone_by_nobody { &Op::Commit } else { op };
-        let result = self.known.tree.apply_in(ops.manner(), ops.server.as_ref(), core::slice::from_ref(done));
-        if undone_by_nobody {
-            let not_undone = (0..self.in_atomic.saturating_sub(1)).collect();
-            return OpResult { not_undone, ..OpResult::status(StatusCode::ROLL_BACK_FAILED) };
-        }
-        result.into_iter().next().unwrap_or_else(|| OpResult::status(StatusCode::COMMAND_FAILED))
-    }
-
-    /// Tells what the tree holds, between two sessions.
-    fn show(&self, ctx: &mut Context<'_, Party>) {
-        if !self.known.tells_tree {
-            return;
-        }
-        // When the tree was last told the time is no part of what it holds.
-        let mut tree = self.known.tree.clone();
-        tree.tell_time(UnixMillis(0));
-        match serde_json::to_vec(&tree) {
-            Ok(tree) => ctx.note(&Fact::Tree(Fingerprint::of(&tree))),
-            Err(error) => ctx.note(&Fact::Misused(error.to_string())),
-        }
-        for uri in &self.known.shown {
-            let value = self.known.tree.node(uri).and_then(|node| node.value()).map(|value| Fingerprint::of(value));
-            ctx.note(&Fact::Leaf { uri: uri.clone(), value });
-        }
     }
 
     fn arm(&mut self, ctx: &mut Context<'_, Party>) {

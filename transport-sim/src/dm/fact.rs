@@ -179,7 +179,7 @@ pub enum Fact {
         commits: u64,
         /// The sessions that they were of, by the names of their devices.
         sessions: Vec<(DeviceId, SessionId)>,
-        /// Orders that wait again, though a session has had them.
+        /// Orders that wait again though a session has had them, or may yet wait again.
         again: Vec<(NodeId, JobTag)>,
     },
     /// A device has not what it had: its last writes were lost, or all of them, or a write failed and it goes on from the

@@ -1,7 +1,10 @@
 //! The mixed world: devices with trees of their own, up to three services with different rights, orders of every kind,
 //! and everybody who might disturb them. All of it follows from the seed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use core_kit::{Body, Millis, Tick};
 use dm_core::{
@@ -350,7 +353,7 @@ impl Cast {
             contracts.push(self.rogue_contract(device));
         }
         Provision {
-            promised,
+            promised: promised.into_iter().map(Arc::new).collect(),
             visits: self.visits(device),
             pause: Millis(6 * MINUTE),
             crashes,

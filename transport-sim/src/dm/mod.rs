@@ -72,6 +72,8 @@ impl Node for Party {
         match self {
             Self::Device(device) => device.receive(ctx, message),
             Self::Server(server) => server.receive(ctx, message),
+            // What it says to be is nothing that they read.
+            Self::Rogue(_) | Self::Attacker(_) if message.mislabelled => {}
             Self::Rogue(rogue) => rogue.receive(ctx, message),
             Self::Attacker(attacker) => attacker.receive(ctx, message),
             Self::Pusher(_) => {}

@@ -80,7 +80,7 @@ impl Pusher {
             }
             Push::Resync(notice) => {
                 let session = SessionNumber::new(notice.session)?.id();
-                let leave = Resync::arm(session, ctx.now(), PATIENCE);
+                let leave = Resync::arm(session, ctx.common_now(), PATIENCE);
                 let backend = ctx.shared().of_mut(notice.service)?;
                 backend.change(&notice.id, |device| device.resync = Some(leave));
                 let own = &backend.devices().load(&notice.id)?.value.own;

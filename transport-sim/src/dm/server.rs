@@ -1,8 +1,10 @@
 //! A node of the server: it loads, runs, commits, and only then replies.
+//!
+//! Deadlines are stored by one node and read by another, so all of them take the time from their store.
 
 use std::collections::BTreeMap;
 
-use core_kit::{Millis, Tick};
+use core_kit::{Env, Millis, Tick};
 use dm_core::{
     Packet,
     server::{Input, Report, SessionKey, route},
@@ -86,7 +88,7 @@ impl Server {
     }
 
     pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
-        let now = ctx.now();
+        let now = ctx.common_now();
         while let Some(entry) = self.open.first_entry()
             && entry.key().0 <= now
         {
@@ -124,8 +126,11 @@ impl Server {
     pub(super) fn arm(&self, ctx: &mut Context<'_, Party>) {
         let commit = self.open.keys().next().map(|(at, _)| *at);
         let deadline = self.backend(ctx).and_then(|backend| Some(backend.first_deadline(|key| self.is_free(key))?.0));
-        let sweep = deadline.map(|at| Tick(at.0.max(ctx.now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
-        ctx.wake_at(commit.into_iter().chain(sweep).min());
+        let sweep = deadline.map(|at| Tick(at.0.max(ctx.common_now().0).div_ceil(SWEEP.0).saturating_mul(SWEEP.0)));
+        let first = commit.into_iter().chain(sweep).min();
+        // The timer is the node's own: it may come too early, and is set anew then.
+        let (common, own) = (ctx.common_now(), ctx.now());
+        ctx.wake_at(first.map(|at| own + Millis(at.0.saturating_sub(common.0))));
     }
 
     /// A session that must be woken by now.
@@ -150,7 +155,7 @@ impl Server {
         about: NodeId,
         reply_to: Option<Channel>,
     ) {
-        let mut env = ctx.env(Some(about));
+        let mut env = Env { now: ctx.common_now(), ..ctx.env(Some(about)) };
         let misses_cache = ctx.buggify(CACHE, Some(about));
         let Some(backend) = self.backend(ctx) else { return };
         if let Some(outcome) = backend.close_damaged(&key) {
@@ -158,7 +163,9 @@ impl Server {
         }
         let Some(backend) = self.backend(ctx) else { return };
         if backend.is_closed(&key) {
-            reply_to.into_iter().for_each(|channel| refuse(ctx, about, channel));
+            if let Some(channel) = reply_to {
+                refuse(ctx, about, channel);
+            }
             return;
         }
         if backend.is_given {
@@ -167,7 +174,7 @@ impl Server {
         let restored = backend.restored;
         match Attempt::run(backend, &env, key, input.clone(), misses_cache) {
             Ok(attempt) => {
-                let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
+                let at = ctx.common_now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
                 self.open.insert((at, self.begun), Task { about, reply_to, input, attempt, restored });
             }
@@ -260,7 +267,7 @@ impl Server {
         if !ctx.chance(RIVAL, Some(about), probability) {
             return;
         }
-        let env = ctx.env(Some(about));
+        let env = Env { now: ctx.common_now(), ..ctx.env(Some(about)) };
         let Some(backend) = self.backend(ctx) else { return };
         if let Ok(rival) = Attempt::run(backend, &env, key.clone(), input.clone(), false)
             && rival.counts

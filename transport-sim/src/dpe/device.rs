@@ -13,6 +13,9 @@ use dpe_core::{
 use super::{Fact, Party, binding::Envelope, spite::Spite};
 use crate::{Channel, Commit, Context, FaultId, Host, Message, NodeId, Site, Span, Store};
 
+/// Places in the code that take rare ways: a timer that comes early, a client taken up from the octets of its snapshot.
+const EARLY: Site = Site("device.rare.early");
+const CACHE: Site = Site("device.rare.cache");
 const SERVER: Site = Site("device.server");
 const LEVEL: Site = Site("device.level");
 const DOWN: Site = Site("device.down");
@@ -144,7 +147,7 @@ impl Device {
             return;
         }
         match self.host.machine().map(|client| client.deadline()) {
-            Ok(Some(deadline)) if deadline.at <= now => self.drive(ctx, Input::Wake),
+            Ok(Some(deadline)) if deadline.at <= now || ctx.buggify(EARLY, None) => self.drive(ctx, Input::Wake),
             _ => self.arm(ctx),
         }
     }
@@ -310,6 +313,12 @@ impl Device {
         let mut todo = VecDeque::from([first]);
         while let Some(input) = todo.pop_front() {
             let env = ctx.env(None);
+            if ctx.buggify(CACHE, None)
+                && let Ok(snapshot) =
+                    serde_json::to_vec(self.host.stored()).and_then(|text| serde_json::from_slice(&text))
+            {
+                self.host.store(snapshot);
+            }
             let outputs = match self.host.step(&env, input) {
                 Ok(outputs) => outputs,
                 Err(error) => return ctx.note(&Fact::Misused(format!("{error:?}"))),

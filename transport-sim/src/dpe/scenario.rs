@@ -119,6 +119,7 @@ pub fn menu() -> Swarm {
         .with_all(&lives, Permille::new(40))
         .with_all(&peers, Permille::new(100))
         .with(F::F26, Permille::new(10))
+        .with(F::F51, Permille::ALWAYS)
 }
 
 /// Devices, SPs, the nodes of one server, and the faults, until all is healed.

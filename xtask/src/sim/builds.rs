@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::Path,
     process::{Command, Stdio},
@@ -21,7 +22,10 @@ impl Digests {
     }
 
     pub(super) fn write(&self) -> String {
-        self.0.iter().map(|((scenario, seed), digest)| format!("{scenario} {seed} {digest}\n")).collect()
+        self.0.iter().fold(String::new(), |mut text, ((scenario, seed), digest)| {
+            _ = writeln!(text, "{scenario} {seed} {digest}");
+            text
+        })
     }
 
     fn read(text: &str) -> Result<Self> {

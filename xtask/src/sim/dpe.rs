@@ -5,7 +5,7 @@ use transport_sim::{
     dpe::{Run, Scenario, Tallies},
 };
 
-use super::stage::{Mode, NoMode, REST, Report, Stage};
+use super::stage::{Mode, REST, Report, Stage};
 
 /// Figures that are told even where nothing was counted: that they are 0 is what matters.
 const FIGURES: [(&str, Figure); 8] = [
@@ -20,9 +20,8 @@ const FIGURES: [(&str, Figure); 8] = [
 ];
 
 /// The scenario with faults that end, or with such that do not.
-pub(super) fn in_mode(mut scenario: Scenario, mode: Option<Mode>) -> Result<Scenario, NoMode> {
-    scenario.heals = mode != Some(Mode::Safety);
-    Ok(scenario)
+pub(super) fn in_mode(scenario: Scenario, mode: Option<Mode>) -> Scenario {
+    Scenario { heals: mode != Some(Mode::Safety), ..scenario }
 }
 
 impl Stage for Scenario {

@@ -10,6 +10,7 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S] [--minutes M] [
        cargo xtask sim --replay FILE [--trace FILE]
        cargo xtask sim --failed [--twice]
        cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
+       cargo xtask sim --devices N [--hours H] [--seed S] [--jobs N]
 
   --scenario NAME  what is simulated; the scenarios are told below
   --seeds N        how many seeds to run (1000)
@@ -29,13 +30,15 @@ Usage: cargo xtask sim [--scenario NAME] [--seeds N] [--first S] [--minutes M] [
   --replay FILE    run a recording once more
   --failed         run every seed of transport-sim/seeds.txt, and every recording of transport-sim/seeds
   --planted        plant bugs and let the rules find them; `sim --planted --help` says more
+  --devices N      a fleet of N devices, each with a session of its own in a day; `sim --devices N --help` says more
   --help           show this
 
 Scenarios
   worlds     for each seed a world of `mixed` and one of `dpe-swarm`: every rule and every fault there is
   mixed      two or three devices and up to three services with orders of every kind, a server and a client that break
-             the protocol, and notifications and bootstraps, good and forged; four hours of everything that may go wrong,
-             and then three rounds of sessions in which nothing does. Every rule D01 to D48 is judged
+             the protocol, a copy of a device, and notifications and bootstraps, good and forged; four hours with the
+             faults of a catalogue, half of them in each seed: of messages, links, nodes, disks and clocks; and then
+             three rounds of sessions in which nothing goes wrong. Every rule D01 to D48 is judged
   dpe-swarm  8 devices and 3 service providers, with the faults of a catalogue, half of them in each seed: of messages,
              links, nodes, disks and clocks, and of parties that misbehave. Every rule P01 to P36 is judged
   session    a few commands of every kind, in one DM session

@@ -8,7 +8,7 @@ use std::{
 
 use transport_sim::{Decision, Recording, RuleId, Shrunk, shrink};
 
-use super::stage::{Mode, Report, World, worlds};
+use super::stage::{Mode, PANIC, Report, World, worlds};
 
 /// How long a search for fewer decisions may take.
 const SHRINK_MAX: Duration = Duration::from_secs(60);
@@ -57,8 +57,24 @@ fn minimise_world(
         decisions: shrunk.decisions.clone(),
     };
     // What panics leaves nothing to draw.
-    let drawing = if rule == super::stage::PANIC { String::new() } else { world.stage.draw(&shrunk.decisions) };
+    let drawing = if rule == PANIC { String::new() } else { world.stage.draw(&shrunk.decisions) };
+    // What comes after the rule was broken is not why it was.
+    let drawing = match report.ledger.violations().first() {
+        Some(violation) => up_to(&drawing, violation.at.0),
+        None => drawing,
+    };
     Some(Small { recording, shrunk, drawing })
+}
+
+/// The lines of a drawing that stand at this time or before it.
+fn up_to(drawing: &str, ms: u64) -> String {
+    // A line that begins with no time belongs to the one before it.
+    let time = |line: &str| {
+        let (seconds, thousandths) = line.trim_start().split_once(" s ")?.0.split_once('.')?;
+        Some(seconds.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths.parse().ok()?)?)
+    };
+    let lines = drawing.lines().take_while(|line| time(line).is_none_or(|at| at <= ms));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Behind the name of a scenario in a recording: its faults do not end.
@@ -143,6 +159,13 @@ mod tests {
         // Without the rule that is broken on purpose the recording is a good run.
         assert_eq!(replay(&read).expect("there is such a scenario").failures, Vec::<String>::new());
         fs::remove_dir_all(directory).expect("it was just made");
+    }
+
+    #[test]
+    fn a_drawing_ends_where_the_rule_was_broken() {
+        let drawing = "  1 device\n    0.020 s  |---->|\n      Get\n 61.007 s  |<----|\n      Status\n  61.008 s  X\n";
+        assert_eq!(up_to(drawing, 61_007), drawing.replace("  61.008 s  X\n", ""));
+        assert_eq!(up_to(drawing, 20), "  1 device\n    0.020 s  |---->|\n      Get\n");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod dm;
 mod dpe;
 mod drive;
 mod failed;
+mod fleet;
 mod help;
 mod minimise;
 mod options;
@@ -38,6 +39,9 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
     if args.iter().any(|arg| arg == planted::OPTION) {
         return planted::run(&args);
+    }
+    if args.iter().any(|arg| arg == fleet::OPTION) {
+        return fleet::run(&args);
     }
     let task = match Task::parse(args.iter().map(String::as_str)) {
         Ok(task) => task,

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{fmt, num::NonZero, path::PathBuf, thread};
+use std::{collections::BTreeSet, fmt, num::NonZero, path::PathBuf, thread};
 
 use super::stage::{Mode, NoMode, WORLDS, named, names, worlds};
 
@@ -50,6 +50,7 @@ pub(super) enum UsageError {
     NoScenario(String),
     NotAMode(String),
     NotANumber { option: String, value: String },
+    Zero(String),
     Twice(String),
     TraceOfMany,
     Together(&'static str, &'static str),
@@ -61,7 +62,8 @@ impl fmt::Display for UsageError {
         match self {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
             Self::NoValue(option) => write!(f, "{option} needs a value"),
-            Self::NotANumber { option, value } => write!(f, "{option} needs a number above 0, and {value:?} is none"),
+            Self::NotANumber { option, value } => write!(f, "{option} needs a number, and {value:?} is none"),
+            Self::Zero(option) => write!(f, "{option} needs a number above 0"),
             Self::NotAMode(name) => write!(f, "there is no mode {name:?}; there are safety and converge"),
             Self::NoScenario(name) => {
                 write!(f, "there is no scenario {name:?}; there are {}", names().collect::<Vec<_>>().join(", "))
@@ -73,6 +75,9 @@ impl fmt::Display for UsageError {
         }
     }
 }
+
+/// Options without a value.
+const FLAGS: [&str; 4] = ["--twice", "--shrink", "--against-debug", "--failed"];
 
 /// What was said, option by option.
 #[derive(Default)]
@@ -87,10 +92,7 @@ struct Said {
     trace: Option<PathBuf>,
     digest: Option<PathBuf>,
     replay: Option<PathBuf>,
-    twice: bool,
-    shrink: bool,
-    against_debug: bool,
-    failed: bool,
+    flags: BTreeSet<&'static str>,
 }
 
 impl Task {
@@ -138,11 +140,10 @@ impl Said {
                 "--trace" => once(option, &mut said.trace, value()?.into())?,
                 "--digest" => once(option, &mut said.digest, value()?.into())?,
                 "--replay" => once(option, &mut said.replay, value()?.into())?,
-                "--twice" => said.twice = true,
-                "--shrink" => said.shrink = true,
-                "--against-debug" => said.against_debug = true,
-                "--failed" => said.failed = true,
-                _ => return Err(UsageError::Unknown(option.into())),
+                _ => {
+                    let flag = FLAGS.into_iter().find(|flag| *flag == option);
+                    said.flags.insert(flag.ok_or_else(|| UsageError::Unknown(option.into()))?);
+                }
             }
         }
         Ok(Some(said))
@@ -157,12 +158,12 @@ impl Said {
             ("--minutes", self.minutes.is_some()),
             ("--scenario", self.scenario.is_some()),
             ("--mode", self.mode.is_some()),
-            ("--shrink", self.shrink),
+            ("--shrink", self.has("--shrink")),
             ("--digest", self.digest.is_some()),
-            ("--against-debug", self.against_debug),
-            ("--failed", self.failed),
+            ("--against-debug", self.has("--against-debug")),
+            ("--failed", self.has("--failed")),
             ("--jobs", self.jobs.is_some()),
-            ("--twice", self.twice),
+            ("--twice", self.has("--twice")),
             ("--trace", self.trace.is_some()),
         ];
         let clash = |option: &'static str, allowed: &[&str]| {
@@ -174,9 +175,9 @@ impl Said {
             return Ok(Task::Replay { file, trace: self.trace });
         }
         let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN));
-        if self.failed {
+        if self.has("--failed") {
             clash("--failed", &["--jobs", "--twice"])?;
-            return Ok(Task::Failed { jobs, twice: self.twice });
+            return Ok(Task::Failed { jobs, twice: self.has("--twice") });
         }
         if let Some(other) = one_seed {
             return Err(UsageError::Together("--seed", other));
@@ -199,12 +200,16 @@ impl Said {
             seeds,
             minutes: self.minutes,
             jobs,
-            twice: self.twice,
-            shrink: self.shrink,
+            twice: self.has("--twice"),
+            shrink: self.has("--shrink"),
+            against_debug: self.has("--against-debug"),
             trace: self.trace,
             digest: self.digest,
-            against_debug: self.against_debug,
         })))
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.contains(flag)
     }
 
     /// What is there besides `--seed` that is about many seeds.
@@ -232,7 +237,7 @@ fn number(option: &str, value: &str) -> Result<u64, UsageError> {
 
 fn above_zero(option: &str, value: &str) -> Result<u64, UsageError> {
     match number(option, value)? {
-        0 => Err(UsageError::NotANumber { option: option.into(), value: value.into() }),
+        0 => Err(UsageError::Zero(option.into())),
         number => Ok(number),
     }
 }
@@ -283,8 +288,8 @@ mod tests {
         for (wrong, error) in [
             ("--seed", UsageError::NoValue("--seed".into())),
             ("--seed x", not_a_number("--seed", "x")),
-            ("--seeds 0", not_a_number("--seeds", "0")),
-            ("--jobs 0", not_a_number("--jobs", "0")),
+            ("--seeds 0", UsageError::Zero("--seeds".into())),
+            ("--jobs 0", UsageError::Zero("--jobs".into())),
             ("--minutes -1", not_a_number("--minutes", "-1")),
             ("--trace t", UsageError::TraceOfMany),
             ("--scenario other", UsageError::NoScenario("other".into())),

@@ -32,7 +32,7 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
 pub(super) fn expected(scenario: &str) -> Option<Vec<FaultId>> {
     match scenario {
         WORLDS => Some(FaultId::ALL.to_vec()),
-        "mixed" => Some(Vec::new()),
+        "mixed" => Some(dm::menu().faults().collect()),
         dpe::Scenario::SWARM => Some(dpe::menu().faults().collect()),
         _ => None,
     }
@@ -106,14 +106,14 @@ impl World {
 /// The scenario does not know the mode.
 pub(super) fn worlds(scenario: &str, seed: u64, mode: Option<Mode>) -> Result<Vec<World>, NoMode> {
     let names = if scenario == WORLDS { BOTH.as_slice() } else { &[scenario] };
-    names.iter().filter_map(|name| Some(world(named(name)?, seed, mode).transpose()?)).collect()
+    names.iter().filter_map(|name| world(named(name)?, seed, mode).transpose()).collect()
 }
 
 fn world(scenario: &'static str, seed: u64, mode: Option<Mode>) -> Result<Option<World>, NoMode> {
     let stage: Box<dyn Stage> = if let Some(of_dm) = dm::Scenario::named(scenario, seed) {
         Box::new(super::dm::in_mode(of_dm, mode)?)
     } else if let Some(of_dpe) = dpe::Scenario::named(scenario, seed) {
-        Box::new(super::dpe::in_mode(of_dpe, mode)?)
+        Box::new(super::dpe::in_mode(of_dpe, mode))
     } else {
         return Ok(None);
     };

@@ -50,9 +50,9 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             match tag {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut edit.no_resp)?,
-                Tag::Cred => self.once(&mut edit.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut edit.meta, Self::meta)?,
-                Tag::Item => edit.items.push(self.item()?),
+                Tag::Cred => self.once(&mut edit.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut edit.meta, Self::boxed_meta)?,
+                Tag::Item => self.next_item(&mut edit.items)?,
                 _ => self.skip()?,
             }
         }
@@ -68,9 +68,9 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::NoResp => self.flag(&mut delete.no_resp)?,
                 Tag::Archive => self.flag(&mut delete.archive)?,
                 Tag::SftDel => self.flag(&mut delete.soft)?,
-                Tag::Cred => self.once(&mut delete.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut delete.meta, Self::meta)?,
-                Tag::Item => delete.items.push(self.item()?),
+                Tag::Cred => self.once(&mut delete.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut delete.meta, Self::boxed_meta)?,
+                Tag::Item => self.next_item(&mut delete.items)?,
                 _ => self.skip()?,
             }
         }
@@ -85,9 +85,9 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut get.no_resp)?,
                 Tag::Lang => self.once(&mut get.lang, Self::token)?,
-                Tag::Cred => self.once(&mut get.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut get.meta, Self::meta)?,
-                Tag::Item => get.items.push(self.item()?),
+                Tag::Cred => self.once(&mut get.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut get.meta, Self::boxed_meta)?,
+                Tag::Item => self.next_item(&mut get.items)?,
                 _ => self.skip()?,
             }
         }
@@ -101,10 +101,10 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             match tag {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut exec.no_resp)?,
-                Tag::Cred => self.once(&mut exec.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut exec.meta, Self::meta)?,
+                Tag::Cred => self.once(&mut exec.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut exec.meta, Self::boxed_meta)?,
                 Tag::Correlator => self.once(&mut exec.correlator, Self::verbatim)?,
-                Tag::Item => exec.items.push(self.item()?),
+                Tag::Item => self.next_item(&mut exec.items)?,
                 _ => self.skip()?,
             }
         }
@@ -118,10 +118,10 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             match tag {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut alert.no_resp)?,
-                Tag::Cred => self.once(&mut alert.cred, Self::cred)?,
+                Tag::Cred => self.once(&mut alert.cred, Self::boxed_cred)?,
                 Tag::Data => self.once(&mut alert.code, |reader| reader.number().map(AlertCode))?,
                 Tag::Correlator => self.once(&mut alert.correlator, Self::verbatim)?,
-                Tag::Item => alert.items.push(self.item()?),
+                Tag::Item => self.next_item(&mut alert.items)?,
                 _ => self.skip()?,
             }
         }
@@ -135,7 +135,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             match tag {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut block.no_resp)?,
-                Tag::Meta => self.once(&mut block.meta, Self::meta)?,
+                Tag::Meta => self.once(&mut block.meta, Self::boxed_meta)?,
                 _ => self.command_or_skip(tag, &mut block.commands)?,
             }
         }
@@ -151,10 +151,10 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::MsgRef => self.once(&mut results.msg_ref, Self::msg_id)?,
                 Tag::CmdRef => self.once(&mut cmd_ref, Self::token)?,
                 Tag::Cmd => self.once(&mut results.cmd, Self::token)?,
-                Tag::Meta => self.once(&mut results.meta, Self::meta)?,
+                Tag::Meta => self.once(&mut results.meta, Self::boxed_meta)?,
                 Tag::TargetRef => self.once(&mut results.target_ref, Self::token)?,
                 Tag::SourceRef => self.once(&mut results.source_ref, Self::token)?,
-                Tag::Item => results.items.push(self.item()?),
+                Tag::Item => self.next_item(&mut results.items)?,
                 _ => self.skip()?,
             }
         }
@@ -174,10 +174,10 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::Cmd => self.once(&mut cmd, Self::token)?,
                 Tag::TargetRef => target_refs.push(self.token()?),
                 Tag::SourceRef => source_refs.push(self.token()?),
-                Tag::Cred => self.once(&mut cred, Self::cred)?,
-                Tag::Chal => self.once(&mut chal, Self::chal)?,
+                Tag::Cred => self.once(&mut cred, Self::boxed_cred)?,
+                Tag::Chal => self.once(&mut chal, Self::boxed_chal)?,
                 Tag::Data => self.once(&mut code, |reader| reader.number().map(StatusCode))?,
-                Tag::Item => items.push(self.item()?),
+                Tag::Item => self.next_item(&mut items)?,
                 _ => self.skip()?,
             }
         }
@@ -193,10 +193,10 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             match tag {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut sync.no_resp)?,
-                Tag::Cred => self.once(&mut sync.cred, Self::cred)?,
+                Tag::Cred => self.once(&mut sync.cred, Self::boxed_cred)?,
                 Tag::Target => self.once(&mut sync.target, Self::location)?,
                 Tag::Source => self.once(&mut sync.source, Self::location)?,
-                Tag::Meta => self.once(&mut sync.meta, Self::meta)?,
+                Tag::Meta => self.once(&mut sync.meta, Self::boxed_meta)?,
                 Tag::NumberOfChanges => self.once(&mut sync.number_of_changes, Self::number)?,
                 _ => self.command_or_skip(tag, &mut sync.commands)?,
             }
@@ -212,8 +212,8 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::Target => self.once(&mut map.target, Self::location)?,
                 Tag::Source => self.once(&mut map.source, Self::location)?,
-                Tag::Cred => self.once(&mut map.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut map.meta, Self::meta)?,
+                Tag::Cred => self.once(&mut map.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut map.meta, Self::boxed_meta)?,
                 Tag::MapItem => map.items.push(self.map_item()?),
                 _ => self.skip()?,
             }
@@ -241,11 +241,11 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::CmdId => self.once(&mut cmd_id, Self::token)?,
                 Tag::NoResp => self.flag(&mut search.no_resp)?,
                 Tag::NoResults => self.flag(&mut search.no_results)?,
-                Tag::Cred => self.once(&mut search.cred, Self::cred)?,
+                Tag::Cred => self.once(&mut search.cred, Self::boxed_cred)?,
                 Tag::Target => self.once(&mut search.target, Self::location)?,
                 Tag::Source => search.sources.push(self.location()?),
                 Tag::Lang => self.once(&mut search.lang, Self::token)?,
-                Tag::Meta => self.once(&mut search.meta, Self::meta)?,
+                Tag::Meta => self.once(&mut search.meta, Self::boxed_meta)?,
                 Tag::Data => self.once(&mut search.data, |reader| reader.source.data())?,
                 _ => self.skip()?,
             }

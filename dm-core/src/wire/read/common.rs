@@ -1,8 +1,8 @@
 //! Elements that commands and the header share.
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
-use super::{Reader, required};
+use super::{Reader, required, trimmed};
 use crate::wire::{
     Anchor, Chal, Cred, DecodeErrorKind as Kind, Filter, Format, Item, Location, Memory, Meta, Tag, source::Source,
 };
@@ -62,7 +62,17 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         Ok(item)
     }
 
-    pub(super) fn item(&mut self) -> Result<Item, Kind> {
+    /// One more `Item`. Most commands have one and no more, so room is made for one.
+    pub(super) fn next_item(&mut self, items: &mut Vec<Item>) -> Result<(), Kind> {
+        let item = self.item()?;
+        if items.is_empty() {
+            items.reserve_exact(1);
+        }
+        items.push(item);
+        Ok(())
+    }
+
+    fn item(&mut self) -> Result<Item, Kind> {
         let mut item = Item::default();
         while let Some(tag) = self.child()? {
             match tag {
@@ -92,7 +102,19 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         Ok(Cred { meta, data: data.unwrap_or_default().into() })
     }
 
-    pub(super) fn chal(&mut self) -> Result<Chal, Kind> {
+    pub(super) fn boxed_cred(&mut self) -> Result<Box<Cred>, Kind> {
+        self.cred().map(Box::new)
+    }
+
+    pub(super) fn boxed_meta(&mut self) -> Result<Box<Meta>, Kind> {
+        self.meta().map(Box::new)
+    }
+
+    pub(super) fn boxed_chal(&mut self) -> Result<Box<Chal>, Kind> {
+        self.chal().map(Box::new)
+    }
+
+    fn chal(&mut self) -> Result<Chal, Kind> {
         let mut meta = None;
         while let Some(tag) = self.child()? {
             match tag {
@@ -125,17 +147,17 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     fn met_inf_child(&mut self, meta: &mut Meta, tag: Tag) -> Result<(), Kind> {
         match tag {
             Tag::FieldLevel => self.flag(&mut meta.field_level),
-            Tag::Format => self.once(&mut meta.format, |reader| Ok(Format::parse(&reader.token::<String>()?))),
+            Tag::Format => self.once(&mut meta.format, |reader| Ok(Format::parse(trimmed(&reader.text()?)))),
             Tag::Type => self.once(&mut meta.media_type, Self::token),
             Tag::Mark => self.once(&mut meta.mark, Self::token),
             Tag::Size => self.once(&mut meta.size, Self::number),
-            Tag::Anchor => self.once(&mut meta.anchor, Self::anchor),
+            Tag::Anchor => self.once(&mut meta.anchor, |reader| reader.anchor().map(Box::new)),
             Tag::Version => self.once(&mut meta.version, Self::token),
             Tag::NextNonce => self.once(&mut meta.next_nonce, Self::token),
             Tag::MaxMsgSize => self.once(&mut meta.max_msg_size, Self::number),
             Tag::MaxObjSize => self.once(&mut meta.max_obj_size, Self::number),
             Tag::Emi => self.verbatim().map(|emi| meta.emi.push(emi)),
-            Tag::Mem => self.once(&mut meta.memory, Self::memory),
+            Tag::Mem => self.once(&mut meta.memory, |reader| reader.memory().map(Box::new)),
             _ => self.skip(),
         }
     }

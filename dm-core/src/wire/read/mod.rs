@@ -202,13 +202,8 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     /// Text without the white space around it.
-    fn token<T: From<String>>(&mut self) -> Result<T, Kind> {
-        let text = match self.text()? {
-            Cow::Borrowed(text) => trimmed(text).into(),
-            Cow::Owned(text) if trimmed(&text).len() == text.len() => text,
-            Cow::Owned(text) => trimmed(&text).into(),
-        };
-        Ok(T::from(text))
+    fn token<T: for<'t> From<&'t str>>(&mut self) -> Result<T, Kind> {
+        Ok(T::from(trimmed(&self.text()?)))
     }
 
     /// A number in decimal digits and nothing else.

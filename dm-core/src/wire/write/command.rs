@@ -42,8 +42,8 @@ impl<S: Sink> Writer<'_, S> {
         self.within(tag, |writer| {
             writer.cmd_id(&edit.cmd_id)?;
             writer.flag(Tag::NoResp, edit.no_resp);
-            writer.cred_if(edit.cred.as_ref())?;
-            writer.meta_if(edit.meta.as_ref())?;
+            writer.cred_if(edit.cred.as_deref())?;
+            writer.meta_if(edit.meta.as_deref())?;
             writer.items(&edit.items)
         })
     }
@@ -54,8 +54,8 @@ impl<S: Sink> Writer<'_, S> {
             writer.flag(Tag::NoResp, delete.no_resp);
             writer.flag(Tag::Archive, delete.archive);
             writer.flag(Tag::SftDel, delete.soft);
-            writer.cred_if(delete.cred.as_ref())?;
-            writer.meta_if(delete.meta.as_ref())?;
+            writer.cred_if(delete.cred.as_deref())?;
+            writer.meta_if(delete.meta.as_deref())?;
             writer.items(&delete.items)
         })
     }
@@ -65,8 +65,8 @@ impl<S: Sink> Writer<'_, S> {
             writer.cmd_id(&get.cmd_id)?;
             writer.flag(Tag::NoResp, get.no_resp);
             writer.text_if(Tag::Lang, get.lang.as_deref())?;
-            writer.cred_if(get.cred.as_ref())?;
-            writer.meta_if(get.meta.as_ref())?;
+            writer.cred_if(get.cred.as_deref())?;
+            writer.meta_if(get.meta.as_deref())?;
             writer.items(&get.items)
         })
     }
@@ -75,8 +75,8 @@ impl<S: Sink> Writer<'_, S> {
         self.within(Tag::Exec, |writer| {
             writer.cmd_id(&exec.cmd_id)?;
             writer.flag(Tag::NoResp, exec.no_resp);
-            writer.cred_if(exec.cred.as_ref())?;
-            writer.meta_if(exec.meta.as_ref())?;
+            writer.cred_if(exec.cred.as_deref())?;
+            writer.meta_if(exec.meta.as_deref())?;
             writer.text_if(Tag::Correlator, exec.correlator.as_deref())?;
             writer.items(&exec.items)
         })
@@ -86,7 +86,7 @@ impl<S: Sink> Writer<'_, S> {
         self.within(Tag::Alert, |writer| {
             writer.cmd_id(&alert.cmd_id)?;
             writer.flag(Tag::NoResp, alert.no_resp);
-            writer.cred_if(alert.cred.as_ref())?;
+            writer.cred_if(alert.cred.as_deref())?;
             writer.number_if(Tag::Data, alert.code.map(|code| code.0.into()))?;
             writer.text_if(Tag::Correlator, alert.correlator.as_deref())?;
             writer.items(&alert.items)
@@ -97,7 +97,7 @@ impl<S: Sink> Writer<'_, S> {
         self.within(tag, |writer| {
             writer.cmd_id(&block.cmd_id)?;
             writer.flag(Tag::NoResp, block.no_resp);
-            writer.meta_if(block.meta.as_ref())?;
+            writer.meta_if(block.meta.as_deref())?;
             writer.commands(&block.commands)
         })
     }
@@ -109,7 +109,7 @@ impl<S: Sink> Writer<'_, S> {
             writer.msg_ref_if(results.msg_ref)?;
             writer.text(Tag::CmdRef, results.cmd_ref.as_str())?;
             writer.text_if(Tag::Cmd, results.cmd.as_deref())?;
-            writer.meta_if(results.meta.as_ref())?;
+            writer.meta_if(results.meta.as_deref())?;
             writer.text_if(Tag::TargetRef, results.target_ref.as_deref())?;
             writer.text_if(Tag::SourceRef, results.source_ref.as_deref())?;
             writer.items(&results.items)
@@ -124,8 +124,8 @@ impl<S: Sink> Writer<'_, S> {
             writer.text(Tag::Cmd, &status.cmd)?;
             status.target_refs.iter().try_for_each(|uri| writer.text(Tag::TargetRef, uri))?;
             status.source_refs.iter().try_for_each(|uri| writer.text(Tag::SourceRef, uri))?;
-            writer.cred_if(status.cred.as_ref())?;
-            writer.chal_if(status.chal.as_ref())?;
+            writer.cred_if(status.cred.as_deref())?;
+            writer.chal_if(status.chal.as_deref())?;
             writer.number(Tag::Data, status.code.0)?;
             writer.items(&status.items)
         })
@@ -139,10 +139,10 @@ impl<S: Sink> Writer<'_, S> {
         self.within(Tag::Sync, |writer| {
             writer.cmd_id(&sync.cmd_id)?;
             writer.flag(Tag::NoResp, sync.no_resp);
-            writer.cred_if(sync.cred.as_ref())?;
+            writer.cred_if(sync.cred.as_deref())?;
             writer.location_if(Tag::Target, sync.target.as_ref())?;
             writer.location_if(Tag::Source, sync.source.as_ref())?;
-            writer.meta_if(sync.meta.as_ref())?;
+            writer.meta_if(sync.meta.as_deref())?;
             writer.number_if(Tag::NumberOfChanges, sync.number_of_changes)?;
             writer.commands(&sync.commands)
         })
@@ -153,8 +153,8 @@ impl<S: Sink> Writer<'_, S> {
             writer.cmd_id(&map.cmd_id)?;
             writer.location_if(Tag::Target, map.target.as_ref())?;
             writer.location_if(Tag::Source, map.source.as_ref())?;
-            writer.cred_if(map.cred.as_ref())?;
-            writer.meta_if(map.meta.as_ref())?;
+            writer.cred_if(map.cred.as_deref())?;
+            writer.meta_if(map.meta.as_deref())?;
             map.items.iter().try_for_each(|item| writer.map_item(item))
         })
     }
@@ -171,11 +171,11 @@ impl<S: Sink> Writer<'_, S> {
             writer.cmd_id(&search.cmd_id)?;
             writer.flag(Tag::NoResp, search.no_resp);
             writer.flag(Tag::NoResults, search.no_results);
-            writer.cred_if(search.cred.as_ref())?;
+            writer.cred_if(search.cred.as_deref())?;
             writer.location_if(Tag::Target, search.target.as_ref())?;
             search.sources.iter().try_for_each(|source| writer.location(Tag::Source, source))?;
             writer.text_if(Tag::Lang, search.lang.as_deref())?;
-            writer.meta_if(search.meta.as_ref())?;
+            writer.meta_if(search.meta.as_deref())?;
             writer.data_if(search.data.as_ref())
         })
     }

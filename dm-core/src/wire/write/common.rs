@@ -70,13 +70,13 @@ impl<S: Sink> Writer<'_, S> {
             writer.text_if(Tag::Type, meta.media_type.as_deref())?;
             writer.text_if(Tag::Mark, meta.mark.as_deref())?;
             writer.number_if(Tag::Size, meta.size)?;
-            writer.anchor_if(meta.anchor.as_ref())?;
+            writer.anchor_if(meta.anchor.as_deref())?;
             writer.text_if(Tag::Version, meta.version.as_deref())?;
             writer.text_if(Tag::NextNonce, meta.next_nonce.as_ref().map(crate::wire::Secret::reveal))?;
             writer.number_if(Tag::MaxMsgSize, meta.max_msg_size)?;
             writer.number_if(Tag::MaxObjSize, meta.max_obj_size)?;
             meta.emi.iter().try_for_each(|emi| writer.text(Tag::Emi, emi))?;
-            writer.memory_if(meta.memory.as_ref())
+            writer.memory_if(meta.memory.as_deref())
         })
     }
 

@@ -1,6 +1,7 @@
 //! From the model to events, the same for every encoding, in the element order of the DTD [digest 2.2, 2.3].
 
 use super::{Data, EncodeError, Header, Message, Tag};
+use crate::decimal::Decimal;
 
 mod command;
 mod common;
@@ -78,7 +79,7 @@ impl<S: Sink> Writer<'_, S> {
     }
 
     fn number(&mut self, tag: Tag, number: impl Into<u64>) -> Result<(), EncodeError> {
-        self.text(tag, &alloc::format!("{}", number.into()))
+        self.text(tag, Decimal::new(number.into()).as_str())
     }
 
     fn number_if(&mut self, tag: Tag, number: Option<u64>) -> Result<(), EncodeError> {

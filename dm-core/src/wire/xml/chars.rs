@@ -48,6 +48,10 @@ pub(crate) fn expanded(text: &str) -> Result<Cow<'_, str>, Kind> {
 
 /// Whether `text` is a `Name`, where a colon is a character like others.
 pub(super) fn is_name(text: &str) -> bool {
+    // Nearly all names are letters and nothing else.
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return true;
+    }
     let mut chars = text.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }

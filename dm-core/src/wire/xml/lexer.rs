@@ -39,6 +39,8 @@ pub(crate) struct Lexer<'a> {
     base: usize,
     /// Where the last token begins in the text.
     at: usize,
+    /// Whether there is a carriage return anywhere in the text.
+    has_returns: bool,
     tag_bytes_max: usize,
     doctypes: u32,
 }
@@ -56,6 +58,7 @@ impl<'a> Lexer<'a> {
             after_text,
             base: if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 } + text.len() - root.len(),
             at: 0,
+            has_returns: root.as_bytes().contains(&b'\r'),
             tag_bytes_max,
             doctypes: prologue.doctypes,
         };
@@ -78,6 +81,11 @@ impl<'a> Lexer<'a> {
     /// Where the last token begins in the document; after an error, where that is.
     pub(crate) fn offset(&self) -> usize {
         self.base + self.at
+    }
+
+    /// Whether there is a carriage return anywhere in the text.
+    pub(super) const fn has_returns(&self) -> bool {
+        self.has_returns
     }
 
     /// Where the next token begins in the text.

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{EncodeError, METINF, Message, SYNCML_1_1, SYNCML_1_2};
-use crate::wire::{Data, Page, Tag, chars::is_char, write::Sink};
+use crate::wire::{Data, Page, Tag, chars::first_bad, write::Sink};
 
 /// Writes one document.
 pub(super) struct XmlSink {
@@ -18,7 +18,7 @@ impl XmlSink {
         let mut text = String::with_capacity(1024 + 256 * message.commands.len());
         text.push_str(r#"<?xml version="1.0" encoding="UTF-8"?>"#);
         let root_namespace = if message.header.ver_dtd == "1.1" { SYNCML_1_1 } else { SYNCML_1_2 };
-        Self { text, open: Vec::new(), root_namespace }
+        Self { text, open: Vec::with_capacity(8), root_namespace }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
@@ -65,18 +65,18 @@ impl Sink for XmlSink {
         if core_kit::planted!("D12-space-added") {
             self.text.push(' ');
         }
-        if !text.chars().all(is_char) {
+        if first_bad(text).is_some() {
             return Err(EncodeError::BadCharacter(here));
         }
         let mut rest = text;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| matches!(c, '&' | '<' | '>' | '\r')) {
-            let (plain, special) = rest.split_at(at);
+        while let Some((at, byte)) = rest.bytes().enumerate().find(|(_, c)| matches!(c, b'&' | b'<' | b'>' | b'\r')) {
+            let (plain, special) = rest.split_at_checked(at).unwrap_or_default();
             self.text.push_str(plain);
-            self.text.push_str(match c {
-                '&' => "&amp;",
-                '<' if core_kit::planted!("D12-not-escaped") => "<",
-                '<' => "&lt;",
-                '>' => "&gt;",
+            self.text.push_str(match byte {
+                b'&' => "&amp;",
+                b'<' if core_kit::planted!("D12-not-escaped") => "<",
+                b'<' => "&lt;",
+                b'>' => "&gt;",
                 // As itself it would be read as a line feed.
                 _ => "&#13;",
             });

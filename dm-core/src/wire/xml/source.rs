@@ -60,12 +60,18 @@ impl<'a> XmlSource<'a> {
     fn open(&mut self, tag: &'a str) -> Result<Option<Tag>, Kind> {
         self.nesting.enter()?;
         let (name, attributes) = tag.split_at(tag.find(is_space).unwrap_or(tag.len()));
-        let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
+        // A name that is known needs no other check.
+        let (known, prefix) = if let Some(tag) = Tag::from_name(name) {
+            (Some(tag), "")
+        } else {
+            let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
+            (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix)
+        };
         self.read_attributes(attributes)?;
         if self.wanted != Wanted::All {
             return Ok(None);
         }
-        let known = Tag::from_name(local).and_then(|tag| match self.namespaces.of(prefix) {
+        let known = known.and_then(|tag| match self.namespaces.of(prefix) {
             Space::Of(page) if page == tag.page() => Some(tag),
             // No peer has its root there.
             Space::Of(Page::MetInf) if tag == Tag::SyncMl => None,
@@ -84,6 +90,9 @@ impl<'a> XmlSource<'a> {
     fn read_attributes(&mut self, attributes: &'a str) -> Result<(), Kind> {
         let depth = self.nesting.depth();
         self.namespaces.enter(depth);
+        if attributes.is_empty() {
+            return Ok(());
+        }
         self.attributes.clear();
         for attribute in Attributes(attributes) {
             let (name, value) = attribute?;
@@ -107,7 +116,11 @@ impl<'a> XmlSource<'a> {
 
     /// What this text is to the mapping.
     fn content(&self, text: &'a str) -> Cow<'a, str> {
-        if self.wanted == Wanted::Nothing { Cow::Borrowed("") } else { with_unix_line_ends(text) }
+        match self.wanted {
+            Wanted::Nothing => Cow::Borrowed(""),
+            Wanted::All | Wanted::Text if self.lexer.has_returns() => with_unix_line_ends(text),
+            Wanted::All | Wanted::Text => Cow::Borrowed(text),
+        }
     }
 
     /// Goes on until the innermost element closes, and leaves it as the innermost one.

@@ -107,16 +107,16 @@ fn arguments(side: Side, command: &Command, notes: &mut Notes) -> Vec<String> {
     };
     match command {
         Command::Add(edit) | Command::Copy(edit) | Command::Move(edit) | Command::Replace(edit) => {
-            common(edit.no_resp, edit.cred.is_some(), edit.meta.as_ref());
+            common(edit.no_resp, edit.cred.is_some(), edit.meta.as_deref());
         }
         Command::Delete(delete) => {
-            common(delete.no_resp, delete.cred.is_some(), delete.meta.as_ref());
+            common(delete.no_resp, delete.cred.is_some(), delete.meta.as_deref());
             words.extend(delete.archive.then(|| "archive".into()));
             words.extend(delete.soft.then(|| "soft".into()));
         }
-        Command::Get(get) | Command::Put(get) => common(get.no_resp, get.cred.is_some(), get.meta.as_ref()),
+        Command::Get(get) | Command::Put(get) => common(get.no_resp, get.cred.is_some(), get.meta.as_deref()),
         Command::Exec(exec) => {
-            common(exec.no_resp, exec.cred.is_some(), exec.meta.as_ref());
+            common(exec.no_resp, exec.cred.is_some(), exec.meta.as_deref());
             words.extend(exec.correlator.iter().map(|text| format!("corr={text}")));
         }
         Command::Alert(alert) => {
@@ -124,9 +124,9 @@ fn arguments(side: Side, command: &Command, notes: &mut Notes) -> Vec<String> {
             words.push(alert.code.map_or_else(|| "-".into(), |code| code.to_string()));
             words.extend(alert.correlator.iter().map(|text| format!("corr={text}")));
         }
-        Command::Atomic(block) | Command::Sequence(block) => common(block.no_resp, false, block.meta.as_ref()),
+        Command::Atomic(block) | Command::Sequence(block) => common(block.no_resp, false, block.meta.as_deref()),
         Command::Results(results) => {
-            common(false, false, results.meta.as_ref());
+            common(false, false, results.meta.as_deref());
             let to = results.msg_ref.map_or_else(|| "-".into(), |to| to.to_string());
             words.push(format!("{to}/{}", results.cmd_ref.as_str()));
             words.extend(results.cmd.iter().map(|cmd| format!("cmd={cmd}")));
@@ -141,7 +141,7 @@ fn arguments(side: Side, command: &Command, notes: &mut Notes) -> Vec<String> {
 
 fn status_words(side: Side, status: &Status, notes: &mut Notes) -> Vec<String> {
     let cmd_ref = status.cmd_ref.as_ref().map_or("-", CmdId::as_str);
-    let mut words = vec![format!("{}/{cmd_ref}", status.msg_ref), status.cmd.clone(), status.code.to_string()];
+    let mut words = vec![format!("{}/{cmd_ref}", status.msg_ref), status.cmd.to_string(), status.code.to_string()];
     let (targets, sources) = usual_refs(side);
     if !status.is_for_header() || status.target_refs != targets || status.source_refs != sources {
         words.extend(status.target_refs.iter().map(|uri| format!("to={uri}")));
@@ -280,11 +280,13 @@ pub(super) fn parse_command(side: Side, line: &str, notes: &Notes) -> Result<Com
     };
     let cmd_id = id.clone().unwrap_or_default();
     let Arguments { meta, correlator, .. } = found.clone();
+    let meta = meta.map(Box::new);
     let [no_resp, archive, soft] = ["no-resp", "archive", "soft"].map(|flag| found.has(flag));
     let cred = found.has("cred").then(|| Cred {
         meta: Some(Meta { media_type: Some("syncml:auth-basic".into()), ..Meta::default() }),
         data: "eDp5".into(),
     });
+    let cred = cred.map(Box::new);
     let edit = Edit { cmd_id: cmd_id.clone(), no_resp, cred: cred.clone(), meta: meta.clone(), items: items.clone() };
     let get = Get {
         cmd_id: cmd_id.clone(),
@@ -342,7 +344,7 @@ fn parse_status(
     side: Side,
     cmd_id: Option<CmdId>,
     found: &mut Arguments,
-    cred: Option<Cred>,
+    cred: Option<Box<Cred>>,
     items: Vec<Item>,
 ) -> Result<Status, String> {
     let (msg_ref, cmd_ref) = found.reference()?;
@@ -351,7 +353,7 @@ fn parse_status(
         cmd_id,
         msg_ref: msg_ref.ok_or("a status names a message")?,
         cmd_ref,
-        cmd,
+        cmd: cmd.into(),
         target_refs: std::mem::take(&mut found.to),
         source_refs: std::mem::take(&mut found.from),
         cred,
@@ -373,7 +375,7 @@ struct Arguments {
     /// Those that stand for themselves.
     flags: Vec<&'static str>,
     meta: Option<Meta>,
-    chal: Option<Chal>,
+    chal: Option<Box<Chal>>,
     correlator: Option<String>,
     cmd: Option<String>,
     to: Vec<String>,
@@ -393,7 +395,7 @@ impl Arguments {
         if let Some(text) = bracketed(word, "meta") {
             self.meta = Some(parse_meta(text, notes)?);
         } else if let Some(text) = bracketed(word, "chal") {
-            self.chal = Some(Chal { meta: parse_meta(text, notes)? });
+            self.chal = Some(Chal { meta: parse_meta(text, notes)? }.into());
         } else if let Some(flag) = FLAGS.iter().find(|flag| **flag == word) {
             self.flags.push(flag);
         } else {

@@ -4,6 +4,8 @@
 //! tree. A write that fails has not happened: the device takes up what it had before. Where the disk loses more than
 //! that, so does the device, and it says what: nobody else can know.
 
+use std::sync::Arc;
+
 use core_kit::Durable as _;
 use dm_core::{
     client::{Profile, Session, Snapshot},
@@ -35,11 +37,11 @@ const VERSIONS: (&str, &str) = ("dm.client/1", "dm.client/2");
 /// All that outlives a crash.
 #[derive(Clone)]
 pub(super) struct Record {
-    contracts: Vec<Contract>,
-    promised: Vec<Contract>,
-    tree: Memory,
+    contracts: Vec<Arc<Contract>>,
+    promised: Vec<Arc<Contract>>,
+    tree: Arc<Memory>,
     session: Option<Saved>,
-    answered: Option<(QuestionId, Vec<OpResult>)>,
+    answered: Option<(QuestionId, Arc<Vec<OpResult>>)>,
     /// Of the operations and of the notifications that it remembers, how many.
     done: usize,
     followed: usize,
@@ -49,7 +51,7 @@ pub(super) struct Record {
 #[derive(Clone)]
 struct Saved {
     id: SessionId,
-    profile: Profile,
+    profile: Arc<Profile>,
     snapshot: Snapshot,
     contract: usize,
     replies: u32,
@@ -67,11 +69,11 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(contracts: &[Contract], promised: &[Contract], tree: &Memory) -> Self {
+    pub(super) fn new(contracts: &[Arc<Contract>], promised: &[Arc<Contract>], tree: &Memory) -> Self {
         let factory = Record {
             contracts: contracts.to_vec(),
             promised: promised.to_vec(),
-            tree: tree.clone(),
+            tree: Arc::new(tree.clone()),
             session: None,
             answered: None,
             done: 0,
@@ -97,17 +99,22 @@ impl Device {
         self.disk.as_ref()?;
         let session = self.current.as_ref().map(|current| Saved {
             id: current.id.clone(),
-            profile: current.host.profile().clone(),
+            profile: Arc::clone(&current.profile),
             snapshot: current.host.stored().clone(),
             contract: current.contract,
             replies: current.replies,
             aborts_after: current.aborts_after,
             resync: current.resync,
         });
+        let tree = match self.told.take() {
+            Some(told) if *told == self.known.tree => told,
+            _ => Arc::new(self.known.tree.clone()),
+        };
+        self.told = Some(Arc::clone(&tree));
         Some(Record {
             contracts: self.known.contracts.clone(),
             promised: self.known.promised.clone(),
-            tree: self.known.tree.clone(),
+            tree,
             session,
             answered: self.answered.clone(),
             done: self.done.len(),
@@ -169,12 +176,12 @@ impl Device {
         if let Some(Current { id, host, .. }) = self.current.take() {
             self.past.push((id, host));
         }
-        (self.known.contracts, self.known.promised, self.known.tree) = (contracts, promised, tree);
+        (self.known.contracts, self.known.promised, self.known.tree) = (contracts, promised, Memory::clone(&tree));
         (self.answered, self.channel, self.stored, self.told) = (answered, None, None, None);
         self.lives = self.lives.saturating_add(1);
         let first = if self.known.is_clone { CLONED } else { ANEW.0 };
         self.begun = first.saturating_add(ANEW.1.saturating_mul(self.lives));
-        self.current = session.and_then(|saved| saved.resumed());
+        self.current = session.and_then(Saved::resumed);
         if self.current.is_none() {
             // What a session left half-way is nobody's any more.
             self.known.tree.abandon();
@@ -214,6 +221,7 @@ impl Saved {
     fn resumed(self) -> Option<Current> {
         let Self { id, profile, snapshot, contract, replies, aborts_after, resync } = self;
         let session = Session::restore(snapshot, &profile).ok().filter(|session| session.outcome().is_none())?;
-        Some(Current { id, host: Host::new(profile, session), contract, replies, aborts_after, resync })
+        let host = Host::new(Profile::clone(&profile), session);
+        Some(Current { id, profile, host, contract, replies, aborts_after, resync })
     }
 }

@@ -5,19 +5,23 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use core_kit::Tick;
+use core_kit::{Millis, Tick};
 use dm_core::{
     auth::{Account, Nonce},
     server::{ItemDone, Report, Snapshot},
 };
 
 use super::{
+    Mistake,
     folded::Kept,
     plan::{ORDERS, PACKAGES, Package, Plan, Side},
     server::Attempt,
     trail,
 };
 use crate::{Commit, Row, Store};
+
+/// How long a session is kept when it is over: a client that has missed the last reply asks for it again in that time.
+const RETENTION: Millis = Millis::from_secs(420);
 
 /// Where an order is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +100,7 @@ impl DeviceRow {
     }
 
     /// Brings the row up to date.
-    fn hear(&mut self, claimed: Package, reports: &[Report]) {
+    fn hear(&mut self, plan: &Plan, claimed: Package, reports: &[Report]) {
         if claimed != 0 {
             self.claim(claimed);
         }
@@ -105,6 +109,7 @@ impl DeviceRow {
             match report {
                 Report::ClientNonce(nonce) => self.keep(Side::Client, nonce),
                 Report::ServerNonce(nonce) => self.keep(Side::Server, nonce),
+                Report::Done(_) if plan.mistake == Some(Mistake::OutcomeNotStored) => {}
                 Report::Done(done) => {
                     if let Some(order) = Plan::order_tagged(&done.tag) {
                         self.settle(order, OrderState::Done);
@@ -217,10 +222,10 @@ impl Depot {
             self.deadlines.insert((deadline, *key));
         }
         if facts.finished.is_some() {
-            self.over.push_back((now + plan.linger, *key));
+            self.over.push_back((now + RETENTION, *key));
         }
         let (revision, mut device) = row;
-        device.hear(read.as_ref().map_or(0, |read| read.claimed), &facts.reports);
+        device.hear(plan, read.as_ref().map_or(0, |read| read.claimed), &facts.reports);
         // The revision was compared above where the attempt had read the row; where it had not, it only adds.
         let _ = self.devices.compare_and_swap(key.0, revision, revision + 1, device);
         Commit::Done

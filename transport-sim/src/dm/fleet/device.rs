@@ -30,8 +30,9 @@ const DOWN: Site = Site("fleet.device-down");
 
 /// Crash points that a session passes, about.
 const POINTS: u32 = 24;
-/// The shortest time between two sessions of a device.
-const PAUSE: Millis = Millis::from_secs(60);
+/// The shortest time between two sessions of a device, on top of that in which something of the first may still come. A
+/// server that has heard nothing more gives a session up in half of it.
+const PAUSE: Millis = Millis::from_secs(600);
 
 /// A device.
 #[derive(Default)]
@@ -72,8 +73,8 @@ impl Device {
             return ctx.wake_at(None);
         }
         let most = plan.span.0 / u64::from(plan.sessions);
-        let least = if self.begun == 0 { 0 } else { PAUSE.0.min(most) };
-        let at = ctx.now() + ctx.draw(BEGIN, None, Span::new(least, most));
+        let least = if self.begun == 0 { 0 } else { plan.linger.0 + PAUSE.0 };
+        let at = ctx.now() + ctx.draw(BEGIN, None, Span::new(least, most.max(least)));
         ctx.wake_at(Some(at));
     }
 
@@ -147,7 +148,9 @@ impl Device {
                 return ctx.note(&Fact::Misused(error.to_string()));
             }
             // What a step comes to is stored with it: a crash takes both or none.
-            out.iter().for_each(|output| awake.store(output));
+            for output in &out {
+                awake.store(output);
+            }
             if let Some(outcome) = awake.outcome.clone().filter(|_| ends(&out)) {
                 ctx.note(&Fact::Ended(self.begun, outcome));
             }
@@ -156,7 +159,7 @@ impl Device {
             }
             for duty in out.drain(..) {
                 match duty {
-                    Output::Send(request) => self.send(ctx, request),
+                    Output::Send(request) => self.send(ctx, &request),
                     Output::Ask(question) => match self.answer(ctx, question) {
                         Some(answer) => next = Some(answer),
                         None => return,
@@ -172,7 +175,7 @@ impl Device {
         }
     }
 
-    fn send(&mut self, ctx: &mut Context<'_, Member>, request: Request) {
+    fn send(&mut self, ctx: &mut Context<'_, Member>, request: &Request) {
         let servers = ctx.shared().plan().servers;
         let server = NodeId(ctx.choose(SERVER, None, servers));
         let channel = ctx.open_channel();

@@ -121,3 +121,48 @@ pub(super) fn unfold(plan: &Plan, device: u32, changes: &[Change]) -> Memory {
     }
     tree
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::Fleet;
+
+    #[test]
+    fn a_tree_that_was_folded_is_the_same_tree() {
+        let plan = Plan::new(&Fleet::new(1), 40, 10);
+        let server = ServerId::from(SERVER_ID);
+        let mut tree = unfold(&plan, 3, &[]);
+        assert_eq!(tree.text("./DevInfo/DevId"), Some("IMEI:490000000000043"));
+        let content = |text: &str| Content {
+            format: Some(Format::Chr),
+            media_type: Some("text/plain".into()),
+            data: Some(text.as_bytes().into()),
+            in_parts: None,
+        };
+        let ops = [
+            Op::Add { uri: "./Sim/Added".into(), content: content("first") },
+            Op::Replace { uri: "./Sim/Value".into(), content: content("second") },
+            Op::Get { uri: "./Sim/Value".into() },
+            Op::Replace { uri: "./Sim/Value".into(), content: content("third") },
+            Op::Delete { uri: "./Sim/Added".into() },
+        ];
+        let mut changes = Vec::new();
+        for (at, op) in ops.iter().enumerate() {
+            let at = UnixMillis(1_000 + at as u64);
+            tree.tell_time(at);
+            assert!(tree.apply_one(&server, op).status.is_success(), "{op:?}");
+            changes.extend(Change::of(op, at));
+        }
+        let mut again = unfold(&plan, 3, &changes);
+        again.tell_time(UnixMillis(1_004));
+        assert_eq!((changes.len(), again), (4, tree));
+    }
+
+    #[test]
+    fn a_nonce_of_any_length_is_kept() {
+        for octets in [&b"0123456789abcdef"[..], b"", b"a longer one than those that are drawn"] {
+            let nonce = Nonce::new(octets);
+            assert_eq!(Kept::of(&nonce).nonce(), nonce);
+        }
+    }
+}

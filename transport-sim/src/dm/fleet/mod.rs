@@ -5,6 +5,11 @@
 //! has in common with all others. The server stores a row for each device, and a session as long as something of it may
 //! still come. A watcher judges every session of every device, and forgets it when it is over.
 //!
+//! These rules are judged, on all sessions: D01, D02, D04, D05, D06, D08, D12 (a message reads), D13, D14, D23, D29, D30, D31,
+//! D35, D40, D44, the world's S05 and S06, and what an idle device may take. They are those that sessions of orders without
+//! blocks, large values, pushes and wrong peers can break; the others have a [world](super::Scenario) that gives them
+//! something to judge.
+//!
 //! Devices do not talk to each other, so a fleet is cut into regions, each a [`World`] with some nodes and a store of its
 //! own. There are always equally many, so what happens does not depend on how many threads share the work. All of them are
 //! there from the first hour to the last.
@@ -100,7 +105,7 @@ impl Conditions {
             delay: Span::new(20, 400),
             loss: Permille::new(20),
             duplication: Permille::new(20),
-            late: Span::new(100, 180_000),
+            late: Span::new(100, 600_000),
             reordering: Permille::new(10),
             held: Span::new(500, 30_000),
         },
@@ -114,14 +119,17 @@ impl Conditions {
 }
 
 /// A mistake on purpose, to see that the watcher sees it.
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests want mistakes"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mistake {
     /// A device that has crashed forgets what it has done already.
     DoneAgainAfterCrash,
-    /// A server gives its orders out again and again.
+    /// A server gives its first package out twice.
     OrderedTwice,
     /// A server takes any credentials.
     AnyoneIsBelieved,
+    /// A server forgets what became of an order.
+    OutcomeNotStored,
 }
 
 /// A fleet and what happens to it.
@@ -167,8 +175,8 @@ impl Fleet {
         Self { seed, devices: 1_000, hours: 24, sessions: 1, servers: 3, conditions }
     }
 
-    /// Lets it all happen, on so many threads; what happens does not depend on how many they are. `progress` is told after
-    /// each hour of a region, as how much of the whole that is in thousandths.
+    /// Lets it all happen, on so many threads; what happens does not depend on how many they are. `progress` is called once
+    /// for each hour of each region that is over, with how many calls there will be.
     #[must_use]
     pub fn run(&self, jobs: usize, progress: impl Fn(u32) + Sync) -> FleetRun {
         self.run_with(jobs, progress, None)
@@ -209,10 +217,11 @@ impl Fleet {
         let mut worlds: Vec<(u32, World<Member>)> =
             regions.filter_map(|region| Some((region, self.region(region, mistake)?))).collect();
         let hours = self.hours.max(1);
+        let slices = REGIONS.min(self.devices).saturating_mul(hours);
         for hour in 1..=hours {
             for (_, world) in &mut worlds {
                 world.run(Bounds { until: Tick(HOUR.0 * u64::from(hour)), events: u64::MAX });
-                progress(1_000 / (REGIONS * hours).max(1));
+                progress(slices);
             }
         }
         let end = Tick(HOUR.0 * u64::from(hours)) + GRACE;
@@ -343,7 +352,7 @@ impl RegionRun {
             trail: Trail(world.shared().trail.get()),
             ledger,
             network: world.counts(),
-            faults: world.faults().clone(),
+            faults: *world.faults(),
             halt,
             at: world.now(),
         }

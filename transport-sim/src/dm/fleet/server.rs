@@ -274,7 +274,7 @@ impl Read {
             }
             Question::Commands(ask) => {
                 let package = self.row.next_package();
-                if plan.mistake != Some(Mistake::OrderedTwice) {
+                if plan.mistake != Some(Mistake::OrderedTwice) || ask.taken > 0 {
                     self.claimed = package;
                 }
                 let orders: Vec<Order> = orders_of(package).filter_map(|order| plan.order(order, device)).collect();

@@ -112,8 +112,7 @@ impl<'a> Skim<'a> {
         let text = core::str::from_utf8(bytes).ok()?;
         let mut skim = Self { commands: Vec::with_capacity(8), ..Self::default() };
         let mut reader = Reader { text, at: 0, open: [""; DEPTH_MAX], depth: 0 };
-        loop {
-            let Some(begin) = reader.find(b'<') else { break };
+        while let Some(begin) = reader.find(b'<') {
             let between = text.get(reader.at..begin)?;
             reader.at = begin + 1;
             let end = reader.find(b'>')?;

@@ -94,12 +94,12 @@ impl Watcher for Bounds {
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
         match fact {
             Fact::Stepped(_) if step_of(fact).is_some() => {
-                let (octets, steps) = self.work.entry(node).or_default();
+                let Some((octets, steps)) = self.work.get_mut(&node) else { return };
                 *steps += 1;
                 let most = WORK_BASE + *octets / COMMAND_BYTES;
                 ledger.judge(WORK, *steps <= most, || format!("{steps} operations for {octets} octets"));
             }
-            // It does again what it has not done any more.
+            // It does again what an earlier message says.
             Fact::Forgot { .. } => _ = self.work.remove(&node),
             Fact::Began(_) => {
                 self.stepped.remove(&node);

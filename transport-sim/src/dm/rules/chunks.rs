@@ -213,8 +213,8 @@ impl Incoming {
 fn size(item: &Item, command: &Command) -> Option<u64> {
     let of = |meta: Option<&Meta>| meta.and_then(|meta| meta.size);
     let meta = match command {
-        Command::Add(edit) | Command::Replace(edit) => edit.meta.as_ref(),
-        Command::Exec(exec) => exec.meta.as_ref(),
+        Command::Add(edit) | Command::Replace(edit) => edit.meta.as_deref(),
+        Command::Exec(exec) => exec.meta.as_deref(),
         _ => None,
     };
     of(item.meta.as_ref()).or(of(meta))

@@ -91,7 +91,10 @@ impl Watcher for Credentials {
         match fact {
             Fact::Restored { .. } => {
                 let of = |owner: &Owner| stage.devices.get(&owner.0).and_then(|one| one.towards.get(owner.1));
-                self.last.retain(|owner, _| of(owner).is_none_or(|towards| towards.service != service));
+                let is_other = |owner: &Owner| of(owner).is_none_or(|towards| towards.service != service);
+                self.last.retain(|owner, _| is_other(owner));
+                // What it took in a commit that is undone it does not know to have taken.
+                self.taken.retain(|(owner, _), (key, _)| is_other(owner) || !stage.is_in_doubt(*key));
             }
             Fact::Forgot { .. } => self.last.retain(|(device, ..), _| *device != node),
             _ => {}

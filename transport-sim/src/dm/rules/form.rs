@@ -93,12 +93,13 @@ impl Watcher for Form {
         }
         if sight.side == Side::Server {
             let told = self.told.entry(sight.key.device).or_default();
-            self.before.entry(sight.key).or_default().append(told);
+            told.clear();
             self.again.remove(&sight.key.device);
             each_command(&sight.message.commands, &mut |command| {
                 let Some((kind, items)) = items_of(command) else { return };
                 told.extend(items.iter().filter_map(|item| Some((kind, item.target_uri()?.to_owned()))));
             });
+            self.before.entry(sight.key).or_default().extend_from_slice(told);
         }
     }
 

@@ -34,7 +34,9 @@ impl Watcher for Late {
 
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         match sight.side {
-            // Who waits for nothing takes no reply: what its tree does is noted in no session then.
+            // Who waits for nothing takes no reply: what its tree does is noted in no session then. A reply of another
+            // session may come on the connection of this one, where the network mistakes it.
+            Side::Server if stage.current(sight.key.device) != Some(sight.key) => {}
             Side::Server => {
                 let is_over = stage.session(sight.key).is_some_and(|session| session.client.is_some());
                 if is_over && stage.watched(sight.key).is_some() {

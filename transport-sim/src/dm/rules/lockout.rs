@@ -7,7 +7,7 @@ use dm_core::{auth::LockoutLimits, codes::StatusCode, wire::Command};
 
 use super::{Key, Side, Sight, Stage, Watcher};
 use crate::{
-    FaultId, Ledger, NodeId, Rule, RuleId,
+    Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
 };
 
@@ -24,8 +24,7 @@ const MARGIN: Millis = Millis(2_000);
 #[derive(Default)]
 pub(super) struct Closed {
     accounts: BTreeMap<(usize, String), Account>,
-    /// Services that do not count as the rule does: a node's clock drifts, so that its sessions and those of the others do
-    /// not agree on what time it is, or their stores have forgotten what was guessed since the backup.
+    /// Services that do not count as the rule does: their stores have forgotten what was guessed since the backup.
     unsure: BTreeSet<usize>,
     /// Whom each session of whoever it is says to be.
     claims: BTreeMap<Key, (usize, String)>,
@@ -57,25 +56,12 @@ impl Watcher for Closed {
         &[LOCKED]
     }
 
-    fn struck(&mut self, stage: &Stage, fault: FaultId, node: NodeId) {
-        if fault == FaultId::F35 {
-            self.unsure.extend(stage.servers.get(&node));
-        }
-    }
-
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         if sight.side == Side::Server {
             return;
         }
-        let service = match stage.towards(sight.key) {
-            Some(towards) => towards.service,
-            // A stranger: by the address that it writes to.
-            None => stage.devices.values().flat_map(|watched| &watched.towards).find_map(|towards| {
-                let url = &sight.message.header.target.uri;
-                (towards.service.is_some_and(|service| url.contains(&format!("s{service}."))))
-                    .then_some(towards.service?)
-            }),
-        };
+        // By the node that judges: whoever repeats a message of somebody else may send it to another service.
+        let service = stage.servers.get(&sight.server).copied();
         if let Some(service) = service {
             self.claims.insert(sight.key, (service, sight.message.header.source.uri.clone()));
         }
@@ -102,7 +88,7 @@ impl Watcher for Closed {
             return;
         }
         let claim = self.claims.get(&sight.key).filter(|(service, _)| !self.unsure.contains(service));
-        let Some(account) = claim.and_then(|claim| self.accounts.get(claim)) else { return };
+        let Some((claim, account)) = claim.and_then(|claim| Some((claim, self.accounts.get(claim)?))) else { return };
         let code = sight.message.commands.iter().find_map(|command| match command {
             Command::Status(status) if status.is_for_header() => Some(status.code),
             _ => None,
@@ -112,10 +98,12 @@ impl Watcher for Closed {
             (now > account.until + MARGIN, now > account.last + MARGIN && now + MARGIN < account.until);
         match code {
             Some(StatusCode::BUSY) => {
-                ledger.judge(LOCKED, !opened, || format!("an account is closed longer than until {}", account.until.0));
+                ledger.judge(LOCKED, !opened, || {
+                    format!("the account {claim:?} is closed longer than until {}", account.until.0)
+                });
             }
             Some(StatusCode::AUTHENTICATED | StatusCode::UNAUTHORIZED) if closed => {
-                ledger.judge(LOCKED, false, || format!("an account is open before {}", account.until.0));
+                ledger.judge(LOCKED, false, || format!("the account {claim:?} is open before {}", account.until.0));
             }
             _ => {}
         }

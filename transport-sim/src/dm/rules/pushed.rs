@@ -37,6 +37,8 @@ pub(super) struct Pushed {
     /// Sessions that notifications asked for, and those that were followed.
     asked: BTreeSet<(NodeId, SessionId)>,
     followed: BTreeMap<(NodeId, SessionId), u32>,
+    /// Those that were followed once, whether or not the device remembers that.
+    started: BTreeSet<(NodeId, SessionId)>,
     /// Whether the bootstrap that came last is of one who knows the secret.
     bootstrap: BTreeMap<NodeId, bool>,
     accounts: BTreeMap<NodeId, BTreeSet<ServerId>>,
@@ -81,6 +83,9 @@ impl Watcher for Pushed {
                 });
                 let times = self.followed.entry((node, session.clone())).or_default();
                 *times += u32::from(*followed);
+                if *followed {
+                    self.started.insert((node, session.clone()));
+                }
                 let again = !self.asked.insert((node, session.clone()));
                 if *followed || again {
                     ledger.judge(ONE_SESSION, *times <= 1, || {
@@ -90,8 +95,9 @@ impl Watcher for Pushed {
             }
             Fact::Forgot { notices, accounts, .. } => {
                 for session in notices {
-                    let times = self.followed.get_mut(&(node, session.clone()));
-                    times.into_iter().for_each(|times| *times = times.saturating_sub(1));
+                    if let Some(times) = self.followed.get_mut(&(node, session.clone())) {
+                        *times = times.saturating_sub(1);
+                    }
                 }
                 self.accounts.insert(node, accounts.iter().cloned().collect());
             }
@@ -115,7 +121,7 @@ impl Watcher for Pushed {
             );
         if sight.side == Side::Client && sight.is_judged() && asked {
             let Some(id) = stage.session(sight.key).map(|session| session.id.clone()) else { return };
-            let followed = self.followed.get(&(sight.key.device, id)).is_some_and(|times| *times > 0);
+            let followed = self.started.contains(&(sight.key.device, id));
             ledger.judge(NOTIFIED, followed, || "a session was asked for by nobody");
         }
     }

@@ -44,6 +44,10 @@ impl Watcher for Sealed {
     }
 
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let Fact::Forgot { .. } = fact {
+            // It may do again what an earlier message says.
+            self.broken.retain(|(key, receiver), _| key.device != node || *receiver == Side::Server);
+        }
         if let Fact::Executed { kind, uri, .. } = fact
             && let Some(key) = stage.current(node)
             && self.broken.contains_key(&(key, Side::Client))
@@ -58,11 +62,13 @@ impl Watcher for Sealed {
         }
         let Some(msg_id) = self.broken.remove(&(sight.key, sight.side)) else { return };
         let done = sight.message.commands.iter().find_map(|command| match command {
-            Command::Status(status) if status.msg_ref == msg_id && status.code.is_success() => Some(&status.cmd),
+            Command::Status(status) if status.msg_ref == msg_id && status.code.is_success() => {
+                Some(status.cmd.as_str())
+            }
             _ => None,
         });
         ledger.judge(SEALED, done.is_none(), || {
-            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.map_or("", String::as_str))
+            format!("{:?} says that {} of message {msg_id} is done", sight.side, done.unwrap_or_default())
         });
     }
 }

@@ -299,7 +299,10 @@ impl Stage {
                 for (device, id) in sessions {
                     let all = self.devices.iter().filter(|(_, watched)| watched.device == *device);
                     let keys: Vec<Option<Key>> = all.map(|(device, _)| self.told_by(node, *device, id)).collect();
-                    keys.into_iter().for_each(|key| self.doubt(key));
+                    for key in keys.into_iter().flatten() {
+                        self.doubt(Some(key));
+                        self.session_mut(key).into_iter().for_each(|session| session.server = None);
+                    }
                 }
             }
             Fact::Began(id) => {

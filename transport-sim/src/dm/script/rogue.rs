@@ -168,7 +168,7 @@ impl Chapter {
             own.code = StatusCode::UNAUTHORIZED;
             let meta =
                 Meta { format: Some(Format::B64), media_type: Some(Scheme::Basic.as_type().into()), ..Meta::default() };
-            own.chal = Some(Chal { meta });
+            own.chal = Some(Chal { meta }.into());
         }
         if self == Self::Older {
             own.code = StatusCode::PROTOCOL_NOT_SUPPORTED;

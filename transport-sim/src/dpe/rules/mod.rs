@@ -124,8 +124,9 @@ pub struct Rules {
     lives: lives::Lives,
     reports: reports::Reports,
     kept: stored::Stored,
-    /// Nothing where nobody asks.
-    rest: Option<rest::Rest>,
+    rest: rest::Rest,
+    /// Whether what must be true in the end is asked for.
+    heals: bool,
 }
 
 impl Rules {
@@ -189,7 +190,8 @@ impl Rules {
             lives: lives::Lives::new(&watched),
             reports: reports::Reports::default(),
             kept: stored::Stored::new(&watched.config),
-            rest: Some(rest::Rest::default()),
+            rest: rest::Rest::default(),
+            heals: true,
             watched,
         }
     }
@@ -197,7 +199,7 @@ impl Rules {
     /// The same without those that ask what is true in the end, which are for worlds that heal.
     #[must_use]
     pub fn without_rest(self) -> Self {
-        Self { rest: None, ..self }
+        Self { heals: false, ..self }
     }
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
@@ -304,11 +306,7 @@ impl Rules {
                 }
                 self.clients.committed(shared, ledger);
             }
-            Fact::Standing { .. } | Fact::Holds { .. } => {
-                if let Some(rest) = &mut self.rest {
-                    rest.noted(node, fact);
-                }
-            }
+            Fact::Standing { .. } | Fact::Holds { .. } => self.rest.noted(node, fact),
             Fact::Asked { tag } => self.answers.asked(tag, ledger),
             Fact::Done { tag, status } => self.answers.done(tag, *status, ledger),
             // What a machine is used wrongly for is judged where everything else is: it leaves something unanswered.
@@ -352,8 +350,8 @@ impl Checker<Party> for Rules {
         self.policies.finish(ledger);
         self.foreign.finish(end.trace, ledger);
         let devices: BTreeSet<NodeId> = self.watched.devices.keys().copied().collect();
-        if let Some(rest) = &self.rest {
-            rest.finish(&devices, &self.doubt, end.shared, ledger);
+        if self.heals {
+            self.rest.finish(&devices, &self.doubt, end.shared, ledger);
         }
     }
 }

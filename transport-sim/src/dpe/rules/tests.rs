@@ -357,7 +357,7 @@ fn a_client_that_the_server_does_not_know_is_found_in_the_end() {
         let mut film = film();
         film.note(DEVICE, &Fact::Standing { phase, client, settings: (0, 0) });
         let devices = BTreeSet::from([DEVICE]);
-        film.rules.rest.as_ref().unwrap().finish(&devices, &film.rules.doubt, &film.shared, &mut film.ledger);
+        film.rules.rest.finish(&devices, &film.rules.doubt, &film.shared, &mut film.ledger);
         assert_eq!(film.broken(), BTreeSet::from([CONVERGED.id]));
     }
 }

@@ -11,7 +11,8 @@ use super::super::{
     plan::{Plan, Side},
     skim::{HEADER, Name, Seen, Skim},
 };
-use crate::{Channel, dm::OpKind};
+use super::order_of;
+use crate::Channel;
 
 /// A message that was sent, as often as it is sent.
 pub(super) struct Told {
@@ -38,13 +39,15 @@ pub(super) enum Proof {
 }
 
 /// A command that was sent.
+#[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) side: Side,
     pub(super) msg_id: u32,
     pub(super) id: u32,
     /// Nothing for the header.
     pub(super) name: Option<Name>,
-    pub(super) uri: Box<str>,
+    /// Which order it carries out.
+    order: Option<usize>,
     items: u16,
     finals: u16,
     /// Whether one that says that it is done has reached the server.
@@ -167,33 +170,26 @@ impl Case {
     /// Keeps the commands of a message, and false if one has a number that cannot be.
     pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>) -> bool {
         let first = self.sent.len();
-        let header = Sent {
+        let blank = Sent {
             side,
             msg_id: skim.msg_id,
             id: 0,
             name: None,
-            uri: "".into(),
+            order: None,
             items: 1,
             finals: 0,
             has_come_back: false,
         };
-        self.sent.push(header);
+        self.sent.push(blank);
         let mut is_numbered = true;
         for Seen { name, id, uri, items, .. } in &skim.commands {
             let others = self.sent.get(first..).unwrap_or_default();
             is_numbered &= *id > 0 && others.iter().all(|other| other.id != *id);
-            let uri = if let Name::Op(_) = name { (*uri).into() } else { Box::default() };
-            let (name, items) = (Some(*name), (*items).max(1));
-            self.sent.push(Sent {
-                side,
-                msg_id: skim.msg_id,
-                id: *id,
-                name,
-                uri,
-                items,
-                finals: 0,
-                has_come_back: false,
-            });
+            let order = match name {
+                Name::Op(kind) if side == Side::Server => order_of(*kind, uri),
+                _ => None,
+            };
+            self.sent.push(Sent { id: *id, name: Some(*name), order, items: (*items).max(1), ..blank });
         }
         is_numbered
     }
@@ -203,8 +199,7 @@ impl Case {
     }
 
     /// Whether the server has been told by the device that the command of an order is done.
-    pub(super) fn has_come_back(&self, kind: OpKind, uri: &str) -> bool {
-        let is_it = |sent: &&Sent| sent.side == Side::Server && sent.name == Some(Name::Op(kind)) && *sent.uri == *uri;
-        self.sent.iter().filter(is_it).any(|sent| sent.has_come_back)
+    pub(super) fn has_come_back(&self, order: usize) -> bool {
+        self.sent.iter().any(|sent| sent.order == Some(order) && sent.has_come_back)
     }
 }

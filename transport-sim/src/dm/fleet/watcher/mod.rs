@@ -136,7 +136,9 @@ impl Watcher {
                 let of_peer = case.nonces.get_mut(side.peer().index());
                 let is_fresh = of_peer.as_ref().is_some_and(|known| !known.contains(&nonce));
                 ledger.judge(FRESH, is_fresh, || format!("message {} gives a nonce that was there", skim.msg_id));
-                of_peer.into_iter().for_each(|known| known.push(nonce.clone()));
+                if let Some(known) = of_peer {
+                    known.push(nonce);
+                }
             }
         }
         let (proof, answer) = (case.proof(side, &skim), skim.answer());
@@ -145,7 +147,7 @@ impl Watcher {
         case.told.push(Told { hash, side, msg_id, has_arrived, finals, answer, proof, reply });
     }
 
-    fn delivered(&mut self, plan: &Plan, message: &Message, ledger: &mut Ledger) {
+    fn delivered(&mut self, plan: &Plan, message: &Message) {
         let Some((device, side)) = ends_of(plan, message) else { return };
         let Some(case) = self.cases.get_mut(&device) else { return };
         let taken = side == Side::Client || case.open == Some(message.channel);
@@ -177,7 +179,6 @@ impl Watcher {
                 case.sent_mut(Side::Server, of).into_iter().for_each(|sent| sent.has_come_back = true);
             }
         }
-        let _ = ledger;
     }
 
     fn noted(&mut self, at: Tick, node: NodeId, fact: &Fact, region: &Region, ledger: &mut Ledger) {
@@ -194,6 +195,8 @@ impl Watcher {
                 self.executed(device, *kind, uri, status.is_success(), ledger);
             }
             (Fact::Ended(_, outcome), Some(device)) => {
+                // Whatever its machine was told it took, or it would not have come so far.
+                ledger.judge(USED_WELL, true, || "");
                 *self.tally.outcomes.entry(outcome.name()).or_default() += 1;
                 if let Some(case) = self.cases.get_mut(&device) {
                     case.client = Some(outcome.clone());
@@ -218,7 +221,9 @@ impl Watcher {
                 ledger.judge(ENDS, case.is_some(), || {
                     format!("session {session:X} of device {device} is over, and is stored anew")
                 });
-                case.into_iter().for_each(|case| case.is_stored = true);
+                if let Some(case) = case {
+                    case.is_stored = true;
+                }
             }
             (Fact::ServerEnded { device, outcome, .. }, _) => {
                 if let Some(case) = self.cases.get_mut(device) {
@@ -243,7 +248,7 @@ impl Watcher {
         let is_proven = case.as_ref().is_some_and(|case| case.shown == [true; 2] && case.told_good);
         let say = |what: &str| format!("{} {uri} at device {device} {what}", kind.name());
         ledger.judge(AUTHENTICATED, is_proven, || say("before both sides have shown credentials"));
-        let order = ORDERS.iter().position(|order| *order == (kind, uri));
+        let order = order_of(kind, uri);
         let is_permitted = order.and_then(|order| self.permitted.get(order)).copied().unwrap_or(false);
         ledger.judge(PERMITTED, is_permitted || !is_success, || say("is not allowed"));
         if kind == OpKind::Get {
@@ -288,14 +293,14 @@ impl Watcher {
             }
         }
         if let Some(row) = region.depot.device_row(device) {
-            for (at, (state, (kind, uri))) in row.orders.iter().zip(ORDERS).enumerate() {
+            for (at, state) in row.orders.iter().enumerate() {
                 let waits = row.waits(at);
                 let is_settled = match state {
                     OrderState::HandedOut => false,
                     OrderState::Queued => waits,
                     OrderState::Unknown | OrderState::Refused => !waits,
                     // What an earlier session has brought is not looked at again.
-                    OrderState::Done => !waits && (case.session > 1 || case.has_come_back(kind, uri)),
+                    OrderState::Done => !waits && (case.session > 1 || case.has_come_back(at)),
                 };
                 ledger.judge(SETTLED, is_settled, || format!("order {at} of device {device} is {state:?}"));
             }
@@ -315,6 +320,11 @@ impl Watcher {
             self.carried.insert(device, nonces);
         }
     }
+}
+
+/// The order that does this.
+fn order_of(kind: OpKind, uri: &str) -> Option<usize> {
+    ORDERS.iter().position(|order| *order == (kind, uri))
 }
 
 /// The reply to a request is the one that it had before. What nobody has stored yet may be said anew.
@@ -428,7 +438,7 @@ impl Checker<Member> for Watcher {
         self.trail.event(at, event, hash);
         match event {
             Event::Sent(message) => self.sent(&region.plan, message, hash, ledger),
-            Event::Delivered(message) => self.delivered(&region.plan, message, ledger),
+            Event::Delivered(message) => self.delivered(&region.plan, message),
             Event::Noted(node, fact) => {
                 self.close(at, region, ledger);
                 self.noted(at, *node, fact, region, ledger);
