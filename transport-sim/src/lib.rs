@@ -223,4 +223,4 @@ pub use sequence::draw_sequence;
 pub use shrink::{NotReproduced, Shrunk, shrink};
 pub use store::{Commit, Damaged, Row, Store, WriteError};
 pub use traffic::{Fate, Mark, MarkKind, Transmission};
-pub use world::{Bounds, Counts, Halt, Mode, World};
+pub use world::{Bounds, Counts, Extent, Halt, Mode, World};

@@ -1,6 +1,6 @@
 //! Scenarios by name, DM and DPE alike.
 
-use transport_sim::{Decision, RuleId, Violation, dm, dpe};
+use transport_sim::{Decision, Extent, RuleId, Violation, dm, dpe};
 
 /// What a run came to.
 pub(super) struct Played {
@@ -9,12 +9,6 @@ pub(super) struct Played {
     /// The rules that were judged at all.
     pub(super) rules: Vec<RuleId>,
     pub(super) decisions: Vec<Decision>,
-}
-
-impl Played {
-    pub(super) fn first_broken(&self) -> Option<RuleId> {
-        self.violations.first().map(|violation| violation.rule)
-    }
 }
 
 enum Stage {
@@ -29,9 +23,15 @@ impl Stage {
     }
 }
 
-/// Runs a seed of a scenario, with its own choices or with these; nothing where there is no such scenario.
+/// Runs a seed of a scenario to its end, or to the first rule that is broken, with its own choices or with these; nothing
+/// where there is no such scenario.
 pub(super) fn play(scenario: &str, seed: u64, decisions: Option<&[Decision]>) -> Option<Played> {
-    let (ledger, decisions) = match (Stage::named(scenario, seed)?, decisions) {
+    let mut stage = Stage::named(scenario, seed)?;
+    match &mut stage {
+        Stage::Dm(scenario) => scenario.extent = Extent::FirstBroken,
+        Stage::Dpe(scenario) => scenario.extent = Extent::FirstBroken,
+    }
+    let (ledger, decisions) = match (stage, decisions) {
         (Stage::Dm(scenario), None) => scenario.run().into_found(),
         (Stage::Dm(scenario), Some(list)) => scenario.replay(list).into_found(),
         (Stage::Dpe(scenario), None) => scenario.run().into_found(),

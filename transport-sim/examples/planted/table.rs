@@ -100,7 +100,11 @@ fn line(bug: &Bug, outcome: &Outcome) -> String {
         Outcome::Found(found) => {
             let decisions = found.shrunk.decisions.len();
             let rest = if found.shrunk.is_minimal { "" } else { "+" };
-            (found.seed + 1, format!("{decisions}{rest}"), seconds(found.took), bug.says.to_owned())
+            let others = match found.others {
+                0 => String::new(),
+                others => format!(" (other rules saw it first on {others} seeds)"),
+            };
+            (found.seed + 1, format!("{decisions}{rest}"), seconds(found.took), format!("{}{others}", bug.says))
         }
         Outcome::Other { seed, violation } => {
             (seed + 1, "-".into(), "-".into(), format!("{}: NOT BY ITS OWN RULE but {violation}", bug.says))

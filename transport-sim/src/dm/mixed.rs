@@ -124,6 +124,7 @@ pub(super) fn world(scenario: &Scenario, mut decider: Decider) -> (World<Party>,
     let swarm = Swarm::draw(&mut decider, &menu());
     let mut world = World::new(decider, scenario.faults.link, services);
     world.watch(Box::new(Rules::new(watched).with_all()));
+    world.extend_to(scenario.extent);
     world.keep_traffic();
     for (node, known) in devices {
         world.add(node, "device", Party::Device(Box::new(Device::new(known))));

@@ -20,7 +20,9 @@ use super::{
     mixed,
     run::Run,
 };
-use crate::{Bounds, CrashPlan, Decider, Decision, Halt, Link, NodeId, Permille, Span, Who, World, draw_sequence};
+use crate::{
+    Bounds, CrashPlan, Decider, Decision, Extent, Halt, Link, NodeId, Permille, Span, Who, World, draw_sequence,
+};
 
 /// The device of a scenario.
 pub(super) const DEVICE: NodeId = NodeId(1);
@@ -147,6 +149,8 @@ pub struct Scenario {
     /// Whether this is the [mixed](Self::mixed) world. It is made of the seed: of what is said here only the link, the
     /// bounds and whether it heals count.
     pub is_mixed: bool,
+    /// What a run is to see.
+    pub extent: Extent,
 }
 
 /// What is watched for in a scenario.
@@ -195,6 +199,7 @@ impl Scenario {
             watch: Watch::Rules,
             watches_trees: true,
             is_mixed: false,
+            extent: Extent::Whole,
         }
     }
 
@@ -251,6 +256,7 @@ impl Scenario {
 
         let mut world = World::new(decider, self.faults.link, Services::new(vec![backend]));
         self.watch_over(&mut world);
+        world.extend_to(self.extent);
         world.keep_traffic();
         world.add(DEVICE, "device", Party::Device(Box::new(Device::new(device))));
         for node in self.server_nodes() {

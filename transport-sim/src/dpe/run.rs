@@ -73,7 +73,7 @@ impl Run {
     pub fn failures(&self) -> Vec<String> {
         let mut failures: Vec<String> = self.ledger.violations().iter().map(ToString::to_string).collect();
         match self.halt {
-            Halt::Quiet => {}
+            Halt::Quiet | Halt::Broken => {}
             Halt::OutOfTime => failures.push(format!("something is left to happen after {} ms", self.at.0)),
             Halt::OutOfEvents => failures.push(format!("the world does not come to rest by {} ms", self.at.0)),
         }

@@ -13,8 +13,8 @@ use dpe_core::{
 
 use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
 use crate::{
-    Bounds, CrashPlan, Decider, Decision, FaultId, Halt, Link, Mode, NodeId, Permille, Site, Span, Strike, Swarm, Who,
-    World, draw_sequence,
+    Bounds, CrashPlan, Decider, Decision, Extent, FaultId, Halt, Link, Mode, NodeId, Permille, Site, Span, Strike,
+    Swarm, Who, World, draw_sequence,
 };
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
@@ -157,6 +157,8 @@ pub struct Scenario {
     pub heal: Tick,
     /// Whether it is over then. If not, faults go on to the end, and no rule asks for what must come true after them.
     pub heals: bool,
+    /// What a run is to see.
+    pub extent: Extent,
     /// How the server behaves.
     pub config: Config,
     /// How far a run may go.
@@ -202,6 +204,7 @@ impl Scenario {
             samples: 3,
             heal: Tick(8 * MINUTE),
             heals: true,
+            extent: Extent::Whole,
             config,
             bounds: Bounds { until: Tick(4 * 60 * MINUTE), events: 100_000 },
         }
@@ -317,6 +320,7 @@ impl Scenario {
         if is_drawn {
             world.keep_traffic();
         }
+        world.extend_to(self.extent);
         let mode = if self.heals { Mode::Converge { heal: self.heal } } else { Mode::Safety };
         let halt = world.run_in(mode, self.bounds);
         world.finish();

@@ -45,6 +45,17 @@ pub enum Mode {
     },
 }
 
+/// What a run is to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All that happens within its bounds.
+    #[default]
+    Whole,
+    /// No more than the event that breaks a rule. For whoever wants to know which rule is broken first and nothing else, as
+    /// [`shrink`](crate::shrink) does: what comes after it takes time.
+    FirstBroken,
+}
+
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halt {
@@ -54,6 +65,8 @@ pub enum Halt {
     OutOfTime,
     /// [`Bounds::events`] have happened: the world may be going round in circles.
     OutOfEvents,
+    /// A rule is broken, and the world was to [go no further](Extent::FirstBroken).
+    Broken,
 }
 
 /// What the network did, and the nodes.
@@ -80,13 +93,14 @@ pub struct World<N: Node> {
     /// By place.
     nodes: Vec<N>,
     ground: Ground<N>,
+    extent: Extent,
 }
 
 impl<N: Node> World<N> {
     /// An empty world at time 0. Between any two nodes there is a `link`.
     #[must_use]
     pub fn new(decider: Decider, link: Link, shared: N::Shared) -> Self {
-        Self { nodes: Vec::new(), ground: Ground::new(decider, link, shared) }
+        Self { nodes: Vec::new(), ground: Ground::new(decider, link, shared), extent: Extent::Whole }
     }
 
     /// Writes no trace: nothing is written into [`trace`](Self::trace), and messages are not hashed.
@@ -94,6 +108,11 @@ impl<N: Node> World<N> {
     pub fn untraced(mut self) -> Self {
         self.ground.trace.turn_off();
         self
+    }
+
+    /// Says what runs are to see from now on.
+    pub const fn extend_to(&mut self, extent: Extent) {
+        self.extent = extent;
     }
 
     /// Puts a node into the world, to start now. A node that has the number already is replaced.
@@ -175,6 +194,9 @@ impl<N: Node> World<N> {
             if events == bounds.events {
                 return Halt::OutOfEvents;
             }
+            if self.extent == Extent::FirstBroken && !self.ground.ledger.violations().is_empty() {
+                return Halt::Broken;
+            }
             events += u64::from(self.step());
         }
         Halt::Quiet
@@ -184,7 +206,7 @@ impl<N: Node> World<N> {
     pub fn run_in(&mut self, mode: Mode, bounds: Bounds) -> Halt {
         if let Mode::Converge { heal } = mode {
             let before = self.run(Bounds { until: heal.min(bounds.until), ..bounds });
-            if before == Halt::OutOfEvents || heal > bounds.until {
+            if matches!(before, Halt::OutOfEvents | Halt::Broken) || heal > bounds.until {
                 return before;
             }
             // A world that came to rest early is healed at its time all the same.
@@ -470,6 +492,16 @@ mod tests {
         assert_eq!(world.run(Bounds { until: Tick(4), events: 9 }), Halt::OutOfTime);
         assert_eq!(broken(&world), [FORWARD.id, FORWARD.id], "the start of the node lies in the past, too");
         assert_eq!(world.now(), Tick(9));
+    }
+
+    #[test]
+    fn a_run_ends_with_the_rule_that_is_broken_where_that_is_wanted() {
+        let mut world = world();
+        world.ground.counts.sent += 1;
+        world.crash_at(NodeId(1), Tick(50), Millis(10));
+        world.extend_to(Extent::FirstBroken);
+        assert_eq!(world.run(FOREVER), Halt::Broken);
+        assert_eq!((broken(&world), world.now()), (vec![CONSERVATION.id], Tick(0)));
     }
 
     #[test]

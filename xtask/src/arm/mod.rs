@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use transport_sim::dm::{
     OrderState,
-    play::{Closeness, Performance, Play, What},
+    play::{Closeness, Performance, Play},
 };
 
 mod http;
@@ -65,34 +65,21 @@ fn perform(plays: Vec<Play>) -> Result<Vec<Row>> {
         for (n, play) in plays.into_iter().enumerate() {
             performing.spawn(async move {
                 let over_http = http::perform(&play).await;
-                let over_sim = play.perform();
-                (n, Row { play, over_sim, over_http })
+                (n, play, over_http)
             });
         }
-        let mut rows = Vec::new();
-        while let Some(row) = performing.join_next().await {
-            rows.push(row?);
-        }
-        rows.sort_by_key(|(n, _)| *n);
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        let mut performed = performing.join_all().await;
+        performed.sort_by_key(|(n, ..)| *n);
+        let row = |(_, play, over_http): (_, Play, _)| Row { over_sim: play.perform(), play, over_http };
+        Ok(performed.into_iter().map(row).collect())
     })
 }
 
 impl Row {
-    /// How close the messages must be.
-    fn closeness(&self) -> Closeness {
-        let delays = |what: What| !matches!(what, What::Doubled | What::Late);
-        if self.play.mishaps.iter().any(|mishap| delays(mishap.what)) {
-            Closeness::ButNonces
-        } else {
-            Closeness::Octets
-        }
-    }
-
     /// What is not the same.
     fn differences(&self) -> Vec<String> {
         match &self.over_http {
-            Ok(over_http) => self.over_sim.differences(over_http, self.closeness()),
+            Ok(over_http) => self.over_sim.differences(over_http, self.play.closeness()),
             Err(error) => vec![format!("it could not be performed over HTTP: {error:#}")],
         }
     }
@@ -119,7 +106,7 @@ fn print(rows: &[Row], began: Instant) -> ExitCode {
     let mut failed = 0;
     for row in rows {
         let differences = row.differences();
-        let same = match (differences.is_empty(), row.closeness()) {
+        let same = match (differences.is_empty(), row.play.closeness()) {
             (false, _) => "NO",
             (true, Closeness::Octets) => "to the octet",
             (true, Closeness::ButNonces) => "but the nonces",

@@ -71,7 +71,7 @@ fn up_to(drawing: &str, ms: u64) -> String {
     // A line that begins with no time belongs to the one before it.
     let time = |line: &str| {
         let (seconds, thousandths) = line.trim_start().split_once(" s ")?.0.split_once('.')?;
-        Some(seconds.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths.parse().ok()?)?)
+        seconds.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths.parse().ok()?)
     };
     let lines = drawing.lines().take_while(|line| time(line).is_none_or(|at| at <= ms));
     lines.flat_map(|line| [line, "\n"]).collect()

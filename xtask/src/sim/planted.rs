@@ -20,9 +20,11 @@ Usage: cargo xtask sim --planted [NAME]... [--seeds N] [--draw]
   --help     show this
 
 Each bug is in its place as `planted!(\"its name\")`, which is `false` in every build but the one that this command makes
-for itself under target/planted. For each one seeds of its scenario are run until a rule is broken. That must be the bug's
-own rule, and the same seed must be good without the bug. Then the decisions of the run are made as few as they can be,
-for a minute at most; a `+` behind their number says that the minute was not enough. The run is written to
+for itself under target/planted. For each one seeds of its scenario are run, each until a rule is broken, until that is the
+bug's own rule; the same seed must be good without the bug. Where one event breaks several rules each of them counts, and
+the table says on how many seeds only others were broken. Then the decisions of the run are made as few as they can be,
+for a minute of the processor's time at most, whatever else the machine does; a `+` behind their number says that the
+minute was not enough. The run is written to
 target/planted/NAME.jsonl.
 
 The last line says it all, as `sim: ok planted=.. found=.. by-its-own-rule=.. ..`, or as `sim: FAILED ..` with exit code 1.

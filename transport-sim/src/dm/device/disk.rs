@@ -171,6 +171,8 @@ impl Device {
         let Record { contracts, promised, tree, session, answered, done, followed } = record;
         let undone = self.done.split_off(done.min(self.done.len()));
         let notices = self.followed.split_off(followed.min(self.followed.len()));
+        // Nor does it mean to open the sessions that those asked for.
+        self.known.visits.retain(|visit| !visit.asked.as_ref().is_some_and(|(_, session)| notices.contains(session)));
         if let Some(Current { id, host, .. }) = self.current.take() {
             self.past.push((id, host));
         }

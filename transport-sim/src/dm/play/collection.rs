@@ -22,8 +22,9 @@ const SERVER_ID: &str = "srv";
 /// Octets of a value that goes in parts, and of the messages that it goes in.
 const OBJECT_BYTES: usize = 6 * 1024;
 const SMALL_MESSAGE_BYTES: u64 = 2 * 1024;
-/// A device waits for less than a second, so that what gets lost costs no more on a real network.
-const RETRY: Retry = Retry { response_ms: Millis(800), times: 6, first_ms: Millis(30), longest_ms: Millis(400) };
+/// Where messages get lost a device waits for less than a second, so that it costs no more on a real network. In other
+/// plays it is patient: a busy machine shall not make it send again.
+const HASTY: Retry = Retry { response_ms: Millis(800), times: 6, first_ms: Millis(30), longest_ms: Millis(400) };
 
 impl Play {
     /// All plays of this collection.
@@ -45,9 +46,9 @@ impl Play {
     /// The same with another scheme and another encoding.
     fn spoken(mut self, scheme: Scheme, encoding: Encoding) -> Self {
         for (n, player) in (1..).zip(&mut self.devices) {
-            let acts = core::mem::take(&mut player.acts);
+            let (acts, retry) = (core::mem::take(&mut player.acts), player.client.retry);
             *player = Player::new(n, scheme, acts);
-            player.client.encoding = encoding;
+            (player.client.encoding, player.client.retry) = (encoding, retry);
         }
         self
     }
@@ -66,6 +67,9 @@ impl Play {
     /// The same with mishaps of the first device, each with its message's number.
     fn with(mut self, mishaps: &[(u32, What)]) -> Self {
         self.mishaps = mishaps.iter().map(|(nth, what)| Mishap { device: 0, nth: *nth, what: *what }).collect();
+        if self.has_repetitions() {
+            self.devices.iter_mut().for_each(|player| player.client.retry = HASTY);
+        }
         self
     }
 
@@ -80,7 +84,6 @@ impl Player {
         let id = format!("IMEI:49300510059280{number}");
         let mut client = client::Profile::new(id.as_str(), SERVER_URL, SERVER_ID);
         (client.first, client.weakest, client.server_scheme) = (Some(scheme), scheme, Some(scheme));
-        client.retry = RETRY;
         client.prompts = vec![AlertCode::DISPLAY, AlertCode::CONFIRM, AlertCode::TEXT_INPUT];
         let mut own = Account::new(&format!("device{number}"), "wood-anemone-41", scheme);
         let mut server = Account::new(SERVER_ID, "kingfisher-77", scheme);

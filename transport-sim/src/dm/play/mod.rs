@@ -211,6 +211,21 @@ pub fn obliging(prompt: &Prompt) -> Reply {
     }
 }
 
+impl Play {
+    /// Whether its mishaps have a device send something again. How often an end wakes up before that depends on the
+    /// network.
+    #[must_use]
+    pub fn has_repetitions(&self) -> bool {
+        self.mishaps.iter().any(|mishap| !matches!(mishap.what, What::Doubled | What::Late))
+    }
+
+    /// How close the messages of any two of its performances are.
+    #[must_use]
+    pub fn closeness(&self) -> Closeness {
+        if self.has_repetitions() { Closeness::ButNonces } else { Closeness::Octets }
+    }
+}
+
 impl Performance {
     /// What is not the same in two performances of a play, in words; nothing if they are the same. Messages must be as
     /// close as said.
