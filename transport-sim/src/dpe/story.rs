@@ -98,13 +98,14 @@ impl Story {
         Some(match (what, is_ok, turn) {
             // The value may have changed, and must not go back.
             (What::Query(names), true, 2..) => What::Query(names),
-            (What::GroupSet(group, _), true, 0) => What::GroupRelease(group),
-            (What::GroupSet(group, _), true, 1) => self.policy(ctx, Watched::Group(group))?,
-            (What::GroupSet(group, _), true, _) | (What::GroupQuery(group), true, 1) => What::GroupQuery(group),
-            (What::GroupQuery(group), true, 2..) => What::GroupRelease(group),
-            // It is gone: nobody can read it or watch it, until it is set again.
-            (What::GroupRelease(group), true, 0..3) => What::GroupQuery(group),
-            (What::GroupRelease(group), true, _) => self.policy(ctx, Watched::Group(group))?,
+            (What::GroupSet(group, _), true, 0) | (What::GroupQuery(group), true, 2..) => What::GroupRelease(group),
+            // What was released nobody can read or watch, until it is set again.
+            (What::GroupSet(group, _), true, 2..)
+            | (What::GroupQuery(group), true, 1)
+            | (What::GroupRelease(group), true, 0..3) => What::GroupQuery(group),
+            (What::GroupSet(group, _), true, 1) | (What::GroupRelease(group), true, _) => {
+                self.policy(ctx, Watched::Group(group))?
+            }
             (What::GroupQuery(group), false, 2..) => What::GroupSet(group, names(MEMBERS.first()?)),
             (What::PolicySet(policy, ..), true, _) => {
                 match self.held.iter().find(|(other, on)| *on == client && **other != policy) {

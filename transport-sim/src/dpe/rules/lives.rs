@@ -103,12 +103,11 @@ impl Lives {
         let identities = identities.clone();
         // Whoever else registers the same user or device changes what is given.
         self.last.retain(|of, last| *of == node || last.identities.is_disjoint(&identities));
-        match self.last.get_mut(&node).filter(|last| last.body == *body) {
-            Some(last) => _ = last.channels.insert(channel),
-            None => {
-                let last = Last { channels: [channel].into(), body: body.clone(), identities, given: None };
-                self.last.insert(node, last);
-            }
+        if let Some(last) = self.last.get_mut(&node).filter(|last| last.body == *body) {
+            last.channels.insert(channel);
+        } else {
+            let last = Last { channels: [channel].into(), body: body.clone(), identities, given: None };
+            self.last.insert(node, last);
         }
     }
 

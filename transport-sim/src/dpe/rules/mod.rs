@@ -306,7 +306,9 @@ impl Rules {
             }
             Fact::Committed { at: step, downlinks, stepped } => {
                 self.stored = *step;
-                stepped.iter().for_each(|client| self.exchange.stepped(client, self.stored));
+                for client in stepped {
+                    self.exchange.stepped(client, self.stored);
+                }
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
                     && let Some(request) = self.requests.get(&(sp.clone(), *number))
