@@ -27,8 +27,8 @@ const WISHES: Site = Site("sp.plan");
 /// What clients prove themselves by where the server asks for it.
 const TOKEN: &str = "a-token-from-the-factory";
 const MINUTE: u64 = 60_000;
-/// How long messages that stall may be on their way.
-const STALLED: u64 = 80 * MINUTE;
+/// How long messages that stall may be on their way, and those that wait behind them.
+const STALLED: u64 = 120 * MINUTE;
 /// How often everything has a chance to happen to a device.
 const CHANCES: u32 = 6;
 
@@ -361,7 +361,7 @@ impl Scenario {
             if self.menu != Swarm::CALM {
                 plan.extend((0..CHANCES).map(|_| (within(node, MINUTE, heal), Doing::Chance)));
             }
-            // Late copies are over by then, and so are the crashes; what the swarm has stalled is on its way for 70 minutes.
+            // Late copies are over by then, and so are the crashes; what the swarm has stalled is on its way for longer.
             let calm = if self.menu == Swarm::CALM { heal } else { heal + STALLED };
             plan.push((within(node, calm + 2 * MINUTE, calm + 3 * MINUTE), Doing::Register));
             // Whoever took a user over in the first round did not tell the device that lost it: that learns it in the second.

@@ -29,8 +29,8 @@ struct Out {
     until: Tick,
     /// When an answer has reached the server.
     answered: Option<Tick>,
-    /// Whether something has reached the server that may have been an answer, before it was damaged.
-    unclear: bool,
+    /// When something has reached the server that may have been an answer, before it was damaged.
+    unclear: Option<Tick>,
 }
 
 pub(super) struct Exchange {
@@ -68,17 +68,18 @@ impl Exchange {
         // The answer to the first sending is one to the repetition, too.
         let mut ids = vec![text(&message.message_id)];
         // A step that began before the answer came may end after: what it repeats has been answered.
-        let mut answered = None;
+        let (mut answered, mut unclear) = (None, None);
         for before in out.iter().filter(|out| out.what == what) {
             ids.extend(before.ids.iter().cloned());
             answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
+            unclear = before.unclear.filter(|then| at.0 <= then.0 + CROSSING_MS);
         }
         // Nothing else hides that it was answered than what its client said damaged since.
-        let is_unclear = |out: &Out| out.unclear && out.answered.is_none() && out.until > step;
+        let is_unclear = |out: &Out| out.unclear.is_some() && out.answered.is_none() && out.until > step;
         excused("excused-P01", out.iter().any(is_unclear), true, ledger);
         // A device that has another Client-ID since is another client: what was out under the former one is over.
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
-        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none() && !out.unclear;
+        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none() && out.unclear.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
@@ -89,14 +90,14 @@ impl Exchange {
         let wait = if is_query { query_wait } else { other_wait };
         // The server counts by the clocks of its nodes, which may differ.
         let until = step + wait;
-        out.push(Out { ids, what, until, answered, unclear: false });
+        out.push(Out { ids, what, until, answered, unclear });
     }
 
     /// A message of the client at a node has reached the server as something else than it was: nobody sees which request it
     /// answered.
-    pub(super) fn unclear(&mut self, node: NodeId) {
+    pub(super) fn unclear(&mut self, at: Tick, node: NodeId) {
         let out = self.out.get_mut(&node).into_iter().flatten();
-        out.for_each(|out| out.unclear = true);
+        out.for_each(|out| _ = out.unclear.get_or_insert(at));
     }
 
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,

@@ -255,7 +255,7 @@ impl Rules {
                 return;
             }
             if sent.altered || self.doubt.is_forged(sent) {
-                self.exchange.unclear(sent.from);
+                self.exchange.unclear(at, sent.from);
             }
             self.exchange.arrived(at, sent.from, &read);
             if let Some(message) = read.message() {
