@@ -97,7 +97,7 @@ impl Exchange {
     /// answered.
     pub(super) fn unclear(&mut self, at: Tick, node: NodeId) {
         let out = self.out.get_mut(&node).into_iter().flatten();
-        out.for_each(|out| _ = out.unclear.get_or_insert(at));
+        out.for_each(|out| out.unclear = Some(at));
     }
 
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,
