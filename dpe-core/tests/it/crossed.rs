@@ -166,3 +166,18 @@ fn a_policy_whose_group_is_gone_when_settings_are_established_is_told_to_its_sp(
     let told = bench.sp_got();
     assert_eq!((told.policy_id, told.status), (token("all"), Ie::Is(Code::POLICY_ID_NOT_REGISTERED)));
 }
+
+#[test]
+fn a_registration_that_is_asked_for_again_when_its_last_time_is_over_is_there_under_the_id_that_was_given() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.requested(IMEI, Some(MSISDN));
+    // It was told three times to begin again, and the last wait is over; nobody has woken the machine yet.
+    bench.pass(30 + 2 * 30);
+    bench.to_client.clear();
+    bench.now += 31_000;
+    assert_eq!(bench.requested(IMEI, Some(MSISDN)), client);
+    assert!(bench.to_client.is_empty(), "it is not told to do what it has just done: {:?}", bench.to_client);
+    assert!(bench.router.directory.association(&client).is_some());
+    assert_eq!(refusal(bench.dpe1(&success(&client, Code::OK))), None);
+    assert!(bench.router.directory.association(&client).is_some_and(|known| known.complete));
+}

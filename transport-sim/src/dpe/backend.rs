@@ -14,6 +14,7 @@ use dpe_core::{
         directory::Directory,
         gate::{self, Gate},
     },
+    wire::Secret,
 };
 
 use super::attempt::Attempt;
@@ -119,6 +120,8 @@ pub struct Backend {
     providers: BTreeMap<SpId, (SpProfile, NodeId)>,
     /// The Client-IDs that users told SPs, by device.
     board: BTreeMap<NodeId, ClientId>,
+    /// The session tokens that devices have shown: whoever has got hold of one may use it.
+    shown: BTreeMap<NodeId, Secret>,
     devices: Store<ClientId, Option<StoredDevice>>,
     gates: Store<SpId, StoredGate>,
     directory: Store<(), Directory>,
@@ -139,6 +142,7 @@ impl Backend {
             addresses: BTreeMap::new(),
             providers: BTreeMap::new(),
             board: BTreeMap::new(),
+            shown: BTreeMap::new(),
             devices: Store::default(),
             gates: Store::default(),
             directory: Store::default(),
@@ -250,6 +254,19 @@ impl Backend {
     pub(super) fn foreign(&self, node: NodeId, nth: u32) -> Option<&ClientId> {
         let others: Vec<&ClientId> = self.board.iter().filter(|(of, _)| **of != node).map(|(_, id)| id).collect();
         others.get(nth as usize % others.len().max(1)).copied()
+    }
+
+    /// A device shows its session token.
+    pub(super) fn show_token(&mut self, node: NodeId, token: &Secret) {
+        if self.shown.get(&node) != Some(token) {
+            self.shown.insert(node, token.clone());
+        }
+    }
+
+    /// The session token of another node's device, if any was shown.
+    pub(super) fn foreign_token(&self, node: NodeId, nth: u32) -> Option<Secret> {
+        let others: Vec<&Secret> = self.shown.iter().filter(|(of, _)| **of != node).map(|(_, token)| token).collect();
+        others.get(nth as usize % others.len().max(1)).copied().cloned()
     }
 
     /// The Client-IDs that SPs were told.

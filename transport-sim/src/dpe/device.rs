@@ -39,6 +39,8 @@ const POSE_MS: Span = Span::new(20_000, 120_000);
 pub enum Doing {
     /// It registers: it starts up, or it is time to do so again.
     Register,
+    /// The same, and its transport sends the request a second time on the same connection.
+    Twice,
     /// It loses its memory, and starts up.
     Wipe,
     /// Its properties have other values.
@@ -74,6 +76,8 @@ pub struct Device {
     /// Whether its user wants a session. What the client took up again may say otherwise, and name another user.
     wants: bool,
     unsure: bool,
+    /// Whether its next request to register is sent twice.
+    twice: bool,
     /// Exchanges that it opened and whose reply has not come.
     waiting: BTreeSet<Channel>,
     /// Exchanges that the server opened: a copy on one of them is no second request, as over HTTP.
@@ -101,6 +105,7 @@ impl Device {
             count: 0,
             wants: true,
             unsure: false,
+            twice: false,
             waiting: BTreeSet::new(),
             seen: BTreeSet::new(),
             shown: None,
@@ -121,8 +126,13 @@ impl Device {
             return;
         }
         let body = match Envelope::decode(&message.bytes) {
-            Some(Envelope::Reply(body)) if self.waiting.remove(&message.channel) => body,
             // However late: no connection carries the same request twice.
+            Some(Envelope::Contact(body)) if message.from != ctx.node() && self.seen.insert(message.channel) => {
+                self.spite.overhear(&body);
+                body
+            }
+            Some(Envelope::Reply(body)) if self.waiting.remove(&message.channel) => body,
+            // Somebody replays it: the device cannot tell.
             Some(Envelope::Contact(body)) if self.seen.insert(message.channel) => body,
             _ => return,
         };
@@ -134,8 +144,9 @@ impl Device {
         if self.boot.take_if(|at| *at <= now).is_some() {
             self.drive(ctx, Input::Start);
         }
+        // What its client has sent, too late or once more.
         for envelope in self.spite.due(now) {
-            ctx.note(&Fact::Hostile(FaultId::F45));
+            ctx.note(&Fact::Hostile(FaultId::F44));
             self.emit(ctx, &envelope);
         }
         while self.rebirth.is_none() && self.plan.front().is_some_and(|(at, _)| *at <= now) {
@@ -221,7 +232,8 @@ impl Device {
 
     fn act(&mut self, ctx: &mut Context<'_, Party>, doing: Doing) {
         match doing {
-            Doing::Register => {
+            Doing::Register | Doing::Twice => {
+                self.twice = doing == Doing::Twice;
                 if core::mem::take(&mut self.unsure) {
                     self.drive(ctx, Input::Want(self.wants));
                     self.become_of(ctx, self.profile.device.clone(), self.profile.user.clone());
@@ -303,8 +315,18 @@ impl Device {
             ctx.note(&Fact::Posing(Some(other)));
             self.become_of(ctx, Some(super::scenario::device_identity(other)), Some(super::scenario::user(other)));
         }
-        for envelope in self.spite.tempt(ctx) {
+        for (fault, envelope) in self.spite.tempt(ctx) {
+            ctx.note(&Fact::Hostile(fault));
             self.emit(ctx, &envelope);
+        }
+        if let Some(command) = self.spite.replayed(ctx) {
+            let channel = ctx.open_channel();
+            ctx.send(me, channel, Envelope::Contact(command).encode());
+        }
+        if self.spite.begins_for_ever(ctx) {
+            self.drive(ctx, Input::Start);
+        } else if ctx.buggify(EARLY, None) {
+            self.drive(ctx, Input::Wake);
         }
     }
 
@@ -366,6 +388,10 @@ impl Device {
         let channel = ctx.open_channel();
         remember(&mut self.waiting, channel);
         ctx.send(server, channel, envelope.encode());
+        if self.twice && matches!(envelope, Envelope::Register(_)) {
+            self.twice = false;
+            ctx.send(server, channel, envelope.encode());
+        }
     }
 
     fn answer(&self, question: Properties) -> Input {

@@ -45,6 +45,8 @@ pub enum Fact {
         at: Tick,
         /// Messages to clients that leave after this, unless the node crashes.
         downlinks: usize,
+        /// The Client-IDs whose machines have taken the step.
+        stepped: Vec<ClientId>,
     },
     /// A server node stored that it took the request of this number from the SP's line.
     Took {
@@ -121,7 +123,7 @@ impl fmt::Display for Fact {
             Self::Posing(Some(node)) => write!(f, "posing as {node}"),
             Self::Posing(None) => f.write_str("posing as itself"),
             Self::Hostile(fault) => write!(f, "hostile {fault}"),
-            Self::Committed { at, downlinks } => write!(f, "committed at={} downlinks={downlinks}", at.0),
+            Self::Committed { at, downlinks, .. } => write!(f, "committed at={} downlinks={downlinks}", at.0),
             Self::Took { sp, number, at } => write!(f, "took {sp} {number} at={}", at.0),
             Self::Posted { sp, number, body, .. } => write!(f, "posted {sp} {number} octets={}", body.len()),
             Self::LostRace => f.write_str("lost-race"),

@@ -18,6 +18,7 @@ mod scenario;
 mod server;
 mod sp;
 mod spite;
+mod story;
 
 pub use backend::{Backend, Delivery, Line, StoredDevice, StoredGate, Taken};
 pub use binding::Envelope;

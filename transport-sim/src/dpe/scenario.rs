@@ -8,13 +8,13 @@ use dpe_core::{
     config::{ClientConfig, Config, ResponseMode, SpProfile},
     identity::{Network, Source},
     server, sp,
-    wire::Identity,
+    wire::{Identity, Secret},
 };
 
 use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
 use crate::{
-    Bounds, CrashPlan, Decider, Decision, Extent, FaultId, Halt, Link, Mode, NodeId, Permille, Site, Span, Strike,
-    Swarm, Who, World, draw_sequence,
+    Bounds, CrashPlan, Decider, Decision, Extent, FaultId, Group, Halt, Link, Mode, NodeId, Permille, Site, Span,
+    Strike, Swarm, Trouble, Who, World, draw_sequence,
 };
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
@@ -24,9 +24,11 @@ const FIRST_SERVER: u32 = 1_000;
 const PLAN: Site = Site("device.plan");
 const WISHES: Site = Site("sp.plan");
 
+/// What clients prove themselves by where the server asks for it.
+const TOKEN: &str = "a-token-from-the-factory";
 const MINUTE: u64 = 60_000;
-/// How long messages that stall may be on their way.
-const STALLED: u64 = 80 * MINUTE;
+/// How long messages that stall may be on their way, and those that wait behind them.
+const STALLED: u64 = 120 * MINUTE;
 /// How often everything has a chance to happen to a device.
 const CHANCES: u32 = 6;
 
@@ -109,7 +111,7 @@ pub fn menu() -> Swarm {
     let nodes = [F::F22, F::F25, F::F27, F::F35, F::F36, F::F37, F::F38, F::F39];
     let disks = [F::F29, F::F30, F::F31, F::F32, F::F33, F::F34];
     let lives = [F::F23, F::F24, F::F28, F::F50, F::F48];
-    let peers = [F::F40, F::F43, F::F45, F::F46, F::F47];
+    let peers = [F::F40, F::F41, F::F43, F::F44, F::F45, F::F46, F::F47];
     Swarm::CALM
         .with_all(&messages, Permille::new(30))
         .with_all(&damage, Permille::new(20))
@@ -118,7 +120,9 @@ pub fn menu() -> Swarm {
         .with_all(&disks, Permille::new(8))
         .with_all(&lives, Permille::new(40))
         .with_all(&peers, Permille::new(100))
-        .with(F::F26, Permille::new(10))
+        .with_all(&[F::F42, F::F49], Permille::new(30))
+        .with(F::F25, Permille::new(500))
+        .with(F::F26, Permille::new(15))
         .with(F::F51, Permille::ALWAYS)
 }
 
@@ -153,13 +157,15 @@ pub struct Scenario {
     pub burst: u32,
     /// How often the properties of each device change.
     pub samples: u32,
+    /// Registrations of devices that are sent twice.
+    pub twice: u32,
     /// When everything that goes wrong is over. Nobody asks for anything after that, and every client registers twice more.
     pub heal: Tick,
     /// Whether it is over then. If not, faults go on to the end, and no rule asks for what must come true after them.
     pub heals: bool,
     /// What a run is to see.
     pub extent: Extent,
-    /// How the server behaves.
+    /// How the server behaves. Where it asks for tokens, the clients have one.
     pub config: Config,
     /// How far a run may go.
     pub bounds: Bounds,
@@ -202,6 +208,7 @@ impl Scenario {
             wishes: 12,
             burst: 8,
             samples: 3,
+            twice: 0,
             heal: Tick(8 * MINUTE),
             heals: true,
             extent: Extent::Whole,
@@ -229,8 +236,10 @@ impl Scenario {
     pub fn swarm(seed: u64) -> Self {
         let mut scenario = Self::standard(seed);
         (scenario.devices, scenario.sps, scenario.menu) = (8, 3, menu());
+        (scenario.samples, scenario.twice) = (6, 4);
         // What users do is no fault of anybody.
-        (scenario.faults.swaps, scenario.faults.declines) = ((seed % 2) as u32, (seed / 2 % 2) as u32);
+        (scenario.faults.swaps, scenario.faults.declines) = ((seed % 2) as u32, 1 + (seed / 2 % 2) as u32);
+        scenario.config.reg.require_token = seed / 4 % 2 == 1;
         scenario.faults.link.delay = Span::new(20, 900);
         scenario.config.reg.supported_versions.push("1.1".into());
         // Shorter than the run, so that values go stale in it.
@@ -302,9 +311,10 @@ impl Scenario {
         }
 
         let swarm = Swarm::draw(&mut decider, &self.menu);
+        let bottleneck = self.bottleneck(&mut decider, &swarm);
         let mut world = World::builder(decider, backend).link(self.faults.link).checker(self.rules());
         for (node, plan) in plans {
-            let device = Device::new(client_profile(node), self.server_nodes().collect(), plan);
+            let device = Device::new(self.client_profile(node), self.server_nodes().collect(), plan);
             world = world.node(node, "device", Party::Device(Box::new(device)));
         }
         for (node, sp) in sps {
@@ -315,6 +325,9 @@ impl Scenario {
         }
         for (node, at, down) in falls {
             world = world.strike(at, Strike::Crash(node, down));
+        }
+        if let Some((at, strike)) = bottleneck {
+            world = world.strike(at, strike);
         }
         let mut world = world.faults(swarm, Millis(self.heal.0)).build();
         if is_drawn {
@@ -362,11 +375,15 @@ impl Scenario {
             if self.menu != Swarm::CALM {
                 plan.extend((0..CHANCES).map(|_| (within(node, MINUTE, heal), Doing::Chance)));
             }
-            // Late copies are over by then, and so are the crashes; what the swarm has stalled is on its way for 70 minutes.
+            // Late copies are over by then, and so are the crashes; what the swarm has stalled is on its way for longer.
             let calm = if self.menu == Swarm::CALM { heal } else { heal + STALLED };
             plan.push((within(node, calm + 2 * MINUTE, calm + 3 * MINUTE), Doing::Register));
             // Whoever took a user over in the first round did not tell the device that lost it: that learns it in the second.
             plan.push((within(node, calm + 4 * MINUTE, calm + 5 * MINUTE), Doing::Register));
+        }
+        for number in 0..self.twice {
+            let node = self.pick(number, 9);
+            plans.entry(node).or_default().push((within(node, MINUTE, heal), Doing::Twice));
         }
         let Faults { wipes, swaps, declines, .. } = self.faults;
         for (number, doing) in (0..wipes).map(|n| (n, Doing::Wipe)) {
@@ -435,6 +452,29 @@ impl Scenario {
         devices.chain(sps).map(&mut fall).collect()
     }
 
+    fn client_profile(&self, node: NodeId) -> client::Profile {
+        client::Profile {
+            config: ClientConfig { server_addresses: vec![SERVER_NAME.into()], ..ClientConfig::default() },
+            version: "1.0".into(),
+            device: Some(device_identity(node)),
+            user: Some(user(node)),
+            contact: Some(contact(node)),
+            token: self.config.reg.require_token.then(|| Secret(TOKEN.into())),
+        }
+    }
+
+    /// F20: a link has room for very few messages, at a time when there are some.
+    fn bottleneck(&self, decider: &mut Decider, swarm: &Swarm) -> Option<(Tick, Strike)> {
+        if swarm.rate(FaultId::F20) == Permille::NEVER {
+            return None;
+        }
+        let first = NodeId(FIRST_SERVER);
+        let options = u32::try_from(self.heal.0.saturating_sub(3 * MINUTE)).unwrap_or(1);
+        let at = MINUTE + u64::from(decider.choose(Site("plan.bottleneck"), Who::alone(first), options));
+        let narrow = Trouble::Capacity { to: Group::Nodes([first].into()), per_second: 1 };
+        Some((Tick(at), Strike::Trouble(narrow, Millis(2 * MINUTE))))
+    }
+
     fn device_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
         (1..=self.devices.min(99)).map(NodeId)
     }
@@ -467,15 +507,4 @@ pub(super) fn device_identity(node: NodeId) -> Identity {
 
 pub(super) fn user(node: NodeId) -> Identity {
     Identity::new("msisdn", &format!("34600555{:03}", node.0))
-}
-
-fn client_profile(node: NodeId) -> client::Profile {
-    client::Profile {
-        config: ClientConfig { server_addresses: vec![SERVER_NAME.into()], ..ClientConfig::default() },
-        version: "1.0".into(),
-        device: Some(device_identity(node)),
-        user: Some(user(node)),
-        contact: Some(contact(node)),
-        token: None,
-    }
 }

@@ -19,6 +19,11 @@ use crate::{Channel, Commit, Context, FaultId, Message, NodeId, Site, Span};
 const WORK: Site = Site("server.work");
 const RIVAL: Site = Site("server.rival");
 const DOWN: Site = Site("server.down");
+/// Rare ways: a device is woken before its time, a step that nothing came before is taken again all the same, and a message
+/// for an SP is left to the sweep.
+const EARLY: Site = Site("server.early-wake");
+const AGAIN: Site = Site("server.step-again");
+const LEFT: Site = Site("server.left-to-sweep");
 
 /// How long a step takes from load to commit. Another node's commit fits in between.
 pub(super) const WORK_MS: Span = Span::new(1, 40);
@@ -78,6 +83,11 @@ impl Server {
         while let Some(client) = self.sleeper(ctx, now) {
             self.begin(ctx, Job::Wake(client), None);
         }
+        if let Some(client) = self.next_sleeper(ctx)
+            && ctx.buggify(EARLY, None)
+        {
+            self.begin(ctx, Job::Wake(client), None);
+        }
         for (sp, number, body) in ctx.shared().take_deliveries(now) {
             deliver(ctx, &sp, number, body);
         }
@@ -101,6 +111,11 @@ impl Server {
     fn sleeper(&self, ctx: &mut Context<'_, Party>, now: Tick) -> Option<ClientId> {
         let (at, client) = ctx.shared().first_deadline(|client| self.is_free(client))?;
         (at <= now).then(|| client.clone())
+    }
+
+    /// The device that must be woken next, at whatever time.
+    fn next_sleeper(&self, ctx: &mut Context<'_, Party>) -> Option<ClientId> {
+        ctx.shared().first_deadline(|client| self.is_free(client)).map(|(_, client)| client.clone())
     }
 
     fn is_free(&self, client: &ClientId) -> bool {
@@ -135,7 +150,8 @@ impl Server {
                 return true;
             }
             let_a_rival_in(ctx, &job, from);
-            let Some(stored) = commit(ctx, &job, &attempt) else {
+            let stored = if ctx.buggify(AGAIN, about) { None } else { commit(ctx, &job, &attempt) };
+            let Some(stored) = stored else {
                 ctx.note(&Fact::LostRace);
                 // Of a wake-up that somebody else has done nothing is left.
                 if !matches!(job, Job::Wake(_)) {
@@ -183,7 +199,9 @@ impl Server {
             ctx.send(node, channel, Envelope::Taken(number).encode());
         }
         for (sp, number, body) in posted {
-            deliver(ctx, &sp, number, body);
+            if !ctx.buggify(LEFT, about) {
+                deliver(ctx, &sp, number, body);
+            }
         }
         true
     }
@@ -202,7 +220,8 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
     for (sp, number, body) in &posted {
         ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone(), at: attempt.at });
     }
-    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks() });
+    let stepped = attempt.devices.iter().filter(|(_, held)| held.changed).map(|(client, _)| client.clone()).collect();
+    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks(), stepped });
     Some(posted)
 }
 

@@ -5,41 +5,25 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use core_kit::{Body, Machine, Millis, Tick, journal::JournalOf};
 use dpe_core::{
-    ids::{ClientId, Token, dpe3},
-    policy::{Terms, Watched},
+    ids::{ClientId, Token},
     sp::{self, Input, Misuse, Output, Request, What},
-    wire::{self, Identity, Ie, Kind, PropertyName},
+    wire::{self, Identity, Ie, Kind},
 };
 
 use super::{
     Fact, Party,
     backend::{AGAIN, longer},
     binding::Envelope,
+    story::{Story, Wish, names},
 };
 use crate::{Context, FaultId, Host, Message, NodeId, Site, StepError};
 
 const SERVER: Site = Site("sp.server");
 const CLIENT: Site = Site("sp.client");
-const WHAT: Site = Site("sp.what");
-const NAME: Site = Site("sp.name");
-const DETAIL: Site = Site("sp.detail");
 const EVIL: Site = Site("sp.evil");
 
 /// Requests that a greedy SP makes at once.
 const HOGGED: u64 = 10;
-
-/// Lists of properties that an SP asks for. The last ones name what a device lacks, what nobody knows, and what no SP
-/// may see.
-const ASKED: [&[&str]; 6] = [
-    &["batteryLevel", "operatorName", "volumeLevel"],
-    &["operatorName", "volumeLevel"],
-    &["OSName"],
-    &["OSName", "volumeLevel"],
-    &["batteryLevel", "muted"],
-    &["imei"],
-];
-/// Members of groups; the last one cannot be set.
-const MEMBERS: [&[&str]; 3] = [&["batteryLevel", "operatorName"], &["volumeLevel"], &["muted"]];
 
 /// A request that is sent until the server has taken it, each time after a longer wait: a line that stalls would else be
 /// full of copies when it is free again.
@@ -53,10 +37,9 @@ struct Pending {
 pub struct Sp {
     host: Host<sp::Sp>,
     servers: Vec<NodeId>,
-    /// Users that it knows by name, where it may look up their Client-IDs.
-    users: Vec<Identity>,
-    /// When it asks for something.
-    plan: VecDeque<Tick>,
+    story: Story,
+    /// When it asks for something, and for what, where that is settled.
+    plan: VecDeque<(Tick, Option<Wish>)>,
     asked: u64,
     known: Vec<ClientId>,
     /// Requests that the server has not taken yet, by number.
@@ -75,8 +58,8 @@ impl Sp {
         Self {
             host: Host::new(profile.clone(), sp::Sp::new(profile)),
             servers,
-            users,
-            plan,
+            story: Story::new(profile.id.clone(), users),
+            plan: plan.into_iter().map(|at| (at, None)).collect(),
             asked: 0,
             known: Vec::new(),
             waiting: BTreeMap::new(),
@@ -115,8 +98,15 @@ impl Sp {
 
     pub(super) fn wake(&mut self, ctx: &mut Context<'_, Party>) {
         let now = ctx.now();
-        while self.plan.front().is_some_and(|at| *at <= now) {
-            self.plan.pop_front();
+        while self.plan.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, settled)) = self.plan.pop_front()
+        {
+            if let Some(wish) = settled {
+                if !ctx.is_healed() {
+                    self.ask_for(ctx, wish);
+                }
+                continue;
+            }
             self.ask(ctx);
             if ctx.strikes(FaultId::F46, None) {
                 (0..HOGGED).for_each(|_| self.ask(ctx));
@@ -142,7 +132,7 @@ impl Sp {
 
     pub(super) fn arm(&mut self, ctx: &mut Context<'_, Party>) {
         let again = self.waiting.values().map(|pending| pending.again).min();
-        let planned = self.plan.front().copied();
+        let planned = self.plan.front().map(|(at, _)| *at);
         let at = self.deadline().into_iter().chain(again).chain(planned).min();
         ctx.wake_at(at);
     }
@@ -207,14 +197,20 @@ impl Sp {
         if !self.known.contains(&client) {
             self.known.push(client.clone());
         }
-        let Some(what) = self.wish(ctx) else { return };
+        if let Some(what) = self.story.any(ctx) {
+            self.ask_for(ctx, Wish { client, what });
+        }
+    }
+
+    fn ask_for(&mut self, ctx: &mut Context<'_, Party>, wish: Wish) {
         let tag = format!("{}-{}", self.host.journal().header.profile.id, self.asked + 1);
-        let client = (!matches!(what, What::ClientIds(_))).then_some(client);
-        let request = Request { tag: tag.clone(), client, what };
+        let client = (!matches!(wish.what, What::ClientIds(_))).then(|| wish.client.clone());
+        let request = Request { tag: tag.clone(), client, what: wish.what.clone() };
         let env = ctx.env(None);
         match self.host.step(&env, Input::Request(request)) {
             Ok(outputs) => {
                 self.asked += 1;
+                self.story.asked(tag.clone(), wish);
                 ctx.note(&Fact::Asked { tag });
                 self.act(ctx, outputs);
             }
@@ -222,43 +218,6 @@ impl Sp {
             Err(StepError::Misuse(Misuse::NameInUse)) => {}
             Err(error) => ctx.note(&Fact::Misused(format!("{error:?}"))),
         }
-    }
-
-    fn wish(&self, ctx: &mut Context<'_, Party>) -> Option<What> {
-        // Half of the names are such that other SPs use the same; a name of one's own is an alarm wherever else it shows.
-        let name = |letter: char, ctx: &mut Context<'_, Party>| match ctx.choose(NAME, None, 4) {
-            n @ 0..2 => format!("{letter}{n}"),
-            n => format!("{}-{letter}{n}", self.host.journal().header.profile.id),
-        };
-        let group = |text: String| dpe3::GroupId::try_from(text).ok();
-        let policy = |text: String| dpe3::PolicyId::try_from(text).ok();
-        let detail = |ctx: &mut Context<'_, Party>, options: usize| {
-            ctx.choose(DETAIL, None, u32::try_from(options).unwrap_or(1)) as usize
-        };
-        Some(match ctx.choose(WHAT, None, 16) {
-            0..4 => What::Query(names(ASKED.get(detail(ctx, ASKED.len()))?)),
-            4..7 => {
-                let members = names(MEMBERS.get(detail(ctx, MEMBERS.len()))?);
-                What::GroupSet(group(name('g', ctx))?, members)
-            }
-            7 => What::GroupQuery(group(name('g', ctx))?),
-            8 => What::GroupRelease(group(name('g', ctx))?),
-            9..12 => {
-                let property = "batteryLevel".try_into().ok()?;
-                let (terms, seconds) = terms(detail(ctx, 3), false);
-                What::PolicySet(policy(name('p', ctx))?, Watched::Property(property), terms, Some(seconds))
-            }
-            12 | 13 => {
-                let (terms, seconds) = terms(detail(ctx, 2), true);
-                let on = Watched::Group(group(name('g', ctx))?);
-                What::PolicySet(policy(name('p', ctx))?, on, terms, Some(seconds))
-            }
-            14 => What::PolicyRelease(policy(name('p', ctx))?),
-            _ => match self.users.get(detail(ctx, self.users.len().max(1))) {
-                Some(user) => What::ClientIds(user.clone()),
-                None => What::GroupQuery(group(name('g', ctx))?),
-            },
-        })
     }
 
     fn step(&mut self, ctx: &mut Context<'_, Party>, input: Input) {
@@ -279,10 +238,18 @@ impl Sp {
                             self.known.push(client);
                         }
                     }
+                    if let Some((after, wish)) = self.story.done(ctx, &done.tag, done.status) {
+                        let at = ctx.now() + after;
+                        let place = self.plan.partition_point(|(planned, _)| *planned <= at);
+                        self.plan.insert(place, (at, Some(wish)));
+                    }
                     ctx.note(&Fact::Done { tag: done.tag, status: done.status });
                 }
                 Output::Reported(report) => ctx.note(&Fact::Reported(report.policy)),
-                Output::PolicyEnded(policy, code) => ctx.note(&Fact::PolicyEnded(policy, code)),
+                Output::PolicyEnded(policy, code) => {
+                    self.story.ended(&policy);
+                    ctx.note(&Fact::PolicyEnded(policy, code));
+                }
                 Output::ClientChanged(_) | Output::Ignored => {}
             }
         }
@@ -311,18 +278,5 @@ impl Sp {
             ctx.note(&fact);
             self.shown = Some(fact);
         }
-    }
-}
-
-fn names(texts: &[&str]) -> Vec<PropertyName> {
-    texts.iter().filter_map(|text| (*text).try_into().ok()).collect()
-}
-
-/// Terms of a policy, and how long it lives in seconds.
-fn terms(which: usize, group: bool) -> (Terms, u32) {
-    match (which, group) {
-        (0, _) => (Terms::new("Periodic", &[("interval", "40")]), 130),
-        (1, _) => (Terms::new("OnChange", &[("min-interval", "20"), ("report-initial", "true")]), 240),
-        _ => (Terms::new("Threshold", &[("operator", "lt"), ("value", "30"), ("hysteresis", "5")]), 200),
     }
 }

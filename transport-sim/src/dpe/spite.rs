@@ -1,4 +1,5 @@
-//! What a device does that no client of ours would: it replays, falls silent, violates the protocol, takes too much.
+//! What a device does that no client of ours would: it replays, falls silent, never comes to an end, violates the protocol,
+//! shows wrong credentials, takes too much.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,7 @@ use dpe_core::{
     ids::Token,
     limits::WireLimits,
     property::Reading,
-    wire::{Decoded, Ie, Kind, Message, ResultIe, Value, decode, encode},
+    wire::{Decoded, Ie, Kind, Message, ResultIe, Secret, Value, decode, encode},
 };
 
 use super::{Fact, Party, binding::Envelope};
@@ -25,8 +26,13 @@ const KEPT: usize = 16;
 const SILENCE_MS: Span = Span::new(5_000, 200_000);
 /// How late a late answer is: after the wait for it.
 const LATE_MS: Span = Span::new(31_000, 90_000);
+/// How long it does not complete a registration, or goes on with the same answer, and how often it does the latter.
+const ENDLESS_MS: Span = Span::new(60_000, 300_000);
+const BABBLE_MS: u64 = 3_000;
+/// Commands to register that somebody has kept.
+const COMMANDS: usize = 4;
 /// Messages that a hog sends at once, and results in one of them: as many as a message may have, or far more.
-const HOGGED: u32 = 6;
+const HOGGED: usize = 6;
 const RESULTS: [usize; 2] = [128, 400];
 
 /// How one device misbehaves.
@@ -36,6 +42,10 @@ pub(super) struct Spite {
     sent: VecDeque<Envelope>,
     /// Answers that were held back, each with its time.
     held: Vec<(Tick, Envelope)>,
+    /// Until then it completes no registration.
+    incomplete_until: Tick,
+    /// Commands to register that came, as somebody on the way has kept them.
+    commands: VecDeque<Bytes>,
 }
 
 impl Spite {
@@ -57,8 +67,44 @@ impl Spite {
         due.into_iter().map(|(_, envelope)| envelope).collect()
     }
 
-    /// F40, F43 and F46, each with its chance: what leaves at once. Each is noted.
-    pub(super) fn tempt(&mut self, ctx: &mut Context<'_, Party>) -> Vec<Envelope> {
+    /// A message of the server came.
+    pub(super) fn overhear(&mut self, body: &Bytes) {
+        const COMMAND: &[u8] = b"DPE_Register_Command";
+        if body.windows(COMMAND.len()).take(COMMAND.len() * 4).any(|octets| octets == COMMAND) {
+            self.commands.push_back(body.clone());
+            if self.commands.len() > COMMANDS {
+                self.commands.pop_front();
+            }
+        }
+    }
+
+    /// F41: a command to register that comes again, long after the server sent it.
+    pub(super) fn replayed(&self, ctx: &mut Context<'_, Party>) -> Option<Bytes> {
+        let kept = self.commands.front()?;
+        ctx.strikes(FaultId::F41, None).then(|| kept.clone())
+    }
+
+    /// F44, where it never completes its registration: whether that begins now.
+    pub(super) fn begins_for_ever(&mut self, ctx: &mut Context<'_, Party>) -> bool {
+        if !ctx.strikes(FaultId::F44, None) {
+            return false;
+        }
+        let (now, lasts) = (ctx.now(), ctx.draw(SPAN, None, ENDLESS_MS));
+        match self.sent.back().filter(|last| matches!(last, Envelope::Messages(_))) {
+            Some(last) if ctx.choose(HOW, None, 2) == 0 => {
+                let times = lasts.0 / BABBLE_MS;
+                self.held.extend((1..=times).map(|n| (now + Millis(n * BABBLE_MS), last.clone())));
+                false
+            }
+            _ => {
+                self.incomplete_until = now + lasts;
+                true
+            }
+        }
+    }
+
+    /// F40, F43 and F46, each with its chance: what leaves at once, and as what.
+    pub(super) fn tempt(&mut self, ctx: &mut Context<'_, Party>) -> Vec<(FaultId, Envelope)> {
         let mut leaving = Vec::new();
         if ctx.strikes(FaultId::F43, None) {
             self.silent_until = ctx.now() + ctx.draw(SPAN, None, SILENCE_MS);
@@ -66,27 +112,38 @@ impl Spite {
         if !self.sent.is_empty() && ctx.strikes(FaultId::F40, None) {
             let which = ctx.choose(WHICH, None, u32::try_from(self.sent.len()).unwrap_or(1));
             if let Some(old) = self.sent.get(which as usize) {
-                leaving.push(old.clone());
-                ctx.note(&Fact::Hostile(FaultId::F40));
+                leaving.push((FaultId::F40, old.clone()));
             }
         }
         if let Some(last) = self.sent.back().cloned()
             && ctx.strikes(FaultId::F46, None)
         {
-            ctx.note(&Fact::Hostile(FaultId::F46));
-            leaving.extend((0..HOGGED).zip(RESULTS.into_iter().cycle()).map(|(_, results)| swollen(&last, results)));
+            let results = RESULTS.into_iter().cycle().take(HOGGED);
+            leaving.extend(results.map(|results| (FaultId::F46, swollen(&last, results))));
         }
         leaving
     }
 
-    /// F45: what leaves in the place of a message.
+    /// F42, F44, F45 and F49: what leaves in the place of a message.
     pub(super) fn twist(&mut self, ctx: &mut Context<'_, Party>, envelope: Envelope) -> Option<Envelope> {
         self.sent.push_back(envelope.clone());
         if self.sent.len() > KEPT {
             self.sent.pop_front();
         }
-        let Envelope::Messages(body) = &envelope else { return Some(envelope) };
-        let Some(message) = read(body) else { return Some(envelope) };
+        let Some(message) = envelope.body().and_then(read) else { return Some(envelope) };
+        if message.kind == Kind::RegisterSuccess && !ctx.is_healed() && ctx.now() < self.incomplete_until {
+            return None;
+        }
+        if !matches!(envelope, Envelope::Messages(_)) {
+            return Some(envelope);
+        }
+        if let Ie::Is(token) = &message.security_token {
+            let me = ctx.node();
+            ctx.shared().show_token(me, token);
+            if let Some(envelope) = unproven(ctx, &message) {
+                return Some(envelope);
+            }
+        }
         if !ctx.strikes(FaultId::F45, None) {
             return Some(envelope);
         }
@@ -102,6 +159,22 @@ impl Spite {
         ctx.note(&Fact::Hostile(FaultId::F45));
         Some(Envelope::Messages(violate(message, how, foreign).unwrap_or_else(|| Bytes::from_static(b"<DPE"))))
     }
+}
+
+/// F42 and F49: the message with another session's token, or a guessed one, or with none where one is asked for.
+fn unproven(ctx: &mut Context<'_, Party>, message: &Message) -> Option<Envelope> {
+    let fault = [FaultId::F42, FaultId::F49].into_iter().find(|fault| ctx.strikes(*fault, None))?;
+    let mut message = message.clone();
+    message.security_token = if fault == FaultId::F49 {
+        Ie::Absent
+    } else {
+        let (me, nth) = (ctx.node(), ctx.choose(WHICH, None, 64));
+        let guessed = || Secret(format!("guess{nth:027}"));
+        Ie::Is(if nth % 2 == 0 { ctx.shared().foreign_token(me, nth / 2) } else { None }.unwrap_or_else(guessed))
+    };
+    let body = encode(&message).ok()?;
+    ctx.note(&Fact::Hostile(fault));
+    Some(Envelope::Messages(body.into()))
 }
 
 /// The message as no client of ours would send it; nothing where it is no message at all.

@@ -236,9 +236,12 @@ impl Device {
         self.dispatch(step);
     }
 
-    /// Fires every timer that is due.
-    fn expire(&mut self, step: &mut Step<'_>) {
-        self.expire_registration(step);
+    /// Fires every timer that is due. What the client was given too long to do does not end with the very request by which
+    /// it does it, however late: that would give it a Client-ID and forget it in one step.
+    fn expire(&mut self, input: &Input, step: &mut Step<'_>) {
+        if !matches!(input, Input::Register(_)) {
+            self.expire_registration(step);
+        }
         self.expire_policies(step);
         self.expire_exchange(step);
         let now = step.now;
@@ -329,7 +332,7 @@ impl Machine for Device {
         self.seed(env);
         let mut step = Step { now, out, request: None };
         if self.state.asking.is_none() {
-            self.expire(&mut step);
+            self.expire(&input, &mut step);
         }
         self.take(input, &mut step);
         // Reports first, then a question; a stable sort keeps the rest in order.

@@ -7,7 +7,7 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{Doubt, Post, Watched, client_of};
+use super::{Doubt, Post, Watched, client_of, doubt::excused};
 use crate::{Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P09.
@@ -54,7 +54,8 @@ impl Clients {
         }
         let Some(client) = client_of(message) else { return };
         let owner = *self.owners.entry(client.clone()).or_insert(node);
-        let is_its = owner == node || doubt.is_about(node, &client) || doubt.are_alike(owner, node);
+        let (is_other, alike) = (owner != node, doubt.is_about(node, &client) || doubt.are_alike(owner, node));
+        let is_its = !is_other || excused("excused-P09", is_other, alike, ledger);
         ledger.judge(ATTRIBUTED, is_its, || format!("{client} is given to device {node} and is of {owner}"));
     }
 
@@ -67,7 +68,8 @@ impl Clients {
         for result in &post.message.results {
             let is_telling = result.name.get().is_some_and(|name| TELLING.contains(&name.as_str()));
             let Some(values) = result.values.get().filter(|_| is_telling) else { continue };
-            let is_own = is_doubted || values.iter().all(|value| worth.contains(&value.text));
+            let is_other = !values.iter().all(|value| worth.contains(&value.text));
+            let is_own = !is_other || excused("excused-P09", is_other, is_doubted, ledger);
             ledger
                 .judge(ATTRIBUTED, is_own, || format!("{} reads something of another device under {client}", post.sp));
         }

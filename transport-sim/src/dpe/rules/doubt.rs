@@ -1,4 +1,7 @@
 //! Whom the rules must not blame: what a device says that was damaged on its way, or that its machine never said.
+//!
+//! Each excuse has its reason here, and reaches no further than that. Where one decides, it is [counted](excused): a rule
+//! that is excused as often as it is judged would judge nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +12,25 @@ use dpe_core::{
 };
 
 use super::client_of;
-use crate::{NodeId, dpe::Fact};
+use crate::{FaultId, Figure, Ledger, NodeId, dpe::Fact};
 
 /// How late a request is that nobody waits for any more.
 const LATE_MS: u64 = 20_000;
 
-/// Devices and Client-IDs of which not everything that is said is true.
+/// Whether the excuse decides, which is counted under this name: without it the rule would be broken.
+pub(super) fn excused(name: &'static str, is_broken: bool, excuse: bool, ledger: &mut Ledger) -> bool {
+    if is_broken && excuse {
+        ledger.count(name, Figure::Sum(1));
+    }
+    is_broken && excuse
+}
+
+/// Devices, Client-IDs and messages of which not everything that is said is true.
 #[derive(Default)]
 pub(super) struct Doubt {
+    /// Devices that have said, or were told, what nobody meant: what they have and who they are may be anything.
     nodes: BTreeSet<NodeId>,
+    /// Client-IDs that such a message names.
     clients: BTreeSet<ClientId>,
     /// The devices that each one has presented itself as, other than itself.
     posed: BTreeMap<NodeId, BTreeSet<NodeId>>,
@@ -26,9 +39,16 @@ pub(super) struct Doubt {
     /// When requests left for clients, and clients that one reached after its time was over.
     asked: BTreeMap<u64, Tick>,
     late: BTreeSet<NodeId>,
+    /// Those whom a release reached so: one of everything takes along what was set since.
+    released: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
-    /// Who said that his next message is not his machine's.
-    hostile: BTreeSet<NodeId>,
+    /// Who said that his next message is not his machine's, and how.
+    hostile: BTreeMap<NodeId, FaultId>,
+    /// Messages that are not those of their machines, by number; those that their machines did send, at another time; and
+    /// those without their sender's credentials.
+    forged: BTreeSet<u64>,
+    untimely: BTreeSet<u64>,
+    unproven: BTreeSet<u64>,
 }
 
 impl Doubt {
@@ -48,30 +68,47 @@ impl Doubt {
         self.clients.contains(client) || self.nodes.iter().chain(self.posed.keys()).any(|node| is_of(&node))
     }
 
+    /// Whether the message is not the one that its machine sent, if that sent one at all.
+    pub(super) fn is_forged(&self, sent: &crate::Message) -> bool {
+        self.forged.contains(&sent.number)
+    }
+
+    /// Whether the message is one that its machine sent, and did not send now: as the network may deliver one too late or
+    /// twice, which is no excuse for anything.
+    pub(super) fn is_untimely(&self, sent: &crate::Message) -> bool {
+        self.untimely.contains(&sent.number)
+    }
+
+    /// Whether the message came without what proves its sender: nobody may believe it.
+    pub(super) fn is_unproven(&self, sent: &crate::Message) -> bool {
+        self.unproven.contains(&sent.number)
+    }
+
     /// Whether two devices have presented the same identity.
     pub(super) fn are_alike(&self, one: NodeId, other: NodeId) -> bool {
         let as_whom = |node| self.posed.get(&node).into_iter().flatten().copied().chain([node]);
         as_whom(one).any(|identity| as_whom(other).any(|same| same == identity))
     }
 
-    /// Whether the client may have what the server has removed from it.
+    /// Whether the client may have what the server has removed from it: it took that up again, got it too late, or was
+    /// not the one that was told, as somebody else was this client then.
     pub(super) fn has_more(&self, node: NodeId) -> bool {
         self.forgot.contains(&node)
             || self.late.contains(&node)
-            || self.posed.contains_key(&node)
+            || self.posed.iter().any(|(poser, whom)| *poser == node || whom.contains(&node))
             || self.nodes.contains(&node)
     }
 
-    /// Whether the device has lost something that it had stored.
+    /// Whether the device has lost something that it had stored, or that it was told too late to release.
     pub(super) fn has_less(&self, node: NodeId) -> bool {
-        self.forgot.contains(&node)
+        self.forgot.contains(&node) || self.released.contains(&node)
     }
 
     pub(super) fn noted(&mut self, node: NodeId, fact: &Fact) {
         match fact {
             Fact::Forgot | Fact::Wiped => _ = self.forgot.insert(node),
             Fact::Posing(Some(other)) => _ = self.posed.entry(node).or_default().insert(*other),
-            Fact::Hostile(_) => _ = self.hostile.insert(node),
+            Fact::Hostile(fault) => _ = self.hostile.insert(node, *fault),
             _ => {}
         }
     }
@@ -83,12 +120,23 @@ impl Doubt {
         }
     }
 
-    /// A message leaves: if it is not its machine's, nothing that follows from it can be held against anybody.
+    /// A message leaves: if it is not its machine's, nothing that follows from it can be held against anybody. From one
+    /// without credentials nothing may follow.
     pub(super) fn sent(&mut self, at: Tick, sent: &crate::Message, message: Option<&Message>) {
         self.asked.insert(sent.number, at);
-        if self.hostile.remove(&sent.from) {
-            self.nodes.insert(sent.from);
-            self.clients.extend(message.and_then(client_of));
+        match self.hostile.remove(&sent.from) {
+            Some(FaultId::F42 | FaultId::F49) => _ = self.unproven.insert(sent.number),
+            Some(FaultId::F44) => _ = self.untimely.insert(sent.number),
+            // An old answer or report is a late copy. An old registration says who the device and its user once were.
+            Some(FaultId::F40) if !message.is_some_and(|message| is_of_registration(message.kind)) => {
+                self.untimely.insert(sent.number);
+            }
+            Some(_) => {
+                self.forged.insert(sent.number);
+                self.nodes.insert(sent.from);
+                self.clients.extend(message.and_then(client_of));
+            }
+            None => {}
         }
     }
 
@@ -96,6 +144,9 @@ impl Doubt {
     pub(super) fn delivered(&mut self, at: Tick, sent: &crate::Message, is_reply: bool, message: Option<&Message>) {
         if self.asked.remove(&sent.number).is_some_and(|asked| at.0 >= asked.0 + LATE_MS) {
             self.late.insert(sent.to);
+            if message.is_some_and(|message| matches!(message.kind, Kind::GroupRelease | Kind::PolicyRelease)) {
+                self.released.insert(sent.to);
+            }
         }
         let is_altered = sent.altered;
         let Some(message) = message.filter(|_| is_altered || is_reply) else { return };
@@ -108,4 +159,8 @@ impl Doubt {
             self.clients.extend(client);
         }
     }
+}
+
+const fn is_of_registration(kind: Kind) -> bool {
+    matches!(kind, Kind::RegisterRequest | Kind::RegisterSuccess)
 }

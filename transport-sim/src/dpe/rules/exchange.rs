@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use core_kit::{Millis, Tick};
 use dpe_core::{
     config::Config,
+    ids::ClientId,
     wire::{Ie, Kind, Message},
 };
 
-use super::{reader::Read, text};
+use super::{doubt::excused, reader::Read, text};
 use crate::{Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
 
 /// P01.
@@ -28,6 +29,8 @@ struct Out {
     until: Tick,
     /// When an answer has reached the server.
     answered: Option<Tick>,
+    /// When something has reached the server that may have been an answer, before it was damaged.
+    unclear: Option<Tick>,
 }
 
 pub(super) struct Exchange {
@@ -35,7 +38,7 @@ pub(super) struct Exchange {
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
     /// The time of each client's machine: the latest that any node's clock has shown it.
-    now: BTreeMap<(NodeId, String), Tick>,
+    now: BTreeMap<String, Tick>,
     most: u64,
 }
 
@@ -45,21 +48,19 @@ impl Exchange {
         Self { query_wait, other_wait, out: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
     }
 
-    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server. Of a
-    /// client whose messages were damaged nobody sees which of them were answers.
-    pub(super) fn sent(
-        &mut self,
-        (at, step): (Tick, Tick),
-        node: NodeId,
-        message: &Message,
-        is_doubted: bool,
-        ledger: &mut Ledger,
-    ) {
+    /// The machine of a client has taken a step, which the clock of its node put at this time.
+    pub(super) fn stepped(&mut self, client: &ClientId, step: Tick) {
+        let now = self.now.entry(client.as_str().to_owned()).or_default();
+        *now = step.max(*now);
+    }
+
+    /// A message to the client at a node. `step` is the time of the step that it comes of, by the clock of its server.
+    pub(super) fn sent(&mut self, (at, step): (Tick, Tick), node: NodeId, message: &Message, ledger: &mut Ledger) {
         if !message.kind.is_request() {
             return;
         }
         let (query_wait, other_wait) = (self.query_wait, self.other_wait);
-        let now = self.now.entry((node, text(&message.client_id))).or_default();
+        let now = self.now.entry(text(&message.client_id)).or_default();
         *now = step.max(*now);
         let step = *now;
         let out = self.out.entry(node).or_default();
@@ -67,16 +68,19 @@ impl Exchange {
         // The answer to the first sending is one to the repetition, too.
         let mut ids = vec![text(&message.message_id)];
         // A step that began before the answer came may end after: what it repeats has been answered.
-        let mut answered = None;
+        let (mut answered, mut unclear) = (None, None);
         for before in out.iter().filter(|out| out.what == what) {
             ids.extend(before.ids.iter().cloned());
             answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
+            unclear = before.unclear.filter(|then| at.0 <= then.0 + CROSSING_MS);
         }
+        // Nothing else hides that it was answered than what its client said damaged since.
+        let is_unclear = |out: &Out| out.unclear.is_some() && out.answered.is_none() && out.until > step;
+        excused("excused-P01", out.iter().any(is_unclear), true, ledger);
         // A device that has another Client-ID since is another client: what was out under the former one is over.
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
-        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none();
+        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none() && out.unclear.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
-        let others = if is_doubted { Vec::new() } else { others };
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
         });
@@ -86,7 +90,14 @@ impl Exchange {
         let wait = if is_query { query_wait } else { other_wait };
         // The server counts by the clocks of its nodes, which may differ.
         let until = step + wait;
-        out.push(Out { ids, what, until, answered });
+        out.push(Out { ids, what, until, answered, unclear });
+    }
+
+    /// A message of the client at a node has reached the server as something else than it was: nobody sees which request it
+    /// answered.
+    pub(super) fn unclear(&mut self, at: Tick, node: NodeId) {
+        let out = self.out.get_mut(&node).into_iter().flatten();
+        out.for_each(|out| out.unclear = Some(at));
     }
 
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,

@@ -10,7 +10,7 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{Doubt, Post, Watched, client_of};
+use super::{Doubt, Post, Watched, client_of, doubt::excused};
 use crate::{Channel, Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P10. A Client-ID is the same for all SPs, so that those of one device can be linked; its promise is that it says
@@ -52,13 +52,16 @@ pub(super) struct Lives {
     turned: BTreeMap<(ClientId, NodeId), u64>,
     /// The last registration of each device, and what was given for it, and when.
     last: BTreeMap<NodeId, Last>,
+    /// The identities that each device has registered with so far.
+    asked_as: BTreeMap<NodeId, BTreeSet<String>>,
     patience: u64,
 }
 
 struct Last {
-    channel: Channel,
+    /// The channels that it came on: it may come again on another one.
+    channels: BTreeSet<Channel>,
     body: Bytes,
-    identities: Vec<String>,
+    identities: BTreeSet<String>,
     given: Option<(ClientId, Tick)>,
 }
 
@@ -71,6 +74,7 @@ impl Lives {
             active: BTreeMap::new(),
             turned: BTreeMap::new(),
             last: BTreeMap::new(),
+            asked_as: BTreeMap::new(),
             patience: watched.config.reg.ack_timeout.0,
         }
     }
@@ -83,16 +87,27 @@ impl Lives {
 
     /// A message of a client has reached the server.
     pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
+        if message.kind == Kind::RegisterSuccess {
+            // With this the registration takes effect: whoever else has the same user or device may lose what he was given.
+            let asked = self.asked_as.entry(node).or_default();
+            self.last.retain(|of, last| *of == node || last.identities.is_disjoint(asked));
+        }
         if message.kind != Kind::RegisterRequest {
             return;
         }
         *self.registered.entry(node).or_default() += 1;
         let both = [&message.device_identity, &message.user_identity].into_iter().filter_map(|identity| identity.get());
-        let identities: Vec<String> = both.map(|identity| identity.text.clone()).collect();
+        // A request without a user is about the user whom the device had before.
+        let identities = self.asked_as.entry(node).or_default();
+        identities.extend(both.map(|identity| identity.text.clone()));
+        let identities = identities.clone();
         // Whoever else registers the same user or device changes what is given.
-        self.last.retain(|of, last| *of == node || !last.identities.iter().any(|text| identities.contains(text)));
-        if self.last.get(&node).is_none_or(|last| last.channel != channel || last.body != *body) {
-            self.last.insert(node, Last { channel, body: body.clone(), identities, given: None });
+        self.last.retain(|of, last| *of == node || last.identities.is_disjoint(&identities));
+        if let Some(last) = self.last.get_mut(&node).filter(|last| last.body == *body) {
+            last.channels.insert(channel);
+        } else {
+            let last = Last { channels: [channel].into(), body: body.clone(), identities, given: None };
+            self.last.insert(node, last);
         }
     }
 
@@ -106,10 +121,11 @@ impl Lives {
         ledger: &mut Ledger,
     ) {
         let Some(client) = client_of(message).filter(|_| message.kind == Kind::RegisterResponse) else { return };
-        if let Some(last) = self.last.get_mut(&sent.to).filter(|last| last.channel == sent.channel) {
+        if let Some(last) = self.last.get_mut(&sent.to).filter(|last| last.channels.contains(&sent.channel)) {
             match &last.given {
                 Some((before, then)) if at.0 < then.0 + self.patience => {
-                    let is_same = *before == client || doubt.is_of(sent.to);
+                    let is_other = *before != client;
+                    let is_same = !is_other || excused("excused-P16", is_other, doubt.is_of(sent.to), ledger);
                     ledger
                         .judge(IDEMPOTENT, is_same, || format!("device {} is given {before}, then {client}", sent.to));
                 }
@@ -138,7 +154,8 @@ impl Lives {
         }
         let came = self.registered.get(&node).copied().unwrap_or_default();
         let before = self.turned.insert((client.clone(), node), came).unwrap_or_default();
-        let is_its = came > before || doubt.is_about(node, &client);
+        let (is_new, doubted) = (came > before, doubt.is_about(node, &client));
+        let is_its = is_new || excused("excused-P15", !is_new, doubted, ledger);
         ledger.judge(ONE_ACTIVE, is_its, || format!("{client} goes over to device {node}, which has not registered"));
     }
 

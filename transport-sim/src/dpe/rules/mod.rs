@@ -204,6 +204,10 @@ impl Rules {
 
     fn sent(&mut self, at: Tick, sent: &crate::Message, ledger: &mut Ledger) {
         let Some(envelope) = Envelope::decode(&sent.bytes) else { return };
+        if matches!(envelope, Envelope::Contact(_)) && self.watched.devices.contains_key(&sent.from) {
+            // Whoever replays what the server once sent, as it came, is not the server.
+            return;
+        }
         let read = envelope.body().map(|body| (body, self.reader.read(body)));
         let message = read.as_ref().and_then(|(_, read)| read.message());
         self.doubt.sent(at, sent, message);
@@ -215,7 +219,7 @@ impl Rules {
             Envelope::Contact(body) => {
                 self.foreign.downlink(message, body, ledger);
                 self.lives.asked(sent.to, message, &self.doubt, ledger);
-                self.exchange.sent((at, self.stored), sent.to, message, self.doubt.is_of(sent.to), ledger);
+                self.exchange.sent((at, self.stored), sent.to, message, ledger);
             }
             Envelope::Reply(_) => {
                 self.lives.given(at, sent, message, &self.doubt, ledger);
@@ -236,7 +240,12 @@ impl Rules {
                 let sp = self.watched.sps.get(&sent.to).map(String::as_str);
                 answers::addressed(sp, message, ledger);
             }
-            Envelope::Messages(_) => self.reports.reported(at, sent.from, message, &self.doubt, ledger),
+            // What was sent without credentials was not sent, for whoever must not believe it.
+            Envelope::Messages(_) if self.doubt.is_unproven(sent) => {}
+            Envelope::Messages(_) => {
+                let is_other = self.doubt.is_forged(sent) || self.doubt.is_untimely(sent);
+                self.reports.reported(at, sent.from, message, is_other, ledger);
+            }
             Envelope::Register(_) | Envelope::Taken(_) => {}
         }
     }
@@ -251,13 +260,22 @@ impl Rules {
             return;
         }
         if matches!(envelope, Envelope::Messages(_) | Envelope::Register(_)) {
+            if self.doubt.is_unproven(sent) {
+                return;
+            }
+            if sent.altered || self.doubt.is_forged(sent) {
+                self.exchange.unclear(at, sent.from);
+            }
             self.exchange.arrived(at, sent.from, &read);
             if let Some(message) = read.message() {
                 self.values.arrived(at, message);
                 self.lives.arrived(sent.from, sent.channel, body, message);
+                if sent.altered {
+                    self.reports.altered(message);
+                }
             }
         } else if let (Envelope::Contact(_), Some(message)) = (&envelope, read.message()) {
-            self.reports.set(sent.to, message);
+            self.reports.set(sent.to, message, sent.altered);
         }
     }
 
@@ -288,15 +306,18 @@ impl Rules {
                 self.values.posted(at.min(*step), &post, &self.doubt, ledger);
                 self.refusals.posted(&post, ledger);
                 lives::Lives::posted(&post, shared, ledger);
-                self.reports.posted(&post, &self.doubt, shared, ledger);
+                self.reports.posted(&post, shared, ledger);
                 self.kept.posted(&post, &self.doubt, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);
                     self.step.answers.push((post.key(), message.status.clone()));
                 }
             }
-            Fact::Committed { at: step, downlinks } => {
+            Fact::Committed { at: step, downlinks, stepped } => {
                 self.stored = *step;
+                for client in stepped {
+                    self.exchange.stepped(client, self.stored);
+                }
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
                     && let Some(request) = self.requests.get(&(sp.clone(), *number))

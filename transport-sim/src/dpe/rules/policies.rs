@@ -43,6 +43,10 @@ pub(super) struct Policies {
     /// Those whose client said, when they were released, that it has not got them: they end with that.
     lost: BTreeSet<Key>,
     groups: BTreeSet<(SpId, String)>,
+    /// Groups that were released, and not set again since.
+    released: BTreeSet<(SpId, String)>,
+    /// What each query of a group is about.
+    queried: BTreeMap<Key, String>,
     expired: u64,
     twice: u64,
     reports: u64,
@@ -54,12 +58,23 @@ impl Policies {
             let set = Set { policy: text(&request.message.policy_id), group: text(&request.message.group_id) };
             self.wanted.insert((sp.clone(), request.id.clone()), set);
         }
+        if request.message.kind == Kind::GroupQuery {
+            self.queried.insert((sp.clone(), request.id.clone()), text(&request.message.group_id));
+        }
     }
 
     pub(super) fn posted(&mut self, post: &Post<'_>, ledger: &mut Ledger) {
         let (group, is_ok) = (text(&post.message.group_id), post.is_ok());
         match post.message.kind {
             Kind::PropertyReport | Kind::GroupReport => self.reported(post, ledger),
+            Kind::GroupPolicySetAck if !is_ok => {
+                let group = self.wanted.get(&post.key()).map(|set| set.group.clone());
+                self.refused(post.sp, group, ledger);
+            }
+            Kind::GroupResult if !is_ok => {
+                let group = self.queried.remove(&post.key());
+                self.refused(post.sp, group, ledger);
+            }
             Kind::PropertyPolicySetAck | Kind::GroupPolicySetAck if is_ok => {
                 if let Some(set) = self.wanted.get(&post.key()) {
                     if !set.group.is_empty() {
@@ -80,9 +95,13 @@ impl Policies {
             Kind::GroupReleaseAck if post.message.status.get() == Some(&Code::GROUP_ID_NOT_REGISTERED) => {
                 self.lose(post.sp, |set| set.group == group);
             }
-            Kind::GroupSetAck if is_ok => _ = self.groups.insert((post.sp.clone(), group)),
+            Kind::GroupSetAck if is_ok => {
+                self.released.remove(&(post.sp.clone(), group.clone()));
+                self.groups.insert((post.sp.clone(), group));
+            }
             Kind::GroupReleaseAck if is_ok => {
                 self.groups.remove(&(post.sp.clone(), group.clone()));
+                self.released.insert((post.sp.clone(), group.clone()));
                 self.release(post.sp, |set| set.group == group, ledger);
             }
             Kind::GroupResult if is_ok => self.used(post.sp, &group, ledger),
@@ -130,6 +149,13 @@ impl Policies {
     fn used(&self, sp: &SpId, group: &str, ledger: &mut Ledger) {
         let is_there = self.groups.contains(&(sp.clone(), group.to_owned()));
         ledger.judge(RELEASED, is_there, || format!("group {group} of {sp} is used and is not set"));
+    }
+
+    /// Somebody was told that he cannot read or watch a group: as it must be for one that was released.
+    fn refused(&self, sp: &SpId, group: Option<String>, ledger: &mut Ledger) {
+        if group.is_some_and(|group| self.released.contains(&(sp.clone(), group))) {
+            ledger.judge(RELEASED, true, || "");
+        }
     }
 
     pub(super) fn finish(&self, ledger: &mut Ledger) {

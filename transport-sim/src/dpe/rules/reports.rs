@@ -9,7 +9,7 @@ use dpe_core::{
     wire::{Kind, Message},
 };
 
-use super::{Doubt, Key, Post, Request, client_of, text};
+use super::{Key, Post, Request, client_of, doubt::excused, text};
 use crate::{Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P22. A report is not acknowledged on DPE-2, so one that is lost is lost: what is promised is that none is invented, and
@@ -43,14 +43,30 @@ struct Installed {
     armed: bool,
 }
 
+/// A policy as an SP has set it.
+struct Set {
+    client: ClientId,
+    policy: String,
+    /// The group that it watches, where it watches one.
+    group: String,
+}
+
+/// What tells a report from all others of its client.
+type Name = (ClientId, u64, UnixMillis);
+
+fn name_of(message: &Message) -> Option<Name> {
+    Some((client_of(message)?, *message.sequence.get()?, *message.timestamp.get()?))
+}
+
 #[derive(Default)]
 pub(super) struct Reports {
-    /// What each client reported.
-    sent: BTreeSet<(ClientId, u64, UnixMillis)>,
+    /// What each client reported, and what of it somebody has changed, on its way or as it left.
+    sent: BTreeSet<Name>,
+    altered: BTreeSet<Name>,
     contents: BTreeMap<(Key, u64, UnixMillis), String>,
     installed: BTreeMap<(NodeId, String), Installed>,
-    wanted: BTreeMap<Key, (ClientId, String)>,
-    live: BTreeMap<Key, (ClientId, String)>,
+    wanted: BTreeMap<Key, Set>,
+    live: BTreeMap<Key, Set>,
 }
 
 impl Reports {
@@ -58,12 +74,16 @@ impl Reports {
         if matches!(request.message.kind, Kind::PropertyPolicySet | Kind::GroupPolicySet)
             && let Some(client) = client_of(&request.message)
         {
-            self.wanted.insert((sp.clone(), request.id.clone()), (client, text(&request.message.policy_id)));
+            let (policy, group) = (text(&request.message.policy_id), text(&request.message.group_id));
+            self.wanted.insert((sp.clone(), request.id.clone()), Set { client, policy, group });
         }
     }
 
-    /// A request has reached a client.
-    pub(super) fn set(&mut self, node: NodeId, message: &Message) {
+    /// A request has reached a client. One that was changed on its way may have set anything.
+    pub(super) fn set(&mut self, node: NodeId, message: &Message, is_altered: bool) {
+        if is_altered {
+            return self.forget(node);
+        }
         let kind = message.policy_type.get().map(String::as_str);
         match message.kind {
             Kind::PropertyPolicySet | Kind::GroupPolicySet if matches!(kind, Some("Threshold" | "OnChange")) => {
@@ -86,19 +106,23 @@ impl Reports {
         self.installed.retain(|(of, _), _| *of != node);
     }
 
-    /// A message leaves a client.
-    pub(super) fn reported(&mut self, at: Tick, node: NodeId, message: &Message, doubt: &Doubt, ledger: &mut Ledger) {
+    /// A message of a client has reached the server as something else than it was.
+    pub(super) fn altered(&mut self, message: &Message) {
+        if let Some(name) = name_of(message) {
+            self.sent.insert(name.clone());
+            self.altered.insert(name);
+        }
+    }
+
+    /// A message leaves a client. If that did not send it, or not now, it says nothing of when its machine reports.
+    pub(super) fn reported(&mut self, at: Tick, node: NodeId, message: &Message, is_other: bool, ledger: &mut Ledger) {
+        if is_other {
+            return self.altered(message);
+        }
         if !message.kind.is_report() {
             return;
         }
-        if let (Some(client), Some(sequence), Some(time)) =
-            (client_of(message), message.sequence.get(), message.timestamp.get())
-        {
-            self.sent.insert((client, *sequence, *time));
-        }
-        if doubt.is_of(node) {
-            return;
-        }
+        self.sent.extend(name_of(message));
         let policy = text(&message.policy_id);
         let Some(installed) = self.installed.get_mut(&(node, policy.clone())) else { return };
         if installed.is_threshold {
@@ -113,20 +137,20 @@ impl Reports {
         }
     }
 
-    pub(super) fn posted(&mut self, post: &Post<'_>, doubt: &Doubt, shared: &Backend, ledger: &mut Ledger) {
+    pub(super) fn posted(&mut self, post: &Post<'_>, shared: &Backend, ledger: &mut Ledger) {
         let message = post.message;
         match message.kind {
             Kind::PropertyReport | Kind::GroupReport => {
                 if matches!(message.status.get(), Some(&Code::POLICY_EXPIRED | &Code::POLICY_ID_NOT_REGISTERED)) {
                     self.live.remove(&post.key());
                 }
-                let Some(client) = client_of(message).filter(|client| !doubt.is_under(client)) else { return };
-                let (Some(sequence), Some(time)) = (message.sequence.get(), message.timestamp.get()) else { return };
-                let is_sent = self.sent.contains(&(client, *sequence, *time));
+                let Some(name) = name_of(message) else { return };
+                let (sequence, is_sent) = (name.1, self.sent.contains(&name));
                 let shown = message.results.iter().filter_map(|result| result.values.get()).flatten();
                 let content: String = shown.map(|value| value.text.as_str()).collect();
-                let is_same = match self.contents.insert((post.key(), *sequence, *time), content.clone()) {
-                    Some(before) => before == content,
+                let is_altered = self.altered.contains(&name);
+                let is_same = match self.contents.insert((post.key(), sequence, name.2), content.clone()) {
+                    Some(before) => before == content || excused("excused-P22", before != content, is_altered, ledger),
                     None => true,
                 };
                 ledger.judge(GENUINE, is_sent && is_same, || format!("report {sequence} of {} {}", post.sp, post.id));
@@ -138,11 +162,11 @@ impl Reports {
             Kind::PolicyReleaseAck => {
                 let Some(client) = client_of(message) else { return };
                 let policy = text(&message.policy_id);
-                self.live.retain(|(sp, _), (of, name)| *sp != *post.sp || *of != client || *name != policy);
+                self.live.retain(|(sp, _), set| *sp != *post.sp || set.client != client || set.policy != policy);
                 if !post.is_ok() {
                     return;
                 }
-                let others = self.live.values().filter(|(of, _)| *of == client).count();
+                let others = self.live.values().filter(|set| set.client == client).count();
                 if others > 0
                     && let Ok(Some(device)) = shared.device(&client)
                 {
@@ -151,7 +175,10 @@ impl Reports {
                 }
             }
             // A group takes the policies on it along, also where its client had forgotten it.
-            Kind::GroupReleaseAck => self.live.retain(|(sp, _), _| *sp != *post.sp),
+            Kind::GroupReleaseAck => {
+                let group = text(&message.group_id);
+                self.live.retain(|(sp, _), set| *sp != *post.sp || set.group.is_empty() || set.group != group);
+            }
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use dpe_core::{
     server::device::{Device, table},
 };
 
-use super::Doubt;
+use super::{Doubt, doubt::excused};
 use crate::{
     Figure, Ledger, NodeId, Rule, RuleId,
     dpe::{Backend, Fact},
@@ -60,7 +60,9 @@ impl Rest {
                 // What a client took up again after the server had removed it goes with its next report, or never: the
                 // server does not know of it.
                 let (believed, more) = (device.settings(), doubt.has_more(*node));
-                let is_kept = believed == settings || (more && believed.0 <= settings.0 && believed.1 <= settings.1);
+                let is_other = believed != settings;
+                let is_excused = more && believed.0 <= settings.0 && believed.1 <= settings.1;
+                let is_kept = !is_other || excused("excused-P26", is_other, is_excused, ledger);
                 good &= is_kept;
                 ledger.judge(KEPT, is_kept, || {
                     format!("device {node} has {settings:?}, and the server believes {:?}", device.settings())

@@ -9,7 +9,7 @@ use dpe_core::{
     wire::Kind,
 };
 
-use super::{Doubt, Key, Post, Request, client_of, reader::Read, text};
+use super::{Doubt, Key, Post, Request, client_of, doubt::excused, reader::Read, text};
 use crate::{Ledger, NodeId, Rule, RuleId};
 
 /// P35.
@@ -29,6 +29,8 @@ pub(super) struct Stored {
     /// Groups and policies as they are asked for, and once they are acknowledged.
     wanted: BTreeMap<Key, (ClientId, String)>,
     live: BTreeMap<(SpId, String), ClientId>,
+    /// Policies that were there when their release was asked for, by that dialogue.
+    leaving: BTreeMap<Key, (ClientId, String)>,
     owners: BTreeMap<ClientId, NodeId>,
 }
 
@@ -39,6 +41,7 @@ impl Stored {
             crashed: false,
             wanted: BTreeMap::new(),
             live: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -62,7 +65,10 @@ impl Stored {
             // From here on it may be on its way out.
             Kind::GroupRelease => return self.live.retain(|(of, _), _| of != sp),
             Kind::PolicyRelease => {
-                self.live.remove(&(sp.clone(), text(&message.policy_id)));
+                let key = (sp.clone(), text(&message.policy_id));
+                if self.live.remove(&key) == Some(client.clone()) {
+                    self.leaving.insert((sp.clone(), request.id.clone()), (client, key.1));
+                }
                 return;
             }
             _ => return,
@@ -90,21 +96,43 @@ impl Stored {
                 if !self.crashed || self.live.get(&key) != Some(&client) {
                     return;
                 }
-                // A client that has lost its memory may say the same, and is believed.
-                let is_lost = self.owners.get(&client).is_none_or(|node| doubt.has_less(*node) || doubt.is_of(*node));
-                let is_there = is_lost || status != Some(Code::GROUP_ID_NOT_REGISTERED);
-                ledger.judge(DURABLE, is_there, || format!("{} of {} is gone", key.1, post.sp));
+                let is_gone = status == Some(Code::GROUP_ID_NOT_REGISTERED);
+                self.judge((&client, &key.1), post, is_gone, doubt, ledger);
+            }
+            Kind::PolicyReleaseAck => {
+                let Some((client, name)) = self.leaving.remove(&post.key()).filter(|_| self.crashed) else { return };
+                let is_gone = status == Some(Code::POLICY_ID_NOT_REGISTERED);
+                self.judge((&client, &name), post, is_gone, doubt, ledger);
             }
             Kind::PropertyReport | Kind::GroupReport if !post.is_ok() => {
-                self.live.remove(&(post.sp.clone(), text(&post.message.policy_id)));
+                let policy = text(&post.message.policy_id);
+                // It has ended by itself.
+                self.leaving.retain(|(sp, _), (_, name)| sp != post.sp || *name != policy);
+                self.live.remove(&(post.sp.clone(), policy));
             }
             _ => {}
         }
     }
 
+    /// What was there is answered for, after a crash of a server node.
+    fn judge(
+        &self,
+        (client, name): (&ClientId, &str),
+        post: &Post<'_>,
+        is_gone: bool,
+        doubt: &Doubt,
+        ledger: &mut Ledger,
+    ) {
+        // A client that has lost its memory may say the same, and is believed.
+        let is_lost = self.owners.get(client).is_none_or(|node| doubt.has_less(*node) || doubt.is_of(*node));
+        let is_kept = !is_gone || excused("excused-P35", is_gone, is_lost, ledger);
+        ledger.judge(DURABLE, is_kept, || format!("{name} of {} is gone", post.sp));
+    }
+
     /// A message of so many octets leaves.
     pub(super) fn sent(&self, sent: &crate::Message, octets: usize, read: &Read, doubt: &Doubt, ledger: &mut Ledger) {
-        if doubt.is_of(sent.from) {
+        // A forged message was written by no machine.
+        if doubt.is_forged(sent) {
             return;
         }
         let is_good = octets <= self.octets_max && read.is_written_back;

@@ -10,7 +10,7 @@ use dpe_core::{
     wire::{Kind, Message, PropertyName, ValueType},
 };
 
-use super::{Doubt, Key, Post, Request, client_of, text};
+use super::{Doubt, Key, Post, Request, client_of, doubt::excused, text};
 use crate::{Ledger, Rule, RuleId};
 
 /// P04. Our server merges nothing: what it promises is that each answer has its own request's properties, all of them.
@@ -120,7 +120,7 @@ impl Values {
             ledger.judge(SUBSET, is_own, || format!("{} {} has {names:?}, not {expected:?}", post.sp, post.id));
         }
         let client = client_of(post.message);
-        let trusted = client.filter(|client| !doubt.is_under(client));
+        let is_doubted = client.as_ref().is_some_and(|client| doubt.is_under(client));
         for result in &post.message.results {
             let reading = read_result(result);
             let is_whole = reading.as_ref().is_ok_and(|reading| {
@@ -134,7 +134,7 @@ impl Values {
             let is_permitted =
                 vocabulary.names.contains(&reading.name) && !vocabulary.denied_to_sp.contains(&reading.name);
             ledger.judge(PERMITTED, is_permitted, || format!("{} gets {}", post.sp, reading.name.as_str()));
-            let Some(client) = &trusted else { continue };
+            let Some(client) = &client else { continue };
             if post.is_answer() && self.config.cache.semi_dynamic.contains(&reading.name) {
                 let came = self.came.get(&(client.clone(), reading.name.clone()));
                 let most = self.config.cache.ttl_of(&reading.name).0 + self.slack;
@@ -147,13 +147,17 @@ impl Values {
             {
                 let before = self.grown.insert((post.sp.clone(), client.clone()), count);
                 if let Some(before) = before {
-                    ledger.judge(FORWARDS, before <= count, || format!("{} gets {count} after {before}", post.sp));
+                    let is_older = count < before;
+                    let is_good = !is_older || excused("excused-P07", is_older, is_doubted, ledger);
+                    ledger.judge(FORWARDS, is_good, || format!("{} gets {count} after {before}", post.sp));
                 }
             }
             if UNCHANGING.contains(&reading.name.as_str()) {
                 let key = (client.clone(), reading.name.clone());
                 if let Some(before) = self.fixed.insert(key, value.text.clone()) {
-                    ledger.judge(STATIC, before == value.text, || format!("{} changes", reading.name.as_str()));
+                    let is_other = before != value.text;
+                    let is_good = !is_other || excused("excused-P34", is_other, is_doubted, ledger);
+                    ledger.judge(STATIC, is_good, || format!("{} changes", reading.name.as_str()));
                 }
             }
         }
