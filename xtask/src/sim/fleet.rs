@@ -20,13 +20,15 @@ pub(super) const OPTION: &str = "--devices";
 pub(super) const HELP: &str = "\
 Runs a fleet of OMA DM devices, each with one session at a time of its own, before the stateless nodes of servers.
 
-Usage: cargo xtask sim --devices N [--hours H] [--seed S] [--jobs J]
+Usage: cargo xtask sim --devices N [--hours H] [--exchanges E] [--seed S] [--jobs J]
 
-  --devices N  how many devices
-  --hours H    simulated hours (24)
-  --seed S     what everything random follows from (1)
-  --jobs J     threads (one for each processor); what happens does not depend on it
-  --help       show this
+  --devices N    how many devices
+  --hours H      simulated hours (24)
+  --exchanges E  requests and replies of a session in which nothing is lost, 2 to 4 (2): one for each package of the
+                 server's orders, and one for what the device answers to the last of them
+  --seed S       what everything random follows from (1)
+  --jobs J       threads (one for each processor); what happens does not depend on it
+  --help         show this
 
 Messages are lost, doubled, held back and overtaken; server nodes and devices crash in the middle of sessions and come
 back with what was durable. All sessions of all devices are judged. The digest stands for all that happened: the same seed
@@ -41,6 +43,7 @@ as `sim: FAILED ..` with exit code 1.
 struct Options {
     devices: u32,
     hours: u32,
+    exchanges: u8,
     seed: u64,
     jobs: usize,
 }
@@ -49,13 +52,13 @@ impl Options {
     /// Nothing where help is asked for; an error says what is wrong.
     fn parse(args: &[String]) -> Result<Option<Self>, String> {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
-        let mut options = Self { devices: 0, hours: 24, seed: 1, jobs };
+        let mut options = Self { devices: 0, hours: 24, exchanges: 2, seed: 1, jobs };
         let mut args = args.iter();
         while let Some(option) = args.next() {
             if matches!(option.as_str(), "--help" | "-h") {
                 return Ok(None);
             }
-            if !matches!(option.as_str(), "--devices" | "--hours" | "--seed" | "--jobs") {
+            if !matches!(option.as_str(), "--devices" | "--hours" | "--exchanges" | "--seed" | "--jobs") {
                 return Err(format!("{option} does not go with {OPTION}"));
             }
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
@@ -63,6 +66,10 @@ impl Options {
             let number: u64 = value.replace('_', "").parse().map_err(|_| wrong())?;
             match option.as_str() {
                 "--seed" => options.seed = number,
+                "--exchanges" => {
+                    let known = u8::try_from(number).ok().filter(|number| (2..=4).contains(number));
+                    options.exchanges = known.ok_or_else(wrong)?;
+                }
                 "--jobs" => options.jobs = usize::try_from(number).ok().filter(|jobs| *jobs > 0).ok_or_else(wrong)?,
                 // Nodes of a world are found by small numbers, and hours are counted in milliseconds.
                 _ => {
@@ -101,8 +108,8 @@ pub(super) fn run(args: &[String]) -> ExitCode {
     if run.failures().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn simulate(Options { devices, hours, seed, jobs }: Options) -> FleetRun {
-    let fleet = Fleet { devices, hours, ..Fleet::new(seed) };
+fn simulate(Options { devices, hours, exchanges, seed, jobs }: Options) -> FleetRun {
+    let fleet = Fleet { devices, hours, packages: exchanges.saturating_sub(1), ..Fleet::new(seed) };
     let (done, is_shown) = (AtomicU32::new(0), std::io::stderr().is_terminal());
     let run = fleet.run(jobs, |slices| {
         let before = done.fetch_add(1, Ordering::Relaxed);
@@ -159,12 +166,12 @@ fn table(run: &FleetRun) -> String {
 const FAILURES_SHOWN: usize = 20;
 
 fn last_line(options: Options, run: &FleetRun, took: Duration, peak_mib: u64) -> String {
-    let Options { devices, hours, seed, jobs } = options;
+    let Options { devices, hours, exchanges, seed, jobs } = options;
     let verdict = if run.failures().is_empty() { "ok" } else { "FAILED" };
     let (sessions, completed, millis) = (run.sessions(), run.completed(), took.as_millis().max(1));
     let per_second = u128::from(sessions) * 1_000 / millis;
     format!(
-        "sim: {verdict} devices={devices} hours={hours} seed={seed} jobs={jobs} sessions={sessions} \
+        "sim: {verdict} devices={devices} hours={hours} exchanges={exchanges} seed={seed} jobs={jobs} sessions={sessions} \
          completed={completed} failures={} digest={:016x} idle-octets={} seconds={}.{:03} peak-mib={peak_mib} \
          sessions-per-second={per_second}",
         run.failures().len(),
@@ -194,24 +201,29 @@ mod tests {
 
     #[test]
     fn the_command_line_is_read() {
-        let options = Options { devices: 1_000_000, hours: 24, seed: 1, jobs: 2 };
+        let options = Options { devices: 1_000_000, hours: 24, exchanges: 2, seed: 1, jobs: 2 };
         assert_eq!(parse("--devices 1_000_000 --jobs 2"), Ok(Some(options)));
-        let other = Options { hours: 2, seed: 7, ..options };
-        assert_eq!(parse("--seed 7 --jobs 2 --devices 1000000 --hours 2"), Ok(Some(other)));
+        let other = Options { hours: 2, exchanges: 4, seed: 7, ..options };
+        assert_eq!(parse("--seed 7 --jobs 2 --devices 1000000 --hours 2 --exchanges 4"), Ok(Some(other)));
         assert_eq!(parse("--devices 5 --help"), Ok(None));
-        for wrong in
-            ["--devices", "--devices x", "--devices 0", "--hours 2", "--devices 5 --jobs 0", "--devices 1 --all"]
-        {
+        for wrong in [
+            "--devices",
+            "--devices x",
+            "--devices 0",
+            "--hours 2",
+            "--devices 5 --jobs 0",
+            "--devices 1 --exchanges 5",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn the_last_line_has_every_figure() {
-        let options = Options { devices: 40, hours: 1, seed: 3, jobs: 2 };
+        let options = Options { devices: 40, hours: 1, exchanges: 2, seed: 3, jobs: 2 };
         let run = simulate(options);
         let line = last_line(options, &run, Duration::from_millis(2_500), 17);
-        let begin = "sim: ok devices=40 hours=1 seed=3 jobs=2 sessions=40 completed=";
+        let begin = "sim: ok devices=40 hours=1 exchanges=2 seed=3 jobs=2 sessions=40 completed=";
         assert!(line.starts_with(begin), "{line}");
         assert!(line.ends_with(" seconds=2.500 peak-mib=17 sessions-per-second=16"), "{line}");
         assert!(table(&run).contains("D29 "), "{}", table(&run));

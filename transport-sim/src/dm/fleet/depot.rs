@@ -14,7 +14,7 @@ use dm_core::{
 use super::{
     Mistake,
     folded::Kept,
-    plan::{ORDERS, PACKAGES, Package, Plan, Side},
+    plan::{ORDERS, Package, Plan, Side},
     server::Attempt,
     trail,
 };
@@ -57,7 +57,7 @@ impl DeviceRow {
     fn new(plan: &Plan, device: u32) -> Self {
         let nonce = |side| Kept::of(&plan.account_of(device, side).nonce);
         let mut queue = [0; ORDERS.len()];
-        queue.iter_mut().zip(PACKAGES).for_each(|(place, package)| *place = package);
+        queue.iter_mut().zip(plan.packages()).for_each(|(place, package)| *place = package);
         let nonces = [nonce(Side::Client), nonce(Side::Server)];
         Self { nonces, orders: [OrderState::Queued; ORDERS.len()], queue, read: Vec::new(), over: 0 }
     }

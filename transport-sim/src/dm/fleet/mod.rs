@@ -143,6 +143,8 @@ pub struct Fleet {
     pub hours: u32,
     /// Sessions of each device.
     pub sessions: u16,
+    /// Packages of orders that wait for each device, one to three: so many exchanges of its first session, and one more.
+    pub packages: u8,
     /// Nodes of the server in each region.
     pub servers: u32,
     /// What goes wrong.
@@ -167,12 +169,12 @@ pub struct FleetRun {
 }
 
 impl Fleet {
-    /// A thousand devices with a session each in a day, before three nodes in each region, under
+    /// A thousand devices with a session of four exchanges each in a day, before three nodes in each region, under
     /// [ordinary conditions](Conditions::ORDINARY).
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         let conditions = Conditions::ORDINARY;
-        Self { seed, devices: 1_000, hours: 24, sessions: 1, servers: 3, conditions }
+        Self { seed, devices: 1_000, hours: 24, sessions: 1, packages: 3, servers: 3, conditions }
     }
 
     /// Lets it all happen, on so many threads; what happens does not depend on how many they are. `progress` is called once

@@ -41,7 +41,7 @@ pub(super) const ORDERS: [(OpKind, &str); 7] = [
 /// A package: its orders, as bits.
 pub(super) type Package = u8;
 /// The packages, first to last.
-pub(super) const PACKAGES: [Package; 3] = [0b000_0111, 0b001_1000, 0b110_0000];
+const PACKAGES: [Package; 3] = [0b000_0111, 0b001_1000, 0b110_0000];
 
 /// The orders of a package.
 pub(super) fn orders_of(package: Package) -> impl Iterator<Item = usize> {
@@ -76,6 +76,8 @@ pub(super) struct Plan {
     pub(super) devices: u32,
     pub(super) servers: u32,
     pub(super) sessions: u16,
+    /// How many of the packages wait for each device.
+    pub(super) packages: usize,
     /// Within what time sessions begin.
     pub(super) span: Millis,
     pub(super) conditions: Conditions,
@@ -98,6 +100,7 @@ impl Plan {
             devices,
             servers: fleet.servers.clamp(1, FIRST_DEVICE - 1),
             sessions: fleet.sessions.max(1),
+            packages: usize::from(fleet.packages).clamp(1, PACKAGES.len()),
             span: fleet.span(),
             conditions,
             linger: Millis(latest.saturating_add(60_000)),
@@ -154,6 +157,16 @@ impl Plan {
     fn word(&self, device: u32, side: Side, which: u64) -> u64 {
         let number = u64::from(self.first) + u64::from(device);
         absorb(absorb(self.seed, number), (side.index() as u64) << 8 | which)
+    }
+
+    /// The packages that wait for each device, first to last.
+    pub(super) fn packages(&self) -> impl Iterator<Item = Package> {
+        PACKAGES.into_iter().take(self.packages)
+    }
+
+    /// Whether the order is in one of them.
+    pub(super) fn has_order(&self, order: usize) -> bool {
+        self.packages().any(|package| package & 1 << order != 0)
     }
 
     /// The order for this device.

@@ -291,7 +291,7 @@ impl Rules {
                     self.foreign.took(sp, request);
                     self.values.took(sp, request);
                     self.refusals.took(sp, request);
-                    self.reports.took(sp, request);
+                    self.reports.took(sp, *step, request);
                     self.kept.took(sp, request);
                 }
             }
@@ -306,7 +306,7 @@ impl Rules {
                 self.values.posted(at.min(*step), &post, &self.doubt, ledger);
                 self.refusals.posted(&post, ledger);
                 lives::Lives::posted(&post, shared, ledger);
-                self.reports.posted(&post, shared, ledger);
+                self.reports.posted(*step, &post, shared, ledger);
                 self.kept.posted(&post, &self.doubt, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_kit::{Tick, UnixMillis};
+use core_kit::{Millis, Tick, UnixMillis};
 use dpe_core::{
     codes::Code,
     ids::{ClientId, SpId},
@@ -49,6 +49,8 @@ struct Set {
     policy: String,
     /// The group that it watches, where it watches one.
     group: String,
+    /// When its time is over at the earliest: whether its SP is told so is not judged here.
+    until: Tick,
 }
 
 /// What tells a report from all others of its client.
@@ -70,12 +72,15 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn took(&mut self, sp: &SpId, request: &Request) {
+    /// The server took a request, at this time by the clock of its node.
+    pub(super) fn took(&mut self, sp: &SpId, at: Tick, request: &Request) {
         if matches!(request.message.kind, Kind::PropertyPolicySet | Kind::GroupPolicySet)
             && let Some(client) = client_of(&request.message)
         {
+            let duration = request.message.duration.get();
+            let until = duration.map_or(Tick(u64::MAX), |seconds| at + Millis::from_secs(u64::from(*seconds)));
             let (policy, group) = (text(&request.message.policy_id), text(&request.message.group_id));
-            self.wanted.insert((sp.clone(), request.id.clone()), Set { client, policy, group });
+            self.wanted.insert((sp.clone(), request.id.clone()), Set { client, policy, group, until });
         }
     }
 
@@ -137,7 +142,7 @@ impl Reports {
         }
     }
 
-    pub(super) fn posted(&mut self, post: &Post<'_>, shared: &Backend, ledger: &mut Ledger) {
+    pub(super) fn posted(&mut self, at: Tick, post: &Post<'_>, shared: &Backend, ledger: &mut Ledger) {
         let message = post.message;
         match message.kind {
             Kind::PropertyReport | Kind::GroupReport => {
@@ -166,7 +171,7 @@ impl Reports {
                 if !post.is_ok() {
                     return;
                 }
-                let others = self.live.values().filter(|set| set.client == client).count();
+                let others = self.live.values().filter(|set| set.client == client && at < set.until).count();
                 if others > 0
                     && let Ok(Some(device)) = shared.device(&client)
                 {

@@ -205,7 +205,7 @@ fn a_report_that_no_client_sent_is_found() {
     let (body, sp) = (bytes(&report), sp());
     let post = Post { sp: &sp, id: "1".into(), message: &report, body: &body };
     let Film { rules, ledger, shared, .. } = &mut film;
-    rules.reports.posted(&post, shared, ledger);
+    rules.reports.posted(Tick(0), &post, shared, ledger);
     assert_eq!(film.broken(), BTreeSet::from([GENUINE.id]));
 }
 

@@ -293,7 +293,7 @@ impl Watcher {
             }
         }
         if let Some(row) = region.depot.device_row(device) {
-            for (at, state) in row.orders.iter().enumerate() {
+            for (at, state) in row.orders.iter().enumerate().filter(|(at, _)| region.plan.has_order(*at)) {
                 let waits = row.waits(at);
                 let is_settled = match state {
                     OrderState::HandedOut => false,
