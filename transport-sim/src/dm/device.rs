@@ -283,13 +283,16 @@ impl Device {
         let (contract, aborts_after) = (visit.contract, visit.aborts_after);
         let resync = (visit.resync, visit.resync);
         let profile = Arc::new(profile);
-        self.current = Some(Current { id, profile, host, contract, replies: 0, aborts_after, resync });
+        self.current = Some(Current { id: id.clone(), profile, host, contract, replies: 0, aborts_after, resync });
         self.answered = None;
         self.known.tree.abandon();
         for alert in visit.alerts {
             self.drive(ctx, Input::Alert(alert));
         }
-        self.drive(ctx, Input::Start(trigger));
+        // What was not written may have taken the device back into a session that it had before.
+        if self.current.as_ref().is_some_and(|current| current.id == id) {
+            self.drive(ctx, Input::Start(trigger));
+        }
     }
 
     /// A connection broke: if the device waits for a reply on it, it waits no longer.

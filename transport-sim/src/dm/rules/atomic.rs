@@ -104,10 +104,22 @@ impl Watcher for Atomics {
     }
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
-        if sight.side == Side::Server || !sight.is_judged() {
+        if sight.side == Side::Server {
             return;
         }
         let node = sight.key.device;
+        if !sight.is_judged() {
+            // Whoever goes on from an earlier record undoes the same `Atomic` and says the same octets once more.
+            let stays = |command: &Command| matches!(command, Command::Status(status) if status.code == StatusCode::ROLL_BACK_FAILED);
+            if sight.is_real
+                && !sight.is_altered
+                && sight.message.commands.iter().any(stays)
+                && let Some(counts) = self.sessions.get_mut(&node)
+            {
+                counts.stuck = false;
+            }
+            return;
+        }
         if self.tempted.remove(&node) == Some(sight.key) {
             ledger.judge(NOT_INSIDE, true, || "");
         }

@@ -63,8 +63,9 @@ impl Watcher for Chunks {
         &[BYTE_EQUAL, UNMIXED, BUFFERED, DROPPED]
     }
 
-    fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
-        if sight.side == Side::Server && sight.taken {
+    fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
+        // A reply of another session, which the network takes to this connection, is no part of this one's value.
+        if sight.side == Side::Server && sight.taken && stage.current(sight.key.device) == Some(sight.key) {
             let incoming = self.devices.entry(sight.key.device).or_default();
             match &incoming.before {
                 Some((last, before)) if *last == sight.msg_id() => incoming.value = before.clone(),

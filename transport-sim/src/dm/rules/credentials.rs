@@ -34,7 +34,10 @@ pub const OWN_ACCOUNT: Rule =
 /// What was shown, and what was taken.
 #[derive(Default)]
 pub(super) struct Credentials {
-    given: BTreeSet<String>,
+    /// The nonces that were given, each with the session and the side that gave it first.
+    given: BTreeMap<String, (Key, Side)>,
+    /// Sessions that a device has taken up again from an earlier record.
+    again: BTreeSet<Key>,
     claims: BTreeMap<(Key, Side, MsgId), (Proof, Option<Owner>)>,
     /// Sides that need to prove nothing more in a session.
     proven: BTreeSet<(Key, Side)>,
@@ -72,9 +75,15 @@ impl Watcher for Credentials {
     }
 
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
-        // A message that comes again is the same claim; only the first time were those the nonces.
-        if sight.first && sight.proof != Proof::Nothing {
-            self.claims.insert((sight.key, sight.side, sight.msg_id()), (sight.proof, sight.owner));
+        // A message that comes again is the same claim; only the first time were those the nonces. What a device does not
+        // wait for it does not read: a reply for another device, in a session of the same name, claims nothing here.
+        let claim = (sight.key, sight.side, sight.msg_id());
+        if sight.taken && (sight.first || !self.claims.contains_key(&claim)) {
+            if sight.proof != Proof::Nothing {
+                self.claims.insert(claim, (sight.proof, sight.owner));
+            } else if sight.side == Side::Server {
+                self.claims.remove(&claim);
+            }
         }
         let weakest = stage.towards(sight.key).map(|towards| towards.client.scheme);
         if sight.side == Side::Server
@@ -96,7 +105,12 @@ impl Watcher for Credentials {
                 // What it took in a commit that is undone it does not know to have taken.
                 self.taken.retain(|(owner, _), (key, _)| is_other(owner) || !stage.is_in_doubt(*key));
             }
-            Fact::Forgot { .. } => self.last.retain(|(device, ..), _| *device != node),
+            Fact::Forgot { resumes, .. } => {
+                self.last.retain(|(device, ..), _| *device != node);
+                // What it took of its servers it does not know to have taken.
+                self.taken.retain(|((device, _, side), _), _| *device != node || *side == Side::Client);
+                self.again.extend(resumes.as_ref().and_then(|_| stage.current(node)));
+            }
             _ => {}
         }
     }
@@ -118,7 +132,12 @@ impl Credentials {
         for command in &sight.message.commands {
             let Command::Status(status) = command else { continue };
             let Some(nonce) = status.chal.as_ref().and_then(|chal| chal.meta.next_nonce.as_ref()) else { continue };
-            let fresh = self.given.insert(nonce.reveal().to_owned());
+            let by = (sight.key, sight.side);
+            let before = self.given.get(nonce.reveal()).copied();
+            // Who goes on from an earlier record has the nonce in it, and says it again in other words.
+            let is_again = sight.side == Side::Client && self.again.contains(&sight.key) && before == Some(by);
+            let fresh = before.is_none() || is_again;
+            self.given.entry(nonce.reveal().to_owned()).or_insert(by);
             ledger.judge(FRESH, fresh, || format!("message {} gives a nonce that was there", sight.msg_id()));
         }
     }

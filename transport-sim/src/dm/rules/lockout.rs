@@ -28,6 +28,8 @@ pub(super) struct Closed {
     unsure: BTreeSet<usize>,
     /// Whom each session of whoever it is says to be.
     claims: BTreeMap<Key, (usize, String)>,
+    /// Of each node that sends a stored reply once more: whose. It was judged when that was made.
+    repeats: BTreeMap<NodeId, Key>,
 }
 
 #[derive(Default)]
@@ -71,6 +73,9 @@ impl Watcher for Closed {
         if let Fact::Restored { .. } = fact {
             self.unsure.extend(stage.servers.get(&node));
         }
+        if let Fact::Repeated { device, session } = fact {
+            self.repeats.extend(stage.told_by(node, *device, session).map(|key| (node, key)));
+        }
         let Fact::Judged { device, session, believed } = fact else { return };
         let key = stage.told_by(node, *device, session);
         let Some(claim) = key.and_then(|key| self.claims.get(&key)) else { return };
@@ -84,7 +89,8 @@ impl Watcher for Closed {
     }
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
-        if sight.side == Side::Client || !sight.is_judged() {
+        // The node that made the reply may have died with it: then it is sent for the first time now.
+        if sight.side == Side::Client || self.repeats.remove(&sight.server) == Some(sight.key) || !sight.is_judged() {
             return;
         }
         let claim = self.claims.get(&sight.key).filter(|(service, _)| !self.unsure.contains(service));

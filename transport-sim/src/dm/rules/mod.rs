@@ -311,6 +311,11 @@ impl Rules {
             stage.session_mut(key).into_iter().for_each(|session| session.towards = session.towards.or(towards));
             was.into_iter().chain([key]).for_each(|key| stage.mislead(key));
         }
+        if side == Side::Client
+            && let Some(session) = stage.session_mut(key)
+        {
+            session.name = Some(read.message.header.source.uri.clone());
+        }
         if side == Side::Client && !first && opens(&read.message) {
             // Whoever shows no digest may open a session more than once, and so may a copy of its message.
             let session = stage.session_mut(key).filter(|session| session.server.is_some() || session.said > 1);

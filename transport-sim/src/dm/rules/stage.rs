@@ -117,6 +117,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     /// Which of the device's servers it is with, as far as that is known.
     pub(super) towards: Option<usize>,
+    /// Whom its client last said to be, where that is known: not every client is who it says to be.
+    pub(super) name: Option<String>,
     pub(super) began: Option<Tick>,
     pub(super) client: Option<(Tick, Outcome)>,
     pub(super) server: Option<(Tick, Outcome)>,
@@ -187,6 +189,7 @@ impl Stage {
             key,
             id: id.clone(),
             towards,
+            name: None,
             began,
             client,
             server,
@@ -297,9 +300,15 @@ impl Stage {
             }
             Fact::Restored { sessions, .. } => {
                 for (device, id) in sessions {
-                    let all = self.devices.iter().filter(|(_, watched)| watched.device == *device);
-                    let keys: Vec<Option<Key>> = all.map(|(device, _)| self.told_by(node, *device, id)).collect();
-                    for key in keys.into_iter().flatten() {
+                    // A store knows a session by the name that its client said: a stranger may say any, and so may a
+                    // device with another's accounts.
+                    let says = |key: Key| self.session(key).and_then(|session| session.name.as_deref());
+                    let is_its = |key: &Key| {
+                        self.watched(*key).is_some_and(|watched| watched.device == *device)
+                            || says(*key) == Some(device.as_str())
+                    };
+                    let all = self.numbers.keys().filter_map(|end| self.told_by(node, *end, id)).filter(is_its);
+                    for key in all.collect::<Vec<_>>() {
                         self.doubt(Some(key));
                         self.session_mut(key).into_iter().for_each(|session| session.server = None);
                     }

@@ -3,7 +3,7 @@
 use dm_core::{
     auth::{Account, LockoutLimits, Scheme, SignRequest},
     codes::StatusCode,
-    ids::{CmdId, MsgId},
+    ids::{CmdId, MsgId, SessionId},
     session::Reason,
     wire::{Alert, Block, Cred, Get, Item, Meta},
 };
@@ -120,6 +120,27 @@ fn a_late_message_that_is_stored_is_found() {
     assert_finds(&film, LATE);
 }
 
+#[test]
+fn a_session_under_anothers_name_goes_on_when_its_store_has_gone_back_and_others_do_not() {
+    let late = |restored: &str| {
+        // A device that says to be another one.
+        let mut film = film();
+        for scene in &mut film {
+            if let Sent(Side::Client, message) = scene {
+                message.header.source.uri = "IMEI:another".into();
+            }
+        }
+        let (late, id) = (message(&film, C3), message(&film, C3).header.session_id);
+        let sessions = vec![(restored.into(), id.clone())];
+        film.push(Sent(Side::Client, late));
+        film.push(Noted(SERVER, Fact::Restored { commits: 1, sessions, again: Vec::new() }));
+        film.push(Noted(SERVER, Fact::Committed { device: DEVICE, session: id, revision: 99 }));
+        broken_of_all(&film).contains(&LATE.id)
+    };
+    assert!(!late("IMEI:another"));
+    assert!(late("IMEI:a-third"));
+}
+
 /// A device that has given its session up says so with `code`, where that was not changed on its way, and is answered.
 fn given_up(code: AlertCode, is_changed: bool) -> Vec<Scene> {
     let mut film = film();
@@ -161,6 +182,40 @@ fn a_nonce_that_a_session_gives_twice_is_found() {
     assert!(given.is_some());
     let film = with_message(S3, |message| statuses(message).next().unwrap().chal = given);
     assert_finds(&film, FRESH);
+}
+
+#[test]
+fn a_device_that_took_its_session_up_again_may_give_its_nonce_once_more_and_no_other_may() {
+    let given = |side: Side| {
+        let (at, again) = if side == Side::Client { (C2, C3) } else { (S1, S3) };
+        let mut film = film();
+        let chal = film.iter().find_map(|scene| match scene {
+            Sent(of, message) if *of == Side::Server => statuses(&mut message.clone()).find_map(|one| one.chal.clone()),
+            _ => None,
+        });
+        assert!(chal.is_some());
+        // One side gives it twice, and nobody else has given it.
+        for (place, scene) in film.iter_mut().enumerate() {
+            let Sent(_, message) = scene else { continue };
+            statuses(message).for_each(|status| status.chal = None);
+            if place == at || place == again {
+                statuses(message).next().unwrap().chal.clone_from(&chal);
+            }
+        }
+        film
+    };
+    let id = message(&film(), C1).header.session_id;
+    let forgot = |resumes: Option<SessionId>| {
+        Noted(DEVICE, Fact::Forgot { undone: Vec::new(), notices: Vec::new(), accounts: Vec::new(), resumes })
+    };
+    let is_found = |side: Side, resumes: Option<SessionId>| {
+        let mut film = given(side);
+        film.insert(C3, forgot(resumes));
+        broken_of_all(&film).contains(&FRESH.id)
+    };
+    assert!(!is_found(Side::Client, Some(id.clone())));
+    assert!(is_found(Side::Client, None), "who goes on in no session has no nonce to give again");
+    assert!(is_found(Side::Server, Some(id)), "it is the device that forgot");
 }
 
 /// A session whose first credentials are refused, and the same ones are taken then.
@@ -223,6 +278,23 @@ fn an_account_that_is_open_too_early_or_closed_too_long_is_found() {
     assert!(broken(6, 10_000, StatusCode::UNAUTHORIZED), "closed for 30 s");
     assert!(!broken(6, 10_000, StatusCode::BUSY) && !broken(5, 10_000, StatusCode::UNAUTHORIZED));
     assert!(broken(6, 40_000, StatusCode::BUSY), "open again");
+}
+
+#[test]
+fn a_stored_reply_is_sent_while_its_account_is_closed_and_no_other_is() {
+    let first = message(&film(), C1).header.session_id;
+    let broken = |session: &SessionId| {
+        let mut film = with_message(S1, |message| statuses(message).next().unwrap().code = StatusCode::UNAUTHORIZED);
+        film.truncate(S1 + 1);
+        let judged = Fact::Judged { device: DEVICE, session: first.clone(), believed: false };
+        let repeated = Noted(SERVER, Fact::Repeated { device: DEVICE, session: session.clone() });
+        film.splice(S1..S1, [vec![Noted(SERVER, judged); 6], vec![Scene::Time(10_000), repeated]].concat());
+        let mut services = backend();
+        services.of_mut(0).unwrap().lockout = Some(LockoutLimits::DEFAULT);
+        broken_of(rules().with_all(), &film, &services).contains(&LOCKED.id)
+    };
+    assert!(!broken(&first));
+    assert!(broken(&SessionId::from_number(99)), "that is of another session");
 }
 
 #[test]
