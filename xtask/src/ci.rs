@@ -89,7 +89,7 @@ pub(crate) fn bless() -> Result<()> {
 }
 
 /// `cargo xtask bench`: what a session costs; what a query costs by the number of devices, and what the messages cost.
-/// `cargo xtask bench sim`: see there.
+/// With `sim`, what a simulated session costs.
 pub(crate) fn bench(mut args: impl Iterator<Item = String>) -> Result<()> {
     match args.next().as_deref() {
         None => {}

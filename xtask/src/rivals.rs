@@ -65,7 +65,7 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> Result<()> {
         figures.extend(program.run(&rounds)?);
     }
     let measure = figures.iter().find(|figure| figure.simulator == MEASURE).context("transport-sim has no figure")?;
-    println!("{:<24}{:>10}{:>14}{:>10}", "simulator", "sessions", "sessions/s", "ratio");
+    println!("{:<24}{:>10}{:>14}{:>10}", "simulator", "sessions", "sessions/s", "ours/this");
     for Figure { simulator, sessions, per_second } in &figures {
         // In hundredths: how many times as fast as this one the first is.
         let ratio = measure.per_second * 100 / (*per_second).max(1);
