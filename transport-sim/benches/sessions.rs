@@ -14,7 +14,12 @@ use std::time::Instant;
 
 use transport_sim::dm::{Conditions, Fleet};
 
-const DEVICES: u32 = 20_000;
+/// Sessions are short and allocate all the time: with the allocator that `cargo xtask sim` has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Sessions of each measurement: one of each device, in as many fleets as that takes.
+const SESSIONS: u32 = 10_000;
 
 /// Microseconds that the process has computed.
 fn computed(begun: Instant) -> u128 {
@@ -25,22 +30,27 @@ fn computed(begun: Instant) -> u128 {
     ticks(11).zip(ticks(12)).map_or_else(|| begun.elapsed().as_micros(), |(user, system)| (user + system) * 10_000)
 }
 
-/// Sessions per second, and exchanges of a session in hundredths.
-fn measure(what: &str, conditions: Conditions) -> u128 {
+/// Sessions per second, in fleets of so many devices.
+fn measure(what: &str, devices: u32, conditions: Conditions) -> u128 {
     let begun = Instant::now();
     let before = computed(begun);
-    let run = Fleet { devices: DEVICES, conditions, ..Fleet::new(1) }.run(1, |_| {});
+    let (mut sessions, mut exchanges) = (0, 0);
+    for seed in 0..u64::from(SESSIONS / devices) {
+        let run = Fleet { devices, conditions, ..Fleet::new(seed) }.run(1, |_| {});
+        assert_eq!(run.failures(), Vec::<String>::new());
+        sessions += u128::from(run.sessions());
+        exchanges += u128::from(run.figure("exchanges"));
+    }
     let took = (computed(begun) - before).max(1);
-    assert_eq!(run.failures(), Vec::<String>::new());
-    let (sessions, exchanges) = (u128::from(run.sessions()), u128::from(run.figure("exchanges")));
     let per_second = sessions * 1_000_000 / took;
     let (whole, part) = (exchanges / sessions, exchanges * 100 / sessions % 100);
-    println!("{what:<24}{sessions:>8} sessions of {whole}.{part:02} exchanges{per_second:>8} /s");
+    println!("{devices:>6} devices, {what:<20}{sessions:>8} sessions of {whole}.{part:02} exchanges{per_second:>8} /s");
     per_second
 }
 
 fn main() {
-    let calm = measure("nothing goes wrong", Conditions::CALM);
-    let ordinary = measure("an ordinary day", Conditions::ORDINARY);
-    println!("sessions: ok calm-per-second={calm} ordinary-per-second={ordinary}");
+    let small = measure("nothing goes wrong", 100, Conditions::CALM);
+    let calm = measure("nothing goes wrong", SESSIONS, Conditions::CALM);
+    let ordinary = measure("an ordinary day", SESSIONS, Conditions::ORDINARY);
+    println!("sessions: ok small-per-second={small} calm-per-second={calm} ordinary-per-second={ordinary}");
 }

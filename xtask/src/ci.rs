@@ -89,7 +89,13 @@ pub(crate) fn bless() -> Result<()> {
 }
 
 /// `cargo xtask bench`: what a session costs; what a query costs by the number of devices, and what the messages cost.
-pub(crate) fn bench() -> Result<()> {
+/// With `sim`, what a simulated session costs.
+pub(crate) fn bench(mut args: impl Iterator<Item = String>) -> Result<()> {
+    match args.next().as_deref() {
+        None => {}
+        Some("sim") => return crate::rivals::run(args),
+        Some(other) => bail!("bench takes no {other:?}; see `cargo xtask --help`"),
+    }
     cargo(&["bench", "--package", "dm-core", "--bench", "session"])?;
     cargo(&["bench", "--package", "dpe-core", "--bench", "scale"])
 }

@@ -7,6 +7,7 @@ mod ci;
 mod conformance;
 mod demo;
 mod replay;
+mod rivals;
 mod scripts;
 mod sim;
 mod tidy;
@@ -31,6 +32,8 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   tidy            what no compiler checks: file sizes, dependencies of the cores, leftovers
   bench           what a DM session costs, and a query of a DPE server from a thousand devices to a million; takes some
                   minutes and 4 GiB
+  bench sim [N]   simulated DM sessions per second of one core, here and under turmoil and madsim, with 100 devices of N
+                  sessions each; builds the others, which nothing else needs
   bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
 Every command ends with exit code 0 if all is well, and with another one if not.
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
         "test" => ci::test(),
         "ci" => ci::run(args),
         "tidy" => tidy::run(),
-        "bench" => ci::bench(),
+        "bench" => ci::bench(args),
         "bless" => ci::bless(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

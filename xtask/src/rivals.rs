@@ -1,0 +1,116 @@
+//! `cargo xtask bench sim`: what a simulated DM session costs here, and under other simulators.
+//!
+//! The others are built apart, in a package outside the workspace: nobody who does not compare needs them.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::ci::{command, root};
+
+/// Where the package is.
+const MANIFEST: &str = "transport-sim/rivals/Cargo.toml";
+
+/// A program of the package.
+struct Program {
+    bin: &'static str,
+    feature: &'static str,
+    flags: Option<&'static str>,
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program { bin: "ours", feature: "ours", flags: None },
+    Program { bin: "under-turmoil", feature: "turmoil", flags: None },
+    // Without the flag madsim is a real network. The flag is for all crates, so the build is one of its own.
+    Program { bin: "under-madsim", feature: "madsim", flags: Some("--cfg madsim") },
+];
+
+/// What all are compared with.
+const MEASURE: &str = "transport-sim";
+
+const NOTES: &str = "\
+The machines, orders, latency and allocator are the same: 100 device hosts and one server, one session after the other on
+each. What is not comparable: only the fleet judges, by every rule of a fleet on every message, and makes its world anew for
+every hundred sessions, with three nodes and a store in each of 16 regions; turmoil and madsim simulate TCP, with a
+connection for each session, and run tasks, where transport-sim hands over whole messages; turmoil wakes every host at every
+tick, so that it costs by simulated time and not by message.";
+
+/// One line of a program.
+#[derive(Debug, PartialEq, Eq)]
+struct Figure {
+    simulator: String,
+    sessions: u64,
+    per_second: u64,
+}
+
+impl Figure {
+    fn read(line: &str) -> Option<Self> {
+        let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+        Some(Self {
+            simulator: field("simulator")?.to_owned(),
+            sessions: field("sessions")?.parse().ok()?,
+            per_second: field("per-second")?.parse().ok()?,
+        })
+    }
+}
+
+pub(crate) fn run(args: impl Iterator<Item = String>) -> Result<()> {
+    let rounds: Vec<String> = args.collect();
+    ensure!(
+        rounds.len() < 2 && rounds.iter().all(|rounds| rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0)),
+        "bench sim takes how many sessions each device has, and nothing else"
+    );
+    let mut figures = Vec::new();
+    for program in &PROGRAMS {
+        figures.extend(program.run(&rounds)?);
+    }
+    let measure = figures.iter().find(|figure| figure.simulator == MEASURE).context("transport-sim has no figure")?;
+    println!("{:<24}{:>10}{:>14}{:>10}", "simulator", "sessions", "sessions/s", "ours/this");
+    for Figure { simulator, sessions, per_second } in &figures {
+        // In hundredths: how many times as fast as this one the first is.
+        let ratio = measure.per_second * 100 / (*per_second).max(1);
+        println!("{simulator:<24}{sessions:>10}{per_second:>14}{:>7}.{:02}", ratio / 100, ratio % 100);
+    }
+    println!("\n{NOTES}");
+    let line = figures.iter().map(|figure| format!(" {}={}", figure.simulator, figure.per_second));
+    println!("bench sim: ok{}", line.collect::<String>());
+    Ok(())
+}
+
+impl Program {
+    /// Builds it, runs it, and reads what it prints.
+    fn run(&self, rounds: &[String]) -> Result<Vec<Figure>> {
+        let target = root().join("target").join(if self.flags.is_some() { "rivals-madsim" } else { "rivals" });
+        let mut build = command(&["build", "--release", "--manifest-path", MANIFEST, "--features", self.feature]);
+        build.args(["--bin", self.bin, "--target-dir"]).arg(&target);
+        build.env("RUSTFLAGS", self.flags.unwrap_or_default());
+        let status = build.status().context("cargo cannot be started")?;
+        ensure!(status.success(), "{} cannot be built: {status}", self.bin);
+        let program = target.join("release").join(self.bin);
+        let output = Command::new(&program)
+            .args(rounds)
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("{} cannot be started", program.display()))?;
+        ensure!(output.status.success(), "{} ended with {}", self.bin, output.status);
+        let text = String::from_utf8(output.stdout)?;
+        let figures: Vec<Figure> = text.lines().filter_map(Figure::read).collect();
+        if figures.is_empty() {
+            bail!("{} has printed no figure: {text}", self.bin);
+        }
+        Ok(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_read_from_its_line() {
+        let figure = Figure { simulator: "madsim".into(), sessions: 5_000, per_second: 1_234 };
+        assert_eq!(Figure::read("simulator=madsim sessions=5000 per-second=1234"), Some(figure));
+        assert_eq!(Figure::read("simulator=madsim sessions=5000"), None);
+        assert_eq!(Figure::read(""), None);
+    }
+}
