@@ -110,7 +110,10 @@ impl Watcher for Atomics {
         let node = sight.key.device;
         if !sight.is_judged() {
             // Whoever goes on from an earlier record undoes the same `Atomic` and says the same octets once more.
-            let stays = |command: &Command| matches!(command, Command::Status(status) if status.code == StatusCode::ROLL_BACK_FAILED);
+            let stays = |command: &Command| match command {
+                Command::Status(status) => status.code == StatusCode::ROLL_BACK_FAILED && status.cmd != "Atomic",
+                _ => false,
+            };
             if sight.is_real
                 && !sight.is_altered
                 && sight.message.commands.iter().any(stays)

@@ -44,6 +44,12 @@ impl Watcher for View {
                     }
                 }
             }
+            // The size of a message may leave the whole of a value to be read apart, and yet to be sent as one.
+            Op::Read { uri, .. } => {
+                if let Some(value) = step.after.node(uri).and_then(|node| node.value()) {
+                    self.read.entry((node, uri.clone())).or_default().insert(Fingerprint::of(value).hash);
+                }
+            }
             Op::Add { uri, content } | Op::Replace { uri, content } if !uri.contains('?') && is_plain(content) => {
                 let value = step.after.node(uri).and_then(|node| node.value());
                 let is_same = value.map_or(content.data.is_none(), |value| Some(value) == content.data.as_ref());

@@ -2,12 +2,13 @@
 
 use dm_core::{
     codes::StatusCode,
-    tree::{Content, Memory, Op, OpResult, Verb},
+    server::{Done, ItemDone, Order, Request},
+    tree::{Content, Found, Memory, Op, OpResult, Verb},
     wire::Format,
 };
 
 use super::*;
-use crate::dm::Step;
+use crate::dm::{Job, OrderState, Step};
 
 fn tree() -> Memory {
     Memory::builder()
@@ -124,6 +125,27 @@ fn a_value_that_is_not_the_one_that_was_written_is_found() {
 }
 
 #[test]
+fn a_value_that_was_read_apart_is_one_that_the_node_had_and_no_other_is() {
+    let mut tree = tree();
+    let read = Op::Read { uri: "./A/Value".into(), offset: 0, bytes: 1 };
+    let read = Step { result: status(StatusCode::OK), ..done(&mut tree, "srv", read) };
+    let is_found = |value: &str| {
+        let mut services = backend();
+        let id = DeviceId::from(Scenario::standard(1).client.device.as_str());
+        services.of_mut(0).unwrap().change(&id, |device| {
+            let order = Order::new("get", Request::Get(vec!["./A/Value".into()]));
+            let found = vec![Found { uri: "./A/Value".into(), content: content(value) }];
+            let item = ItemDone { uri: "./A/Value".into(), status: Some(StatusCode::OK), found, reply: None };
+            let done = Done { tag: order.tag.clone(), items: vec![item] };
+            device.orders.insert(order.tag.clone(), Job { order, state: OrderState::Done(done) });
+        });
+        broken_of(rules().with_all(), &with([read.clone()]), &services).contains(&SAME_VIEW.id)
+    };
+    assert!(!is_found("1"));
+    assert!(is_found("2"));
+}
+
+#[test]
 fn a_tree_that_is_none_is_found() {
     assert!(shape::first_wrong(tree().root(), 2).is_none());
     assert!(shape::first_wrong(tree().root(), 1).is_some(), "too deep");
@@ -169,6 +191,33 @@ fn an_atomic_that_stays_done_without_a_word_is_found() {
     let begin = done(&mut tree, "srv", Op::Begin);
     let back = Step { result: status(StatusCode::ROLL_BACK_FAILED), ..done(&mut tree, "srv", Op::RollBack) };
     assert_finds(&with([begin, back]), STUCK);
+}
+
+#[test]
+fn who_said_what_stays_done_may_undo_it_again_and_say_the_same_octets() {
+    let mut tree = tree();
+    let begin = done(&mut tree, "srv", Op::Begin);
+    let back = Step { result: status(StatusCode::ROLL_BACK_FAILED), ..done(&mut tree, "srv", Op::RollBack) };
+    let is_found = |says: bool| {
+        let mut film = with([begin.clone(), back.clone()]);
+        let place = film.iter().skip(ADD).position(|scene| matches!(scene, Sent(..))).unwrap() + ADD;
+        let Sent(_, message) = &mut film[place] else { panic!("C2") };
+        let last = statuses(message).last().unwrap();
+        last.code = StatusCode::ROLL_BACK_FAILED;
+        let said = message.clone();
+        // It has forgotten both, and does the former again.
+        let resumes = Some(said.header.session_id.clone());
+        let forgot = Fact::Forgot { undone: Vec::new(), notices: Vec::new(), accounts: Vec::new(), resumes };
+        let again = [begin.clone(), back.clone()].map(|step| Noted(DEVICE, Fact::Stepped(Arc::new(step))));
+        let end = film.len() - 1;
+        film.splice(end..end, [Noted(DEVICE, forgot)].into_iter().chain(again));
+        if says {
+            film.insert(film.len() - 1, Sent(Side::Client, said));
+        }
+        broken_of_all(&film).contains(&STUCK.id)
+    };
+    assert!(!is_found(true));
+    assert!(is_found(false));
 }
 
 #[test]

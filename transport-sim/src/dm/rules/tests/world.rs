@@ -218,6 +218,29 @@ fn a_device_that_took_its_session_up_again_may_give_its_nonce_once_more_and_no_o
     assert!(is_found(Side::Server, Some(id)), "it is the device that forgot");
 }
 
+#[test]
+fn a_device_that_forgot_takes_its_servers_credentials_again_and_no_other_does() {
+    let is_found = |forgets: bool| {
+        let mut twice = film();
+        let resumes = None;
+        let forgot = Fact::Forgot { undone: Vec::new(), notices: Vec::new(), accounts: Vec::new(), resumes };
+        twice.extend(forgets.then_some(Noted(DEVICE, forgot)));
+        twice.push(Noted(DEVICE, Fact::Began(SessionId::from_number(99))));
+        for scene in film() {
+            let Sent(side, mut message) = scene else { continue };
+            message.header.session_id = SessionId::from_number(99);
+            statuses(&mut message).for_each(|status| status.chal = None);
+            if side == Side::Client {
+                message.header.cred = None;
+            }
+            twice.push(Sent(side, message));
+        }
+        broken_of_all(&twice).contains(&FRESH.id)
+    };
+    assert!(!is_found(true));
+    assert!(is_found(false));
+}
+
 /// A session whose first credentials are refused, and the same ones are taken then.
 fn refused_and_taken() -> Vec<Scene> {
     let film = film();
@@ -258,6 +281,26 @@ fn credentials_of_the_other_side_that_are_taken_are_found() {
         message.header.source.name = Some(server.user.clone());
     });
     assert_finds(&film, OWN_ACCOUNT);
+}
+
+#[test]
+fn a_reply_that_a_device_does_not_wait_for_claims_nothing() {
+    let is_found = |is_asked_for: bool| {
+        let Towards { client, .. } = towards();
+        let mut film = film();
+        let mut foreign = message(&film, S1);
+        foreign.header.cred = Some(signed(&client, Scheme::Md5));
+        foreign.header.source.name = Some(client.user);
+        if is_asked_for {
+            film[S1] = Sent(Side::Server, foreign);
+        } else {
+            // It comes after the one that was waited for.
+            film.insert(S1 + 1, Sent(Side::Server, foreign));
+        }
+        broken_of_all(&film).contains(&OWN_ACCOUNT.id)
+    };
+    assert!(is_found(true));
+    assert!(!is_found(false));
 }
 
 #[test]
@@ -345,6 +388,28 @@ fn a_value_that_is_broken_off_without_a_word_is_found() {
     first.commands.retain(|command| !matches!(command, Command::Exec(_)));
     assert!(matches!(film[S2], Sent(Side::Server, _)));
     assert_finds(&film, UNMIXED);
+}
+
+#[test]
+fn a_reply_of_another_session_breaks_no_value_off() {
+    let is_found = |is_other: bool| {
+        let mut film = with_message(S1, |message| {
+            let replace = message.commands.iter_mut().find_map(|command| match command {
+                Command::Replace(replace) => Some(replace),
+                _ => None,
+            });
+            let item = &mut replace.unwrap().items[0];
+            item.more_data = true;
+            item.meta = Some(Meta { size: Some(99), ..Meta::default() });
+        });
+        if is_other {
+            let Sent(_, first) = &mut film[S1] else { panic!("a message") };
+            first.header.session_id = SessionId::from_number(99);
+        }
+        broken_of_all(&film).contains(&UNMIXED.id)
+    };
+    assert!(is_found(false));
+    assert!(!is_found(true));
 }
 
 #[test]
