@@ -7,6 +7,7 @@
 //! [`machines`] are a device and a server without any network. Each program of this package puts a hundred devices and one
 //! server into another simulated network, lets every device have its sessions one after the other, and prints what
 //! [`report`] makes of it. The package is outside the workspace, so that only those who compare build the others.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a comparison is about real time")]
 
 use std::time::Instant;
 
@@ -35,8 +36,7 @@ pub fn rounds() -> u32 {
 
 /// Microseconds that the process has computed: others on the machine do not count. Linux tells it, in hundredths of a
 /// second; elsewhere it is the time since `begun`.
-#[must_use]
-pub fn computed(begun: Instant) -> u128 {
+fn computed(begun: Instant) -> u128 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
     let ticks = |at: usize| after_name.split(' ').nth(at).and_then(|ticks| ticks.parse::<u128>().ok());
