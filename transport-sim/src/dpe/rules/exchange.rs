@@ -63,17 +63,18 @@ impl Exchange {
         let now = self.now.entry(text(&message.client_id)).or_default();
         *now = step.max(*now);
         let step = *now;
-        let out = self.out.entry(node).or_default();
         let what = Box::new(Message { message_id: Ie::Absent, duration: Ie::Absent, ..message.clone() });
         // The answer to the first sending is one to the repetition, too.
         let mut ids = vec![text(&message.message_id)];
         // A step that began before the answer came may end after: what it repeats has been answered.
         let (mut answered, mut unclear) = (None, None);
-        for before in out.iter().filter(|out| out.what == what) {
+        // It may have been sent to another node first: to a device that was this client then.
+        for before in self.out.values().flatten().filter(|out| out.what == what) {
             ids.extend(before.ids.iter().cloned());
             answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
             unclear = before.unclear.filter(|then| at.0 <= then.0 + CROSSING_MS);
         }
+        let out = self.out.entry(node).or_default();
         // Nothing else hides that it was answered than what its client said damaged since.
         let is_unclear = |out: &Out| out.unclear.is_some() && out.answered.is_none() && out.until > step;
         excused("excused-P01", out.iter().any(is_unclear), true, ledger);
@@ -103,14 +104,18 @@ impl Exchange {
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,
     /// is a faulty one: the server asks again [DPE 7.3.6].
     pub(super) fn arrived(&mut self, at: Tick, node: NodeId, read: &Read) {
-        let Some(out) = self.out.get_mut(&node) else { return };
         if read.message().is_some_and(|message| message.kind == Kind::RegisterSuccess) {
             // A session begins: what was out may have ended with the one before.
-            return out.iter_mut().for_each(|out| out.until = Tick(0));
+            let out = self.out.get_mut(&node).into_iter().flatten();
+            return out.for_each(|out| out.until = Tick(0));
         }
-        let id = read.message_id();
-        for out in out.iter_mut().filter(|out| out.ids.contains(&id)) {
-            out.answered.get_or_insert(at);
+        // A device that was this client once may have the request, too, and answer it.
+        let (id, client) = (read.message_id(), read.message().map(|message| &message.client_id));
+        for (place, out) in &mut self.out {
+            let is_meant = |out: &&mut Out| *place == node || client == Some(&out.what.client_id);
+            for out in out.iter_mut().filter(is_meant).filter(|out| out.ids.contains(&id)) {
+                out.answered.get_or_insert(at);
+            }
         }
     }
 
