@@ -16,8 +16,9 @@ use crate::{Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
 pub const ONE_OUT: Rule =
     Rule { id: RuleId("P01"), says: "a client is asked one thing at a time: until it answers, or its time is over" };
 
-/// How long a step may still do as if an answer had not come: its own time, and that of the step which came first.
-const CROSSING_MS: u64 = 3 * WORK_MS.most.0;
+/// How long a step that began before an answer was taken may still do as if it had not come: its own time, and that of the
+/// step of an SP's request which came first.
+const CROSSING_MS: u64 = 2 * WORK_MS.most.0;
 
 /// A request that was sent and has not come to its end, as far as can be seen.
 struct Out {
@@ -27,16 +28,29 @@ struct Out {
     what: Box<Message>,
     /// When its time is over, by the clock of its server. It is kept beyond that, since a repetition may get the answer to the first sending.
     until: Tick,
-    /// When an answer has reached the server.
+    /// When it was sent, for the last time.
+    sent: Tick,
+    /// When the server has taken an answer at the latest.
     answered: Option<Tick>,
-    /// When something has reached the server that may have been an answer, before it was damaged.
+    /// When the server has taken something at the latest that may have been an answer, before it was damaged.
     unclear: Option<Tick>,
+}
+
+/// What the server has from the device at a node.
+#[derive(Clone, Copy, Default)]
+struct Inbox {
+    /// When it has taken all of it at the latest: it takes one message after the other, with a step for each.
+    empty: Tick,
+    /// When it has come to the last end of a registration, at the latest: a session begins then, and what was out before ends
+    /// with the former one.
+    begins: Option<Tick>,
 }
 
 pub(super) struct Exchange {
     query_wait: Millis,
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
+    inboxes: BTreeMap<NodeId, Inbox>,
     /// The time of each client's machine: the latest that any node's clock has shown it.
     now: BTreeMap<String, Tick>,
     most: u64,
@@ -45,7 +59,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) const fn new(config: &Config) -> Self {
         let (query_wait, other_wait) = (config.dpe2.noreply_timeout, config.dpe2.ack_timeout);
-        Self { query_wait, other_wait, out: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
+        Self { query_wait, other_wait, out: BTreeMap::new(), inboxes: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
     }
 
     /// The machine of a client has taken a step, which the clock of its node put at this time.
@@ -76,11 +90,13 @@ impl Exchange {
         }
         let out = self.out.entry(node).or_default();
         // Nothing else hides that it was answered than what its client said damaged since.
-        let is_unclear = |out: &Out| out.unclear.is_some() && out.answered.is_none() && out.until > step;
+        let begins = self.inboxes.get(&node).and_then(|inbox| inbox.begins);
+        let is_in_time = |out: &Out| out.until > step && begins.is_none_or(|begins| out.sent > begins);
+        let is_unclear = |out: &Out| out.unclear.is_some() && out.answered.is_none() && is_in_time(out);
         excused("excused-P01", out.iter().any(is_unclear), true, ledger);
         // A device that has another Client-ID since is another client: what was out under the former one is over.
         let is_same = |out: &&Out| out.what.client_id == what.client_id;
-        let is_out = |out: &&Out| is_same(out) && out.until > step && out.answered.is_none() && out.unclear.is_none();
+        let is_out = |out: &&Out| is_same(out) && is_in_time(out) && out.answered.is_none() && out.unclear.is_none();
         let others: Vec<Kind> = out.iter().filter(is_out).map(|out| out.what.kind).collect();
         ledger.judge(ONE_OUT, others.is_empty(), || {
             format!("device {node} is asked {} while {others:?} is out", message.kind.name())
@@ -91,30 +107,29 @@ impl Exchange {
         let wait = if is_query { query_wait } else { other_wait };
         // The server counts by the clocks of its nodes, which may differ.
         let until = step + wait;
-        out.push(Out { ids, what, until, answered, unclear });
-    }
-
-    /// A message of the client at a node has reached the server as something else than it was: nobody sees which request it
-    /// answered.
-    pub(super) fn unclear(&mut self, at: Tick, node: NodeId) {
-        let out = self.out.get_mut(&node).into_iter().flatten();
-        out.for_each(|out| out.unclear = Some(at));
+        out.push(Out { ids, what, until, sent: at, answered, unclear });
     }
 
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,
-    /// is a faulty one: the server asks again [DPE 7.3.6].
-    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, read: &Read) {
+    /// is a faulty one: the server asks again [DPE 7.3.6]. Of one that is not what it was nobody sees which request it answered.
+    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, read: &Read, is_altered: bool) {
+        let inbox = self.inboxes.entry(node).or_default();
+        let next = inbox.empty.max(at);
+        let taken = Tick(next.0 + WORK_MS.most.0);
+        inbox.empty = taken;
+        if is_altered {
+            self.out.get_mut(&node).into_iter().flatten().for_each(|out| out.unclear = Some(taken));
+        }
         if read.message().is_some_and(|message| message.kind == Kind::RegisterSuccess) {
-            // A session begins: what was out may have ended with the one before.
-            let out = self.out.get_mut(&node).into_iter().flatten();
-            return out.for_each(|out| out.until = Tick(0));
+            inbox.begins = Some(next);
+            return;
         }
         // A device that was this client once may have the request, too, and answer it.
         let (id, client) = (read.message_id(), read.message().map(|message| &message.client_id));
         for (place, out) in &mut self.out {
             let is_meant = |out: &&mut Out| *place == node || client == Some(&out.what.client_id);
             for out in out.iter_mut().filter(is_meant).filter(|out| out.ids.contains(&id)) {
-                out.answered.get_or_insert(at);
+                out.answered.get_or_insert(taken);
             }
         }
     }

@@ -89,8 +89,14 @@ impl Lives {
     pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
         if message.kind == Kind::RegisterSuccess {
             // With this the registration takes effect: whoever else has the same user or device may lose what he was given.
+            // And this client's own other request is over, when what it takes is what an earlier one was given.
             let asked = self.asked_as.entry(node).or_default();
-            self.last.retain(|of, last| *of == node || last.identities.is_disjoint(asked));
+            let taken = client_of(message);
+            self.last.retain(|of, last| match (*of == node, &last.given, &taken) {
+                (false, ..) => last.identities.is_disjoint(asked),
+                (true, Some((given, _)), Some(taken)) => given == taken,
+                (true, ..) => true,
+            });
         }
         if message.kind != Kind::RegisterRequest {
             return;

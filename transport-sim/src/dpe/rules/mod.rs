@@ -263,10 +263,7 @@ impl Rules {
             if self.doubt.is_unproven(sent) {
                 return;
             }
-            if sent.altered || self.doubt.is_forged(sent) {
-                self.exchange.unclear(at, sent.from);
-            }
-            self.exchange.arrived(at, sent.from, &read);
+            self.exchange.arrived(at, sent.from, &read, sent.altered || self.doubt.is_forged(sent));
             if let Some(message) = read.message() {
                 self.values.arrived(at, message);
                 self.lives.arrived(sent.from, sent.channel, body, message);
