@@ -11,12 +11,12 @@ use dm_core::{
     alert::{AlertItem, AlertKind, DeviceAlert},
     auth::{Account, LockoutLimits, Nonce, Scheme},
     client::{NewAlert, Profile},
-    codes::{AlertCode, StatusCode},
+    codes::AlertCode,
     ids::{DeviceId, JobTag, ServerId},
     notify::{self, UiMode},
     prompt::{Prompt, Wanted},
     server::{self, Entry, Order, Pair, Request},
-    tree::{Content, DevInfo, Memory, TreeError, Verb},
+    tree::{Content, DevInfo, Memory, TreeError},
     wire::Format,
 };
 use sha2::{Digest, Sha256};
@@ -27,6 +27,7 @@ use super::{
     pusher::{Notice, Push},
     scenario::FIRST_SERVER,
     script::{Attack, Chapter, Target},
+    tree::with_sim,
 };
 use crate::{Bounds, CrashPlan, Decider, FaultId, Halt, Link, Mode, NodeId, Permille, Span, Swarm, Who, World};
 
@@ -420,25 +421,8 @@ impl Cast {
             dm_version: "1.2".into(),
             language: "en".into(),
         };
-        let mut tree = Memory::builder()
-            .dev_info(&info)
-            .at(".")
-            .acl("Add=*&Get=*&Replace=srv0")
-            .interior("./Sim")
-            .acl("Add=srv0&Delete=srv0&Get=*&Replace=srv0&Exec=srv0")
-            .leaf("./Sim/Value", "0")
-            .leaf("./Sim/Run", "")
-            .exec(StatusCode::OK)
-            .leaf("./Sim/Later", "")
-            .exec(StatusCode::ACCEPTED)
-            .leaf("./Sim/Secret", "hidden")
-            .acl("Replace=srv0")
-            .leaf("./Sim/Fixed", "stays")
-            .permanent()
-            .leaf("./Sim/ReadOnly", "as it is")
-            .access(&[Verb::Get])
-            .leaf("./Sim/Number", "5")
-            .format(&Format::Int)
+        let root = Memory::builder().dev_info(&info).at(".").acl("Add=*&Get=*&Replace=srv0");
+        let mut tree = with_sim(root, "srv0")
             .interior("./Rogue")
             .acl("Add=rogue&Delete=rogue&Get=*&Replace=rogue")
             .leaf("./Rogue/Leaf", "")

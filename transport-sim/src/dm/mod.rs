@@ -21,6 +21,8 @@ mod scenario;
 mod scenarios;
 mod script;
 mod server;
+mod side;
+mod tree;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};

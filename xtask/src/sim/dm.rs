@@ -1,11 +1,11 @@
 //! What is OMA DM's own in a report.
 
 use transport_sim::{
-    Decision, Halt,
+    Decision,
     dm::{Run, Scenario, Tallies, Watch},
 };
 
-use super::stage::{Mode, NoMode, REST, Report, Stage};
+use super::stage::{Mode, NoMode, Report, Stage, first_broken, network_numbers};
 
 /// Headings of tables.
 const ENDS: &str = "last session at the device  at the server";
@@ -49,23 +49,19 @@ impl From<Run> for Report {
             run.tallies;
         Self {
             failures: run.failures(),
-            broken: run.ledger.first_broken().or((run.halt != Halt::Quiet).then_some(REST)),
+            broken: first_broken(&run.ledger, run.halt),
             outcome: Some(client),
             lines: std::iter::once(ends).chain(orders).collect(),
-            numbers: vec![
+            numbers: [
                 ("sessions", sessions),
                 ("exchanges", exchanges),
                 ("commands", commands),
                 ("executed-twice", executed_twice),
-                ("messages", network.sent),
-                ("dropped", network.dropped),
-                ("duplicated", network.duplicated),
-                ("crashes", network.crashes),
-                ("restarts", network.restarts),
-                ("commits", commits),
-                ("lost-races", lost_races),
-                ("repeated", repeated),
-            ],
+            ]
+            .into_iter()
+            .chain(network_numbers(&network))
+            .chain([("commits", commits), ("lost-races", lost_races), ("repeated", repeated)])
+            .collect(),
             ledger: run.ledger,
             faults: run.faults,
             trace: run.trace,

@@ -1,11 +1,11 @@
 //! What is OMA DPE's own in a report.
 
 use transport_sim::{
-    Decision, Figure, Halt,
+    Decision, Figure,
     dpe::{Run, Scenario, Tallies},
 };
 
-use super::stage::{Mode, REST, Report, Stage};
+use super::stage::{Mode, Report, Stage, first_broken, network_numbers};
 
 /// Figures that are told even where nothing was counted: that they are 0 is what matters.
 const FIGURES: [(&str, Figure); 8] = [
@@ -46,20 +46,14 @@ impl From<Run> for Report {
         let Tallies { network, devices, commits, lost_races, repeated } = run.tallies;
         Self {
             failures: run.failures(),
-            broken: run.ledger.first_broken().or((run.halt != Halt::Quiet).then_some(REST)),
+            broken: first_broken(&run.ledger, run.halt),
             outcome: None,
             lines: Vec::new(),
-            numbers: vec![
-                ("devices", devices),
-                ("messages", network.sent),
-                ("dropped", network.dropped),
-                ("duplicated", network.duplicated),
-                ("crashes", network.crashes),
-                ("restarts", network.restarts),
-                ("commits", commits),
-                ("lost-races", lost_races),
-                ("repeated", repeated),
-            ],
+            numbers: [("devices", devices)]
+                .into_iter()
+                .chain(network_numbers(&network))
+                .chain([("commits", commits), ("lost-races", lost_races), ("repeated", repeated)])
+                .collect(),
             ledger: run.ledger,
             faults: run.faults,
             trace: run.trace,

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use transport_sim::{Decision, FaultCounts, FaultId, Ledger, RuleId, dm, dpe};
+use transport_sim::{Counts, Decision, FaultCounts, FaultId, Halt, Ledger, RuleId, dm, dpe};
 
 /// The scenario where none is named: for each seed a mixed world of DM and a swarm of DPE.
 pub(super) const WORLDS: &str = "worlds";
@@ -137,6 +137,22 @@ pub(super) struct Report {
     pub(super) numbers: Vec<(&'static str, u64)>,
     pub(super) trace: String,
     pub(super) decisions: Vec<Decision>,
+}
+
+/// The figures of a network, and of the nodes in it.
+pub(super) const fn network_numbers(network: &Counts) -> [(&'static str, u64); 5] {
+    [
+        ("messages", network.sent),
+        ("dropped", network.dropped),
+        ("duplicated", network.duplicated),
+        ("crashes", network.crashes),
+        ("restarts", network.restarts),
+    ]
+}
+
+/// The first rule that a run broke, or what stands for one.
+pub(super) fn first_broken(ledger: &Ledger, halt: Halt) -> Option<RuleId> {
+    ledger.first_broken().or((halt != Halt::Quiet).then_some(REST))
 }
 
 impl Report {

@@ -14,11 +14,11 @@ use dm_core::{
 use super::{
     Mistake,
     folded::Kept,
-    plan::{ORDERS, Package, Plan, Side},
+    plan::{ORDERS, Package, Plan},
     server::Attempt,
     trail,
 };
-use crate::{Commit, Row, Store};
+use crate::{Commit, Row, Store, dm::side::Side};
 
 /// How long a session is kept when it is over: a client that has missed the last reply asks for it again in that time.
 const RETENTION: Millis = Millis::from_secs(420);

@@ -17,9 +17,12 @@ use super::{
     Member, Mistake,
     fact::Fact,
     folded::{Change, Folded, Kept, unfold},
-    plan::{ORDERS, Plan, Side},
+    plan::{ORDERS, Plan},
 };
-use crate::{Channel, Context, Message, NodeId, Site, Span, dm::OpKind};
+use crate::{
+    Channel, Context, Message, NodeId, Site, Span,
+    dm::{OpKind, side::Side},
+};
 
 const BEGIN: Site = Site("fleet.begin");
 const SERVER: Site = Site("fleet.server");

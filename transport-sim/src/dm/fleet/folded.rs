@@ -8,7 +8,8 @@ use dm_core::{
     wire::Format,
 };
 
-use super::plan::{Plan, SERVER_ID, Side};
+use super::plan::{Plan, SERVER_ID};
+use crate::dm::side::Side;
 
 /// A nonce in few octets.
 #[derive(Clone, Debug, PartialEq, Eq)]

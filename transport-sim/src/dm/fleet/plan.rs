@@ -14,7 +14,7 @@ use dm_core::{
 use super::{Conditions, Mistake};
 use crate::{
     NodeId,
-    dm::OpKind,
+    dm::{OpKind, side::Side},
     table::{absorb, mix},
 };
 
@@ -46,26 +46,6 @@ const PACKAGES: [Package; 3] = [0b000_0111, 0b001_1000, 0b110_0000];
 /// The orders of a package.
 pub(super) fn orders_of(package: Package) -> impl Iterator<Item = usize> {
     (0..ORDERS.len()).filter(move |order| package & 1 << order != 0)
-}
-
-/// Which side of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    pub(super) const fn peer(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-
-    pub(super) const fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// One region.

@@ -16,9 +16,9 @@ use super::{
     Member, Mistake, Region,
     depot::{DeviceRow, Key},
     fact::Fact,
-    plan::{Package, Plan, Side, orders_of},
+    plan::{Package, Plan, orders_of},
 };
-use crate::{Channel, Commit, Context, Message, NodeId, Site, Span};
+use crate::{Channel, Commit, Context, Message, NodeId, Site, Span, dm::side::Side};
 
 const WORK: Site = Site("fleet.work");
 const RIVAL: Site = Site("fleet.rival");

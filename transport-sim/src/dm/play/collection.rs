@@ -7,14 +7,15 @@ use dm_core::{
     alert::{AlertItem, AlertKind, DeviceAlert},
     auth::{Account, Nonce, Scheme},
     client::{self, NewAlert, Retry},
-    codes::{AlertCode, StatusCode},
+    codes::AlertCode,
     prompt::{Echo, InputType, Prompt, Wanted},
     server::{self, Entry, Order, Pair, Request},
-    tree::{Content, DevInfo, Memory, TreeError, Verb},
+    tree::{Content, DevInfo, Memory, TreeError},
     wire::{Encoding, Format},
 };
 
 use super::{Act, Mishap, Play, Player, What};
+use crate::dm::tree::with_sim;
 
 /// The server's address in messages: a name, so that they have the same octets wherever the server is.
 const SERVER_URL: &str = "http://dm.example/dm";
@@ -346,23 +347,7 @@ fn tree(id: &str) -> Result<Memory, TreeError> {
         dm_version: "1.2".into(),
         language: "en".into(),
     };
-    Memory::builder()
-        .dev_info(&info)
-        .interior("./Sim")
-        .acl("Add=srv&Delete=srv&Get=*&Replace=srv&Exec=srv")
-        .leaf("./Sim/Value", "0")
-        .leaf("./Sim/Run", "")
-        .exec(StatusCode::OK)
-        .leaf("./Sim/Later", "")
-        .exec(StatusCode::ACCEPTED)
-        .leaf("./Sim/Secret", "hidden")
-        .acl("Replace=srv")
-        .leaf("./Sim/Fixed", "stays")
-        .permanent()
-        .leaf("./Sim/ReadOnly", "as it is")
-        .access(&[Verb::Get])
-        .leaf("./Sim/Number", "5")
-        .format(&Format::Int)
+    with_sim(Memory::builder().dev_info(&info), "srv")
         .leaf("./Sim/Folder/One", "1")
         .leaf("./Sim/Folder/Two", "2")
         .leaf("./Sim/Big", "")

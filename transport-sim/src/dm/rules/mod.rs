@@ -86,8 +86,10 @@ pub use statuses::{ANSWERED, SENT};
 pub use view::SAME_VIEW;
 pub use whole::{WHOLE, Whole};
 
-use stage::{Key, Side, Sight, Stage};
+use stage::{Key, Sight, Stage};
 use vault::Proof;
+
+use super::side::Side;
 
 /// Some rules that look at the same things. What does not concern them they leave out.
 trait Watcher {

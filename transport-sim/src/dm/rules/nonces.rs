@@ -11,7 +11,7 @@ use dm_core::{
     wire::{Command, Encoding, Message, decode},
 };
 
-use super::stage::Side;
+use super::Side;
 use crate::{
     Checker, End, Event, Figure, Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Party, Services},

@@ -13,29 +13,16 @@ use dm_core::{
 };
 
 use super::vault::{Owner, Proof, Vault};
-use crate::{Channel, NodeId, dm::Fact};
+use crate::{
+    Channel, NodeId,
+    dm::{Fact, side::Side},
+};
 
 /// One session of one device, by a number that the rules give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) device: NodeId,
     pub(super) number: u32,
-}
-
-/// Who sent a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    pub(super) const fn peer(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
 }
 
 /// A message as the rules see it.

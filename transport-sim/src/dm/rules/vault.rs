@@ -9,7 +9,10 @@ use dm_core::{
     wire::Header,
 };
 
-use super::stage::{Key, Side, Watched};
+use super::{
+    Side,
+    stage::{Key, Watched},
+};
 use crate::NodeId;
 
 /// Nonces of an account that are tried, from the newest on.

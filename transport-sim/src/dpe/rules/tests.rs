@@ -178,6 +178,40 @@ fn a_request_after_the_time_of_the_one_before_is_none_too_many() {
     assert_eq!(film.ends(), BTreeSet::new());
 }
 
+/// What comes of a node's queue: some messages, then the end of a registration, and then two requests.
+fn begins_a_session_after(waiting: usize) -> Film {
+    let mut film = film();
+    let late = Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70000", Code::OK)));
+    for _ in 0..waiting {
+        film.carry(DEVICE, SERVER, &late);
+    }
+    film.carry(DEVICE, SERVER, &Envelope::Messages(bytes(&answer(Kind::RegisterSuccess, "69999", Code::OK))));
+    film.at = Tick(1);
+    film.asked(DEVICE, Kind::PropertyQuery, "70001");
+    film.at = Tick(11);
+    film.asked(DEVICE, Kind::GroupQuery, "70002");
+    film
+}
+
+#[test]
+fn a_session_begins_when_all_that_came_before_is_taken() {
+    assert!(begins_a_session_after(0).broken().contains(&ONE_OUT.id));
+    assert!(!begins_a_session_after(1).broken().contains(&ONE_OUT.id));
+}
+
+#[test]
+fn an_answer_of_another_device_under_the_same_client_id_is_one() {
+    for (client, is_answered) in [("c1", true), ("c2", false)] {
+        let mut film = film();
+        film.asked(DEVICE, Kind::PropertyQuery, "70001");
+        let result = Message { client_id: token(client), ..answer(Kind::PropertyResult, "70001", Code::OK) };
+        film.carry(OTHER_DEVICE, SERVER, &Envelope::Messages(bytes(&result)));
+        film.at = Tick(5_000);
+        film.asked(DEVICE, Kind::GroupQuery, "70002");
+        assert_eq!(film.broken().contains(&ONE_OUT.id), !is_answered, "{client}");
+    }
+}
+
 #[test]
 fn a_request_without_an_end_is_found_and_so_is_one_that_ends_twice_or_without_an_answer() {
     let mut unanswered = film();

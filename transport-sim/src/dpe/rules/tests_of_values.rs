@@ -172,6 +172,17 @@ fn a_registration_that_is_given_another_client_id_when_it_comes_again_is_found()
 }
 
 #[test]
+fn a_registration_may_be_given_another_client_id_once_its_device_took_that_of_another_one() {
+    const EARLIER: &str = "cffffffffffffffffffffffffffffffff";
+    let mut film = film();
+    registers(&mut film, DEVICE, 1, CLIENT);
+    let success = Message { client_id: token(EARLIER), ..message(Kind::RegisterSuccess, "2") };
+    film.carry(DEVICE, SERVER, &Envelope::Messages(bytes(&success)));
+    registers(&mut film, DEVICE, 1, EARLIER);
+    assert!(!film.broken().contains(&IDEMPOTENT.id));
+}
+
+#[test]
 fn a_success_without_a_complete_registration_or_after_a_decline_is_found() {
     let result = answer(Kind::PropertyResult, "1", Code::OK);
     let posted = |shared: &Backend| {

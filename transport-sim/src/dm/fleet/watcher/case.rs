@@ -8,11 +8,11 @@ use dm_core::{
 };
 
 use super::super::{
-    plan::{Plan, Side},
+    plan::Plan,
     skim::{HEADER, Name, Seen, Skim},
 };
 use super::order_of;
-use crate::Channel;
+use crate::{Channel, dm::side::Side};
 
 /// A message that was sent, as often as it is sent.
 pub(super) struct Told {

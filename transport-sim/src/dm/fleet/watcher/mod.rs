@@ -18,7 +18,7 @@ use super::{
     Member, Region,
     depot::OrderState,
     fact::Fact,
-    plan::{ORDERS, Plan, SERVER_ID, Side},
+    plan::{ORDERS, Plan, SERVER_ID},
     skim::{HEADER, Skim},
     trail::{self, Trail},
 };
@@ -26,7 +26,7 @@ use crate::{
     Checker, End, Event, Figure, Ledger, Message, NodeId, Rule, RuleId,
     dm::{
         ANSWERED, AUTHENTICATED, BYTES, DROPPED, ENDS, FITS, FRESH, HALF_DUPLEX, LEAKS, NUMBERS, ONCE, OpKind,
-        PERMITTED, REPEATS, SAME_VIEW, SENT, SETTLED, USED_WELL,
+        PERMITTED, REPEATS, SAME_VIEW, SENT, SETTLED, USED_WELL, side::Side,
     },
 };
 
