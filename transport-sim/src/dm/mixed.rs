@@ -8,26 +8,25 @@ use std::{
 
 use core_kit::{Body, Millis, Tick};
 use dm_core::{
-    alert::{AlertItem, AlertKind, DeviceAlert},
     auth::{Account, LockoutLimits, Nonce, Scheme},
-    client::{NewAlert, Profile},
+    client::Profile,
     codes::AlertCode,
     ids::{DeviceId, JobTag, ServerId},
     notify::{self, UiMode},
     prompt::{Prompt, Wanted},
     server::{self, Entry, Order, Pair, Request},
-    tree::{Content, DevInfo, Memory, TreeError},
+    tree::{Content, Memory, TreeError},
     wire::Format,
 };
 use sha2::{Digest, Sha256};
 
 use super::{
     Attacker, Backend, Faults, Party, Pusher, Rogue, Rules, Scenario, Server, Services, Towards, Watched,
+    alike::{alert, dev_info, with_sim},
     device::{Contract, Device, Provision, Visit},
     pusher::{Notice, Push},
     scenario::FIRST_SERVER,
     script::{Attack, Chapter, Target},
-    tree::with_sim,
 };
 use crate::{Bounds, CrashPlan, Decider, FaultId, Halt, Link, Mode, NodeId, Permille, Span, Swarm, Who, World};
 
@@ -414,13 +413,7 @@ impl Cast {
     }
 
     fn tree(&self, device: NodeId) -> Result<Memory, TreeError> {
-        let info = DevInfo {
-            dev_id: device_id(device),
-            manufacturer: "Example".into(),
-            model: format!("Simulated{}", self.pick(&format!("model {device}"), 9)),
-            dm_version: "1.2".into(),
-            language: "en".into(),
-        };
+        let info = dev_info(&device_id(device), &format!("Simulated{}", self.pick(&format!("model {device}"), 9)));
         let root = Memory::builder().dev_info(&info).at(".").acl("Add=*&Get=*&Replace=srv0");
         let mut tree = with_sim(root, "srv0")
             .interior("./Rogue")
@@ -530,18 +523,6 @@ fn last_order(device: NodeId, service: usize) -> Order {
 
 fn attacker_account() -> Account {
     Account::new("intruder", "let me in", Scheme::Basic)
-}
-
-fn alert(label: &str, event: bool) -> NewAlert {
-    let kind = if event { AlertKind::ClientEvent } else { AlertKind::Generic };
-    let content = Content {
-        format: Some(Format::Chr),
-        media_type: Some("com.example.sim.alert".into()),
-        data: Some(Body::from(&b"something happened"[..])),
-        in_parts: None,
-    };
-    let item = AlertItem { source: Some("./Sim/Value".into()), content, mark: None };
-    NewAlert { tag: label.into(), alert: DeviceAlert { kind, correlator: None, items: vec![item] } }
 }
 
 /// A text that belongs to the label.

@@ -6,6 +6,7 @@
 
 use crate::{Channel, Context, Message, Node};
 
+mod alike;
 mod attempt;
 mod backend;
 mod device;
@@ -22,7 +23,6 @@ mod scenarios;
 mod script;
 mod server;
 mod side;
-mod tree;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};

@@ -10,12 +10,13 @@ use dm_core::{
     ids::{DeviceId, JobTag},
     limits::{TreeLimits, WireLimits},
     server::{self, Entry, Order, Request},
-    tree::{DevInfo, Memory, TreeError},
+    tree::{Memory, TreeError},
     wire::{Command, Encoding, decode},
 };
 
 use super::{
     Backend, Nonces, Objects, Party, Rules, Services, Towards, Watched, Whole,
+    alike::dev_info,
     device::{Contract, Device, Provision, Visit},
     mixed,
     run::Run,
@@ -389,13 +390,7 @@ pub(super) fn tree() -> Result<Memory, TreeError> {
 }
 
 pub(super) fn tree_within(limits: TreeLimits) -> Result<Memory, TreeError> {
-    let info = DevInfo {
-        dev_id: DEVICE_ID.into(),
-        manufacturer: "Example".into(),
-        model: "Simulated".into(),
-        dm_version: "1.2".into(),
-        language: "en".into(),
-    };
+    let info = dev_info(DEVICE_ID, "Simulated");
     Memory::builder_within(limits)
         .dev_info(&info)
         .interior("./Sim")

@@ -8,13 +8,13 @@ use dm_core::{
     codes::StatusCode,
     ids::{DeviceId, JobTag},
     server::{self, Entry, Order, Request},
-    tree::{DevInfo, Memory, TreeError},
+    tree::{Memory, TreeError},
 };
 
 use super::{Conditions, Mistake};
 use crate::{
     NodeId,
-    dm::{OpKind, side::Side},
+    dm::{OpKind, alike::dev_info, side::Side},
     table::{absorb, mix},
 };
 
@@ -173,13 +173,7 @@ impl Plan {
 }
 
 fn tree() -> Result<Memory, TreeError> {
-    let info = DevInfo {
-        dev_id: format!("{NAME}{:0NAME_DIGITS$}", 0),
-        manufacturer: "Example".into(),
-        model: "Simulated".into(),
-        dm_version: "1.2".into(),
-        language: "en".into(),
-    };
+    let info = dev_info(&format!("{NAME}{:0NAME_DIGITS$}", 0), "Simulated");
     Memory::builder()
         .dev_info(&info)
         .interior("./Sim")

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use core_kit::{Body, Millis};
 use dm_core::{
-    alert::{AlertItem, AlertKind, DeviceAlert},
     auth::{Account, Nonce, Scheme},
-    client::{self, NewAlert, Retry},
+    client::{self, Retry},
     codes::AlertCode,
     prompt::{Echo, InputType, Prompt, Wanted},
     server::{self, Entry, Order, Pair, Request},
-    tree::{Content, DevInfo, Memory, TreeError},
+    tree::{Content, Memory, TreeError},
     wire::{Encoding, Format},
 };
 
 use super::{Act, Mishap, Play, Player, What};
-use crate::dm::tree::with_sim;
+use crate::dm::alike::{alert, dev_info, with_sim};
 
 /// The server's address in messages: a name, so that they have the same octets wherever the server is.
 const SERVER_URL: &str = "http://dm.example/dm";
@@ -327,26 +326,8 @@ fn impossible() -> Vec<Vec<Order>> {
     ]]
 }
 
-fn alert(label: &str, event: bool) -> NewAlert {
-    let kind = if event { AlertKind::ClientEvent } else { AlertKind::Generic };
-    let content = Content {
-        format: Some(Format::Chr),
-        media_type: Some("com.example.sim.alert".into()),
-        data: Some(Body::from(&b"something happened"[..])),
-        in_parts: None,
-    };
-    let item = AlertItem { source: Some("./Sim/Value".into()), content, mark: None };
-    NewAlert { tag: label.into(), alert: DeviceAlert { kind, correlator: None, items: vec![item] } }
-}
-
 fn tree(id: &str) -> Result<Memory, TreeError> {
-    let info = DevInfo {
-        dev_id: id.into(),
-        manufacturer: "Example".into(),
-        model: "Player".into(),
-        dm_version: "1.2".into(),
-        language: "en".into(),
-    };
+    let info = dev_info(id, "Player");
     with_sim(Memory::builder().dev_info(&info), "srv")
         .leaf("./Sim/Folder/One", "1")
         .leaf("./Sim/Folder/Two", "2")
