@@ -7,10 +7,10 @@ use core_kit::{Machine, Millis, Tick, UnixMillis, journal::JournalOf};
 use dm_core::{
     auth::{Account, CredentialHash},
     bootstrap::{self, ContentType, NetworkSecret, Secrets},
-    client::{Failure, Input, NewAlert, Output, Profile, Question, Report, Request, Session, Trigger, User},
+    client::{Failure, Input, Output, Profile, Question, Report, Request, Session, Trigger, User},
     codes::StatusCode,
     ids::{QuestionId, ServerId, SessionId},
-    notify::{self, Decision, Layout, Seen},
+    notify::{self, Decision, Layout},
     prompt::Reply,
     session::{Outcome, Reason},
     tree::{Memory, OpResult},
@@ -21,12 +21,14 @@ use super::{
     envelope::{Envelope, tampered},
     play,
 };
-use crate::{Channel, Context, CrashPlan, FaultId, Host, Message, NodeId, Permille, Site};
+use crate::{Channel, Context, FaultId, Host, Message, Site};
 
 mod disk;
+mod provision;
 mod tree;
 
 use disk::Disk;
+pub(super) use provision::{Contract, Provision, Visit};
 
 const SERVER: Site = Site("device.server");
 const TAMPERED: Site = Site("device.tampered");
@@ -55,51 +57,6 @@ pub struct Execution {
     pub uri: String,
     /// What became of it.
     pub status: StatusCode,
-}
-
-/// What a device has of one service.
-#[derive(Clone)]
-pub(super) struct Contract {
-    pub(super) profile: Profile,
-    /// The nodes of the service.
-    pub(super) nodes: Vec<NodeId>,
-    /// What the device proves itself with.
-    pub(super) own: Account,
-    /// What the server proves itself with.
-    pub(super) server: Account,
-    /// Its notifications that were followed.
-    pub(super) seen: Seen,
-}
-
-impl Contract {
-    pub(super) fn new(profile: Profile, nodes: Vec<NodeId>, own: Account, server: Account) -> Self {
-        Self { profile, nodes, own, server, seen: Seen::default() }
-    }
-}
-
-/// A session that the device means to open.
-#[derive(Clone, Default)]
-pub(super) struct Visit {
-    /// With which of its servers.
-    pub(super) contract: usize,
-    /// When, where it waits for a time rather than for the last session's end.
-    pub(super) at: Option<Tick>,
-    /// What it has to tell.
-    pub(super) alerts: Vec<NewAlert>,
-    /// After how many replies it gives the session up, if it does.
-    pub(super) aborts_after: Option<u32>,
-    /// What asked for it, where the device did not mean to come by itself.
-    pub(super) asked: Option<(Trigger, SessionId)>,
-    /// Whether both sides start from the nonce of resynchronisation.
-    pub(super) resync: bool,
-    /// Whether the accounts are in other hardware for it, F50: no server knows that.
-    pub(super) elsewhere: bool,
-}
-
-impl Visit {
-    pub(super) fn to(contract: usize) -> Self {
-        Self { contract, ..Self::default() }
-    }
 }
 
 /// A session under way.
@@ -148,66 +105,6 @@ pub struct Device {
     untold: Vec<Fact>,
     /// Messages that it has sent, or was about to.
     sends: u32,
-}
-
-/// What a new device knows.
-#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
-pub(super) struct Provision {
-    pub(super) contracts: Vec<Arc<Contract>>,
-    /// Contracts that come into force with a bootstrap.
-    pub(super) promised: Vec<Arc<Contract>>,
-    pub(super) tree: Memory,
-    /// The leaves that are told of between two sessions.
-    pub(super) shown: Vec<String>,
-    pub(super) visits: VecDeque<Visit>,
-    pub(super) pause: Millis,
-    pub(super) crashes: CrashPlan,
-    /// Whether it tells between two sessions what the whole tree is.
-    pub(super) tells_tree: bool,
-    /// Whether every step of the tree is told of.
-    pub(super) tells_steps: bool,
-    /// Whether an `Atomic` that fails cannot be undone here.
-    pub(super) cannot_undo: bool,
-    /// How often a signed message is changed on its way to the server.
-    pub(super) tampering: Permille,
-    /// How often the calendar is set while a session goes on.
-    pub(super) clock_steps: Permille,
-    /// What is done with notifications.
-    pub(super) notices: notify::Policy,
-    /// Whether all that is durable is written to a disk that may fail.
-    pub(super) has_disk: bool,
-    /// Whether it is another device's copy, F48.
-    pub(super) is_clone: bool,
-    /// What the device shares with its network.
-    pub(super) network_secret: Vec<u8>,
-    /// In a play, where entropy and calendar are [given](play::given): which of the messages that it is about to send it
-    /// does not live to send, counted from 1.
-    pub(super) dies_in_play: Option<Vec<u32>>,
-}
-
-impl Provision {
-    /// Nothing but contracts and a tree: no sessions are meant, and nothing goes wrong.
-    pub(super) fn of(contracts: Vec<Contract>, tree: Memory) -> Self {
-        Self {
-            contracts: contracts.into_iter().map(Arc::new).collect(),
-            promised: Vec::new(),
-            tree,
-            shown: Vec::new(),
-            visits: VecDeque::new(),
-            pause: Millis::from_secs(3_600),
-            crashes: CrashPlan::NONE,
-            tells_tree: true,
-            tells_steps: true,
-            cannot_undo: false,
-            tampering: Permille::NEVER,
-            clock_steps: Permille::NEVER,
-            notices: notify::Policy::default(),
-            has_disk: false,
-            is_clone: false,
-            network_secret: Vec::new(),
-            dies_in_play: None,
-        }
-    }
 }
 
 impl Device {
