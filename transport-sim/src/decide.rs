@@ -21,7 +21,7 @@ use std::{
 
 use crate::{
     NodeId,
-    table::{STEP, Table, absorb, mix},
+    table::{STEP, Table, absorb, home, mix},
 };
 
 /// Where in the code a choice is made, and so what it is about: `link.loss`.
@@ -151,8 +151,7 @@ impl Decider {
     /// them anew. Where choices are written down or listed nothing is forgotten: each needs a place of its own.
     pub(crate) fn forget(&mut self, who: Who) {
         if self.forgets() {
-            #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-            self.drawn.forget(chooser(self.seed, who) as u32);
+            self.drawn.forget(home(chooser(self.seed, who)));
         }
     }
 
@@ -247,10 +246,9 @@ impl Decider {
 
     /// The next draw of a stream, and its place. A stream of 2^32 draws begins its places anew.
     fn word(&mut self, site: Site, who: Who) -> ((u64, u32), u64) {
-        let home = chooser(self.seed, who);
-        let key = absorb(home, hash(site));
-        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let nth = self.drawn.update(key, home as u32, |count| count.wrapping_add(1)).wrapping_sub(1);
+        let chooser = chooser(self.seed, who);
+        let key = absorb(chooser, hash(site));
+        let nth = self.drawn.update(key, home(chooser), |count| count.wrapping_add(1)).wrapping_sub(1);
         ((key, nth), mix(key ^ mix(u64::from(nth).wrapping_add(STEP))))
     }
 }

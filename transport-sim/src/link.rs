@@ -7,7 +7,7 @@ use core_kit::{Millis, Tick};
 use crate::{
     NodeId,
     decide::{Decider, Permille, Site, Who},
-    table::{Table, mix},
+    table::{Table, home, mix},
 };
 
 const LOSS: Site = Site("link.loss");
@@ -161,9 +161,7 @@ impl Links {
 /// The key of a pair, and where it is at home.
 fn place(from: NodeId, to: NodeId) -> (u64, u32) {
     let pair = u64::from(from.0) << 32 | u64::from(to.0);
-    #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-    let home = mix(pair) as u32;
-    (pair, home)
+    (pair, home(mix(pair)))
 }
 
 fn varies(link: &Link) -> bool {

@@ -16,6 +16,12 @@ pub(crate) const fn absorb(hash: u64, number: u64) -> u64 {
     mix(hash.wrapping_add(STEP) ^ number)
 }
 
+/// Half of a hash, which is a hash: where an entry is at home.
+pub(crate) const fn home(hash: u64) -> u32 {
+    let [a, b, c, d, ..] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 /// No key: one that comes as this is kept under the key before.
 const EMPTY: u64 = u64::MAX;
 
