@@ -503,7 +503,10 @@ impl Backend {
         for report in &facts.reports {
             match report {
                 Report::Part(part) => parts.extend(self.take_part(&key.device, part)),
-                Report::PartsVoid { of: PartOf::Order(tag), .. } => {
+                // A session that fell back behind its first part does not know that there is any to let go of.
+                Report::PartsVoid { of: PartOf::Order(tag), .. }
+                | Report::Unknown(tag)
+                | Report::NotSent { tag, .. } => {
                     self.parts.remove(&(key.device.clone(), tag.clone()));
                 }
                 _ => {}

@@ -87,7 +87,8 @@ impl Watcher for Atomics {
             Op::RollBack => {
                 let Some(begun) = self.begun.remove(&node) else { return };
                 if step.result.status == StatusCode::ROLL_BACK_FAILED {
-                    self.sessions.entry(node).or_default().stuck = true;
+                    // Where its first command failed there is nothing that stays done.
+                    self.sessions.entry(node).or_default().stuck = begun.root() != step.after.root();
                 } else {
                     let same = begun.root() == step.after.root();
                     ledger.judge(WHOLE, same, || format!("device {node} has another tree than before the Atomic"));

@@ -18,10 +18,11 @@ pub const ENDLESS: Rule =
 /// So many in a row are answered at most: the configured count, the first that is beyond it, and one to say so.
 const ANSWERED_MAX: u32 = SessionLimits::DEFAULT.open_messages_max + 2;
 
-/// How many empty messages in a row each side has sent, while the other side had nothing to say either.
+/// How often a side has answered empty messages in a row with nothing, by who sent those. What it has refused or never got
+/// it has not answered, however much there is of it.
 #[derive(Default)]
 pub(super) struct Endless {
-    empty: BTreeMap<(Key, Side), u32>,
+    answered: BTreeMap<(Key, Side), u32>,
 }
 
 impl Watcher for Endless {
@@ -32,7 +33,7 @@ impl Watcher for Endless {
     /// A session may be opened more than once by whoever shows no digest.
     fn delivered(&mut self, _: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
         if sight.side == Side::Client && opens(sight.message) {
-            self.empty.retain(|(key, _), _| *key != sight.key);
+            self.answered.retain(|(key, _), _| *key != sight.key);
         }
     }
 
@@ -42,8 +43,9 @@ impl Watcher for Endless {
         }
         let empty = brings_nothing(sight.message);
         let other = (sight.key, sight.side.peer());
-        match self.empty.get_mut(&other) {
+        match self.answered.get_mut(&other) {
             Some(count) if empty && sight.is_real => {
+                *count += 1;
                 ledger.judge(ENDLESS, *count <= ANSWERED_MAX, || {
                     format!("{:?} answers the {count}th message that brings nothing", sight.side)
                 });
@@ -53,9 +55,9 @@ impl Watcher for Endless {
         }
         let own = (sight.key, sight.side);
         if empty && !sight.message.is_final {
-            *self.empty.entry(own).or_default() += 1;
+            self.answered.entry(own).or_default();
         } else {
-            self.empty.remove(&own);
+            self.answered.remove(&own);
         }
     }
 }

@@ -431,8 +431,9 @@ fn in_whose_name(stage: &Stage, message: &Message, device: NodeId, side: Side, h
         Side::Client => (&header.source.uri, message.to),
         Side::Server => (&header.target.uri, message.from),
     };
-    let named = stage.named(name).filter(|named| stage.told_by(server, *named, &header.session_id).is_some());
-    named.unwrap_or(device)
+    // A copy of a device has its name, and sessions of its own.
+    let mut named = stage.named(name).into_iter().flat_map(|named| std::iter::once(named).chain(stage.twins(named)));
+    named.find(|named| stage.told_by(server, *named, &header.session_id).is_some()).unwrap_or(device)
 }
 
 /// Whose credentials a message must have: a client's by the name that it says to have.

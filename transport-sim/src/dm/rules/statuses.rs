@@ -62,7 +62,7 @@ impl Sent {
 }
 
 impl Statuses {
-    fn judge(&mut self, key: Key, commanded: Side, status: &Status, ledger: &mut Ledger) {
+    fn judge(&mut self, key: Key, commanded: Side, status: &Status, is_once: bool, ledger: &mut Ledger) {
         let cmd_ref = status.cmd_ref.clone().unwrap_or_else(CmdId::header);
         let about = || format!("{} {cmd_ref} of message {} of the {commanded:?}", status.cmd, status.msg_ref);
         let message = self.messages.get_mut(&(key, commanded, status.msg_ref));
@@ -74,6 +74,7 @@ impl Statuses {
         if let Some(command) = command
             && status.code.is_final()
             && is_real
+            && is_once
         {
             let fits = command.take(status);
             ledger.judge(ANSWERED, fits, || format!("{} gets another final status, {}", about(), status.code));
@@ -101,9 +102,12 @@ impl Watcher for Statuses {
         if !sight.is_judged() {
             return;
         }
+        // A message that somebody changed on its way and then came as it was is answered for both, and one that was turned
+        // down for the change is said again with all its statuses.
+        let is_once = stage.session(*key).is_some_and(|session| !session.is_altered);
         for command in &message.commands {
             if let Command::Status(status) = command {
-                self.judge(*key, side.peer(), status, ledger);
+                self.judge(*key, side.peer(), status, is_once, ledger);
             }
         }
     }
