@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 mod catalogue;
 
-pub use catalogue::BUGS;
+pub use catalogue::{BUGS, EXEMPT};
 
 /// A bug that can be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub struct Bug {
     pub scenario: &'static str,
     /// What is done wrong.
     pub says: &'static str,
+}
+
+/// A rule that no bug is planted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exempt {
+    /// The rule.
+    pub rule: &'static str,
+    /// Why no bug of ours can break it, or why that would prove nothing.
+    pub why: &'static str,
 }
 
 /// No bug is on.
@@ -83,6 +92,15 @@ mod tests {
         for bug in BUGS {
             let rest = bug.id.strip_prefix(bug.rule).and_then(|rest| rest.strip_prefix('-'));
             assert!(rest.is_some_and(|rest| !rest.is_empty()), "{bug:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_without_a_bug_has_a_reason_once() {
+        let rules: BTreeSet<_> = EXEMPT.iter().map(|exempt| exempt.rule).collect();
+        assert_eq!(rules.len(), EXEMPT.len());
+        for exempt in EXEMPT {
+            assert!(BUGS.iter().all(|bug| bug.rule != exempt.rule) && !exempt.why.is_empty(), "{exempt:?}");
         }
     }
 

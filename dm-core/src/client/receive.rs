@@ -126,7 +126,9 @@ impl Session {
         out.push(Output::Report(Report::NotBelieved(status.code)));
         let fault = match (scheme, &nonce) {
             (None, _) | (Some(Scheme::Md5 | Scheme::Mac), None) => Some(PeerFault::NoChallenge),
-            (Some(scheme), _) if scheme < self.profile.weakest => Some(PeerFault::WeakChallenge(scheme)),
+            (Some(scheme), _) if scheme < self.profile.weakest && !core_kit::planted!("D20-talked-down") => {
+                Some(PeerFault::WeakChallenge(scheme))
+            }
             _ => None,
         };
         if let Some(fault) = fault {

@@ -219,7 +219,10 @@ impl Session {
             } else {
                 self.common.sent.next()
             },
-            target: Location::new(self.common.url.clone()),
+            target: Location {
+                name: core_kit::planted!("D45-whole-buffer-sent").then(|| "-".repeat(self.bytes_max() / 2)),
+                ..Location::new(self.common.url.clone())
+            },
             source: Location {
                 name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
                 ..Location::new(self.profile.device.as_str())

@@ -237,7 +237,8 @@ impl Directory {
                 let was = self.associations.get(&client).is_some_and(|known| known.suspended);
                 let suspended = was && core_kit::planted!("P32-suspended-for-ever");
                 self.remove(&client);
-                self.insert(client, Association { device, user, tag, complete: true, suspended });
+                let complete = !core_kit::planted!("P18-never-complete");
+                self.insert(client, Association { device, user, tag, complete, suspended });
             }
             Change::Drop(_) if core_kit::planted!("P09-former-id-kept") => {}
             Change::Drop(client) => self.remove(&client),

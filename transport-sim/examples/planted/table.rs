@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use core_kit::planted::{BUGS, Bug};
+use core_kit::planted::{BUGS, Bug, EXEMPT};
 use transport_sim::Recording;
 
 use crate::{
@@ -38,6 +38,9 @@ impl Options {
                 name => {
                     let before = bugs.len();
                     bugs.extend(BUGS.iter().filter(|bug| bug.id == name || bug.rule == name));
+                    if let Some(exempt) = EXEMPT.iter().find(|exempt| exempt.rule == name) {
+                        return Err(format!("no bug is planted for {name}: {}", exempt.why));
+                    }
                     if bugs.len() == before {
                         let all: Vec<&str> = BUGS.iter().map(|bug| bug.id).collect();
                         return Err(format!("there is no bug {name:?}; there are {}", all.join(", ")));

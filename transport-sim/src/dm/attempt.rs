@@ -159,6 +159,13 @@ fn judge(backend: &Backend, device: &StoredDevice, claim: &Claim, now: Tick) -> 
     if core_kit::planted!("D19-seal-not-checked") && is_sealed {
         return Verdict::Accepted(Scope::Message);
     }
+    if core_kit::planted!("D21-account-by-name")
+        && let Some(user) = claim.presented.user()
+        && let Some(named) = backend.devices().rows().find(|(_, row)| row.value.account.user == user)
+        && let verdict @ Verdict::Accepted(_) = named.1.value.account.judge(claim)
+    {
+        return verdict;
+    }
     let verdict = device.account.judge(claim);
     let admitted = device.resync.as_ref().is_some_and(|resync| resync.admits(&claim.session, now));
     let admitted = admitted || core_kit::planted!("D17-zero-always");

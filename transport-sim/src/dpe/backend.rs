@@ -345,10 +345,7 @@ impl Backend {
             let stored = StoredGate { snapshot: held.machine.snapshot(), taken: held.taken.clone() };
             let _ = self.gates.compare_and_swap(sp.clone(), held.revision, held.revision + 1, stored);
         }
-        if let Some(held) = attempt.directory.as_ref().filter(|held| held.changed) {
-            let next = held.revision + 1;
-            let _ = self.directory.compare_and_swap((), held.revision, next, held.value.clone());
-        }
+        self.commit_directory(attempt);
         let mut posted = Vec::new();
         for (sp, body) in attempt.for_sps() {
             let Some(line) = self.lines.get_mut(sp) else { continue };
@@ -358,6 +355,14 @@ impl Backend {
             posted.push((sp.clone(), number, body));
         }
         (Commit::Done, posted)
+    }
+
+    /// The part of a commit that is the directory's: nothing if that is another one by now.
+    pub(super) fn commit_directory(&mut self, attempt: &Attempt) {
+        if let Some(held) = attempt.directory.as_ref().filter(|held| held.changed) {
+            let next = held.revision + 1;
+            let _ = self.directory.compare_and_swap((), held.revision, next, held.value.clone());
+        }
     }
 }
 

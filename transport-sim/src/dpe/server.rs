@@ -139,6 +139,9 @@ impl Server {
     /// Commits and sends; false if the node crashed instead.
     fn end(&mut self, ctx: &mut Context<'_, Party>, task: Task) -> bool {
         if passes_away(ctx) {
+            if core_kit::planted!("P19-directory-first") {
+                ctx.shared().commit_directory(&task.attempt);
+            }
             return false;
         }
         let Task { job, from, attempt } = task;
@@ -178,7 +181,11 @@ impl Server {
                 }
                 (Effect::ToClient(_, downlink), _) => {
                     let contact = downlink.contact.as_deref();
-                    if let Some(node) = contact.and_then(|contact| ctx.shared().contact(contact)) {
+                    let mut node = contact.and_then(|contact| ctx.shared().contact(contact));
+                    if core_kit::planted!("P15-repeated-elsewhere") && matches!(job, Job::Wake(_)) {
+                        node = node.map(|node| NodeId(node.0.saturating_sub(1).max(1)));
+                    }
+                    if let Some(node) = node {
                         let channel = ctx.open_channel();
                         ctx.send(node, channel, Envelope::Contact(downlink.body.to_bytes()).encode());
                     }

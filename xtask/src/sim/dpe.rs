@@ -1,7 +1,7 @@
 //! What is OMA DPE's own in a report.
 
 use transport_sim::{
-    Decision, Figure,
+    Decision, Extent, Figure,
     dpe::{Run, Scenario, Tallies},
 };
 
@@ -33,9 +33,17 @@ impl Stage for Scenario {
         Self::replay(self, decisions).into()
     }
 
-    fn draw(&self, decisions: &[Decision]) -> String {
-        Self::draw(self, decisions)
+    fn replay_to_first(&self, decisions: &[Decision]) -> Report {
+        Self::replay(&to_first(self), decisions).into()
     }
+
+    fn draw(&self, decisions: &[Decision]) -> String {
+        Self::draw(&to_first(self), decisions)
+    }
+}
+
+fn to_first(scenario: &Scenario) -> Scenario {
+    Scenario { extent: Extent::FirstBroken, ..scenario.clone() }
 }
 
 impl From<Run> for Report {

@@ -46,8 +46,8 @@ fn minimise_world(
     mode: Option<Mode>,
     stop: impl FnMut() -> bool,
 ) -> Option<Small> {
-    let shrunk = shrink(decisions, rule, u64::MAX, stop, |list| world.replay(list).broken).ok()?;
-    let report = world.replay(&shrunk.decisions);
+    let shrunk = shrink(decisions, rule, u64::MAX, stop, |list| world.replay_for(rule, list).broken).ok()?;
+    let report = world.replay_for(rule, &shrunk.decisions);
     let safety = if mode == Some(Mode::Safety) { SAFETY } else { "" };
     let recording = Recording {
         scenario: format!("{}{safety}", world.scenario),
@@ -130,6 +130,11 @@ mod tests {
 
         fn replay(&self, decisions: &[Decision]) -> Report {
             judged(self.0.replay(decisions))
+        }
+
+        /// What it breaks is only known at its end.
+        fn replay_to_first(&self, decisions: &[Decision]) -> Report {
+            self.replay(decisions)
         }
 
         fn draw(&self, decisions: &[Decision]) -> String {

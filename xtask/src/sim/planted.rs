@@ -58,3 +58,35 @@ pub(super) fn run(args: &[String]) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use core_kit::Tick;
+    use transport_sim::{Bounds, Ledger, dm, dpe};
+
+    use super::*;
+
+    /// This build has no catalogue, so that it is read as text.
+    #[test]
+    fn every_rule_of_the_scenarios_has_a_bug_or_a_reason_why_there_is_none() {
+        let text = fs::read_to_string(root().join("core-kit/src/planted/catalogue.rs")).expect("there is a catalogue");
+        let named = |mark: &str| -> BTreeSet<String> {
+            let pieces = text.split(mark).skip(1);
+            pieces.filter_map(|piece| Some(piece.split_once('"')?.0.split('-').next()?.to_owned())).collect()
+        };
+        let (planted, exempt) = (named("bug(\""), named("rule: \""));
+        assert!(planted.len() > 80 && !exempt.is_empty(), "{planted:?} {exempt:?}");
+        let known: BTreeSet<String> = planted.union(&exempt).cloned().collect();
+        let bounds = Bounds { until: Tick(0), events: 0 };
+        let rules_of = |ledger: &Ledger| ledger.rules().map(|(rule, _)| rule.id.0.to_owned()).collect::<BTreeSet<_>>();
+        let of_dm = dm::Scenario::NAMES.into_iter().filter_map(|name| dm::Scenario::named(name, 0));
+        let of_dm = of_dm.map(|scenario| rules_of(&dm::Scenario { bounds, ..scenario }.run().ledger));
+        let of_dpe = dpe::Scenario::NAMES.into_iter().filter_map(|name| dpe::Scenario::named(name, 0));
+        let of_dpe = of_dpe.map(|scenario| rules_of(&dpe::Scenario { bounds, ..scenario }.run().ledger));
+        let judged: BTreeSet<String> = of_dm.chain(of_dpe).flatten().collect();
+        assert_eq!(judged.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "neither bug nor reason");
+        assert_eq!(known.difference(&judged).collect::<Vec<_>>(), Vec::<&String>::new(), "no scenario judges these");
+    }
+}

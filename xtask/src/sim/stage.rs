@@ -77,7 +77,10 @@ pub(super) trait Stage {
     /// Runs it with these choices, and the mildest for all others.
     fn replay(&self, decisions: &[Decision]) -> Report;
 
-    /// A run with these choices as a picture for people.
+    /// The same, but no further than to the first rule that is broken.
+    fn replay_to_first(&self, decisions: &[Decision]) -> Report;
+
+    /// A run with these choices as a picture for people, no further than to the first rule that is broken.
     fn draw(&self, decisions: &[Decision]) -> String;
 }
 
@@ -97,6 +100,15 @@ impl World {
 
     pub(super) fn replay(&self, decisions: &[Decision]) -> Report {
         Report::caught(|| self.stage.replay(decisions))
+    }
+
+    /// Runs it as far as it takes to know whether it breaks this rule before any other. A panic stands for no rule: what
+    /// is broken on the way there must not end the run.
+    pub(super) fn replay_for(&self, rule: RuleId, decisions: &[Decision]) -> Report {
+        if rule == PANIC {
+            return self.replay(decisions);
+        }
+        Report::caught(|| self.stage.replay_to_first(decisions))
     }
 }
 

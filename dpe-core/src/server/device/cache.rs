@@ -20,11 +20,21 @@ impl Device {
                 CacheMode::SemiDynamic => config.semi_dynamic.contains(&reading.name),
                 CacheMode::StaticProfile => true,
             };
+            let is_kept = is_kept || core_kit::planted!("P07-age-renewed");
             let is_fact = reading.status.is_ok() || reading.status == Code::NOT_SUPPORTED;
             let has_room = self.state.cache.len() < self.profile.config().state.cached_max
                 || self.state.cache.contains_key(&reading.name);
             if is_kept && is_fact && has_room {
-                self.state.cache.insert(reading.name.clone(), Cached { reading: reading.clone(), at: now });
+                let mut reading = reading.clone();
+                if core_kit::planted!("P07-age-renewed")
+                    && let Some(known) = self.state.cache.get(&reading.name)
+                {
+                    reading = known.reading.clone();
+                }
+                if core_kit::planted!("P34-cached-cut") {
+                    reading.values.iter_mut().for_each(|value| value.text.truncate(8));
+                }
+                self.state.cache.insert(reading.name.clone(), Cached { reading, at: now });
             }
         }
     }

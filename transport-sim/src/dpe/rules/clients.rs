@@ -64,12 +64,16 @@ impl Clients {
         let node = self.owners.get(&client).copied();
         let alike = |of: &NodeId| node.is_some_and(|node| node == *of || doubt.are_alike(node, *of));
         let worth: BTreeSet<&String> = self.worth.iter().filter(|(of, _)| alike(of)).map(|(_, worth)| worth).collect();
-        let is_doubted = node.is_none_or(|node| doubt.is_about(node, &client));
+        let is_doubted = node.is_none_or(|node| doubt.is_misled(node, &client));
         for result in &post.message.results {
             let is_telling = result.name.get().is_some_and(|name| TELLING.contains(&name.as_str()));
             let Some(values) = result.values.get().filter(|_| is_telling) else { continue };
-            let is_other = !values.iter().all(|value| worth.contains(&value.text));
-            let is_own = !is_other || excused("excused-P09", is_other, is_doubted, ledger);
+            let mut others = values.iter().filter(|value| !worth.contains(&value.text)).peekable();
+            let is_other = others.peek().is_some();
+            let name = result.name.get();
+            let is_excused =
+                is_doubted || others.all(|value| name.is_some_and(|name| doubt.is_damaged(&client, name, &value.text)));
+            let is_own = !is_other || excused("excused-P09", is_other, is_excused, ledger);
             ledger
                 .judge(ATTRIBUTED, is_own, || format!("{} reads something of another device under {client}", post.sp));
         }

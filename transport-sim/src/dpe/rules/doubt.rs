@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use core_kit::Tick;
 use dpe_core::{
     ids::ClientId,
-    wire::{Kind, Message},
+    property::read_result,
+    wire::{Kind, Message, PropertyName},
 };
 
 use super::client_of;
@@ -32,6 +33,12 @@ pub(super) struct Doubt {
     nodes: BTreeSet<NodeId>,
     /// Client-IDs that such a message names.
     clients: BTreeSet<ClientId>,
+    /// Those of both for which that was a message of a registration: who is who may be untrue. All other messages spoil
+    /// no more than what they say.
+    misled: BTreeSet<NodeId>,
+    misnamed: BTreeSet<ClientId>,
+    /// Values that came in such messages.
+    damaged: BTreeMap<(ClientId, PropertyName), BTreeSet<String>>,
     /// The devices that each one has presented itself as, other than itself.
     posed: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Devices that went back to what they had stored before.
@@ -62,10 +69,21 @@ impl Doubt {
         self.nodes.contains(&node)
     }
 
-    /// Whether what is said under this Client-ID may be untrue.
+    /// Whether more than one device may speak under this Client-ID.
     pub(super) fn is_under(&self, client: &ClientId) -> bool {
-        let is_of = |node: &&NodeId| self.given.get(node).is_some_and(|given| given.contains(client));
-        self.clients.contains(client) || self.nodes.iter().chain(self.posed.keys()).any(|node| is_of(&node))
+        let is_of = |node: &NodeId| self.given.get(node).is_some_and(|given| given.contains(client));
+        self.misnamed.contains(client) || self.misled.iter().chain(self.posed.keys()).any(is_of)
+    }
+
+    /// Whether this device may not be the one that has this Client-ID.
+    pub(super) fn is_misled(&self, node: NodeId, client: &ClientId) -> bool {
+        self.misled.contains(&node) || self.misnamed.contains(client)
+    }
+
+    /// Whether this value came under this Client-ID in a message that no machine sent.
+    pub(super) fn is_damaged(&self, client: &ClientId, name: &PropertyName, text: &str) -> bool {
+        let came = self.damaged.get(&(client.clone(), name.clone()));
+        came.is_some_and(|came| came.contains(text))
     }
 
     /// Whether the message is not the one that its machine sent, if that sent one at all.
@@ -134,7 +152,12 @@ impl Doubt {
             Some(_) => {
                 self.forged.insert(sent.number);
                 self.nodes.insert(sent.from);
-                self.clients.extend(message.and_then(client_of));
+                let client = message.and_then(client_of);
+                self.clients.extend(client.clone());
+                if message.is_none_or(|message| is_of_registration(message.kind)) {
+                    self.misled.insert(sent.from);
+                    self.misnamed.extend(client);
+                }
             }
             None => {}
         }
@@ -149,6 +172,9 @@ impl Doubt {
             }
         }
         let is_altered = sent.altered;
+        if let Some(message) = message.filter(|_| is_altered || self.is_forged(sent)) {
+            self.spoilt(message);
+        }
         let Some(message) = message.filter(|_| is_altered || is_reply) else { return };
         let client = client_of(message);
         let is_given = |client: &ClientId| self.given.get(&sent.to).is_some_and(|given| given.contains(client));
@@ -156,11 +182,24 @@ impl Doubt {
             message.kind == Kind::RegisterResponse && client.as_ref().is_some_and(|client| !is_given(client));
         if is_altered || is_astray {
             self.nodes.extend([sent.from, sent.to]);
-            self.clients.extend(client);
+            self.clients.extend(client.clone());
+            if is_of_registration(message.kind) {
+                self.misled.extend([sent.from, sent.to]);
+                self.misnamed.extend(client);
+            }
+        }
+    }
+
+    /// What such a message says of properties may be believed all the same.
+    fn spoilt(&mut self, message: &Message) {
+        let Some(client) = client_of(message) else { return };
+        for reading in message.results.iter().filter_map(|result| read_result(result).ok()) {
+            let texts = reading.values.into_iter().map(|value| value.text);
+            self.damaged.entry((client.clone(), reading.name)).or_default().extend(texts);
         }
     }
 }
 
 const fn is_of_registration(kind: Kind) -> bool {
-    matches!(kind, Kind::RegisterRequest | Kind::RegisterSuccess)
+    matches!(kind, Kind::RegisterRequest | Kind::RegisterResponse | Kind::RegisterSuccess)
 }

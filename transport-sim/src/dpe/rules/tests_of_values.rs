@@ -302,3 +302,36 @@ fn a_release_that_takes_another_policy_along_is_found() {
     at(&mut film, 2, "3", "p", Kind::PolicyRelease);
     assert!(film.broken().contains(&INDEPENDENT.id));
 }
+
+/// A message of a client that was changed on its way.
+fn comes_damaged(film: &mut Film, message: &Message) {
+    let channel = Channel { opener: DEVICE, number: 900 };
+    let mut sent = crate::Message::new(900, DEVICE, SERVER, channel, Envelope::Messages(bytes(message)).encode());
+    film.show(&Event::Sent(&sent));
+    sent.altered = true;
+    film.show(&Event::Delivered(&sent));
+}
+
+#[test]
+fn a_message_that_came_damaged_excuses_the_values_in_it_and_no_others() {
+    for (damaged, is_excused) in [("device-02.example", true), ("device-03.example", false)] {
+        let mut film = film();
+        let mut result = message(Kind::PropertyResult, "70001");
+        (result.status, result.results) = (Code::OK.into(), vec![reading("operatorName", Value::text(damaged))]);
+        comes_damaged(&mut film, &result);
+        for (number, name) in [(0, "device-01.example"), (1, "device-02.example")] {
+            queries(&mut film, number, &["operatorName"], vec![reading("operatorName", Value::text(name))]);
+        }
+        assert_eq!(film.ends().contains(&STATIC.id), !is_excused, "{damaged}");
+    }
+}
+
+#[test]
+fn a_registration_that_came_damaged_excuses_all_that_is_said_under_its_client_id() {
+    let mut film = film();
+    comes_damaged(&mut film, &message(Kind::RegisterSuccess, "70001"));
+    for (number, count) in [(0, 3), (1, 2)] {
+        queries(&mut film, number, &["volumeLevel"], vec![reading("volumeLevel", Value::integer(count))]);
+    }
+    assert!(!film.ends().contains(&FORWARDS.id));
+}

@@ -135,6 +135,7 @@ impl Values {
                 vocabulary.names.contains(&reading.name) && !vocabulary.denied_to_sp.contains(&reading.name);
             ledger.judge(PERMITTED, is_permitted, || format!("{} gets {}", post.sp, reading.name.as_str()));
             let Some(client) = &client else { continue };
+            let is_spoilt = |text: &str| is_doubted || doubt.is_damaged(client, &reading.name, text);
             if post.is_answer() && self.config.cache.semi_dynamic.contains(&reading.name) {
                 let came = self.came.get(&(client.clone(), reading.name.clone()));
                 let most = self.config.cache.ttl_of(&reading.name).0 + self.slack;
@@ -148,7 +149,8 @@ impl Values {
                 let before = self.grown.insert((post.sp.clone(), client.clone()), count);
                 if let Some(before) = before {
                     let is_older = count < before;
-                    let is_good = !is_older || excused("excused-P07", is_older, is_doubted, ledger);
+                    let is_excused = is_spoilt(&before.to_string()) || is_spoilt(&value.text);
+                    let is_good = !is_older || excused("excused-P07", is_older, is_excused, ledger);
                     ledger.judge(FORWARDS, is_good, || format!("{} gets {count} after {before}", post.sp));
                 }
             }
@@ -156,7 +158,8 @@ impl Values {
                 let key = (client.clone(), reading.name.clone());
                 if let Some(before) = self.fixed.insert(key, value.text.clone()) {
                     let is_other = before != value.text;
-                    let is_good = !is_other || excused("excused-P34", is_other, is_doubted, ledger);
+                    let is_excused = is_spoilt(&before) || is_spoilt(&value.text);
+                    let is_good = !is_other || excused("excused-P34", is_other, is_excused, ledger);
                     ledger.judge(STATIC, is_good, || format!("{} changes", reading.name.as_str()));
                 }
             }
