@@ -13,12 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use core_kit::{Body, Env};
+use core_kit::{Body, Env, Tick};
 use dm_core::{
     Packet,
-    auth::Account,
-    client::{self, NewAlert},
-    ids::{DeviceId, JobTag, SessionId},
+    auth::{Account, CredentialHash},
+    client::{self, NewAlert, Trigger},
+    ids::{DeviceId, JobTag, ServerId, SessionId},
+    notify::{self, Decision, Layout, Seen, SessionNumber, UiMode, v1_2::Notification},
     prompt::{Prompt, Reply, Response, Wanted},
     server::{self, Order},
     session::Outcome,
@@ -75,6 +76,39 @@ pub struct Act {
     pub packages: Vec<Vec<Order>>,
     /// What the device has to tell.
     pub alerts: Vec<NewAlert>,
+    /// The notification that asks for the session, if one does. Only for the first of a device.
+    pub notified: Option<Notified>,
+    /// After how many replies the device gives the session up, in place of reading the last of them.
+    pub aborts_after: Option<u32>,
+}
+
+/// A notification (package 0), signed with the nonce that the server has at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// The session that it asks for.
+    pub session: u16,
+    /// What the user is told.
+    pub ui_mode: UiMode,
+}
+
+impl Notified {
+    /// What the device makes of it: how its session begins, and under which identifier; nothing where it stays away.
+    #[must_use]
+    pub fn reach(&self, player: &Player) -> Option<(Trigger, SessionId)> {
+        let hash = |account: &Account| CredentialHash::new(&account.user, account.password.reveal());
+        let (on_server, on_device) = (&player.on_server.1, &player.on_device.1);
+        let session = SessionNumber::new(self.session)?;
+        let notification = Notification::new(player.client.server_id.clone(), session);
+        let notification = Notification { ui_mode: self.ui_mode, ..notification };
+        let bytes = notification.sign(&hash(on_server), &on_server.nonce).ok()?;
+        let (credentials, mut seen) = (hash(on_device), Seen::default());
+        let known = notify::Known { credentials: &credentials, nonce: &on_device.nonce, seen: &mut seen };
+        let find = |server: &ServerId| (*server == player.client.server_id).then_some(known);
+        match notify::receive(Layout::V1_2, &bytes, find, Tick(0), &notify::Policy::default()) {
+            Decision::Start(start) => Some((start.trigger_showing("Management"), start.session.id())),
+            Decision::AlreadyRun(_) | Decision::Ignore(_) => None,
+        }
+    }
 }
 
 /// What a play came to.
