@@ -45,6 +45,8 @@ pub enum Doing {
     Wipe,
     /// Its properties have other values.
     Sample,
+    /// `batteryLevel` has this value, and `volumeLevel`, which counts the changes, the next one; whether the client is told.
+    Level(i64, bool),
     /// Another SIM is in it, or none.
     User(Option<Identity>),
     /// Its user wants a session, or wants none.
@@ -115,6 +117,11 @@ impl Device {
     /// The journals of its clients, one for each time that it lost its memory and the last, oldest first.
     pub fn journals(&self) -> impl Iterator<Item = &JournalOf<Client>> {
         self.past.iter().chain([&self.host]).map(Host::journal)
+    }
+
+    /// What its client holds now.
+    pub(super) fn client(&mut self) -> Option<&Client> {
+        self.host.machine().ok().map(|client| &*client)
     }
 
     pub(super) fn start(&mut self, ctx: &mut Context<'_, Party>) {
@@ -230,7 +237,7 @@ impl Device {
         }
     }
 
-    fn act(&mut self, ctx: &mut Context<'_, Party>, doing: Doing) {
+    pub(super) fn act(&mut self, ctx: &mut Context<'_, Party>, doing: Doing) {
         match doing {
             Doing::Register | Doing::Twice => {
                 self.twice = doing == Doing::Twice;
@@ -249,12 +256,16 @@ impl Device {
                 self.drive(ctx, Input::Start);
             }
             Doing::Sample => {
-                self.level = i64::from(ctx.choose(LEVEL, None, 101));
-                self.count += 1;
-                ctx.note(&Fact::Sampled { level: self.level, count: self.count });
-                let names = ["batteryLevel", "volumeLevel"].into_iter().filter_map(|name| name.try_into().ok());
-                let readings = names.map(|name| self.reading(&name)).collect();
-                self.drive(ctx, Input::Sampled(readings));
+                let level = i64::from(ctx.choose(LEVEL, None, 101));
+                self.act(ctx, Doing::Level(level, true));
+            }
+            Doing::Level(level, is_told) => {
+                (self.level, self.count) = (level, self.count + 1);
+                ctx.note(&Fact::Sampled { level, count: self.count });
+                if is_told {
+                    let readings = sampled().map(|name| self.reading(&name)).collect();
+                    self.drive(ctx, Input::Sampled(readings));
+                }
             }
             Doing::User(user) => match &mut self.own {
                 Some((_, own)) => *own = user,
@@ -399,17 +410,8 @@ impl Device {
         question.answer(readings)
     }
 
-    /// What a property is worth. `operatorName` tells this device from all others.
     fn reading(&self, name: &PropertyName) -> Reading {
-        match name.as_str() {
-            "muted" => Reading::without(name.clone(), Code::NOT_SUPPORTED),
-            "operatorName" | "OSName" => {
-                let contact = self.profile.contact.as_deref().unwrap_or_default();
-                Reading::of(name.clone(), Value::text(contact))
-            }
-            "volumeLevel" => Reading::of(name.clone(), Value::integer(self.count)),
-            _ => Reading::of(name.clone(), Value::integer(self.level)),
-        }
+        worth(name, self.profile.contact.as_deref().unwrap_or_default(), self.level, self.count)
     }
 
     /// Tells where the client stands, if that is another place than before.
@@ -437,6 +439,21 @@ impl Device {
             }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
+    }
+}
+
+/// The properties of a device that change.
+pub(super) fn sampled() -> impl Iterator<Item = PropertyName> {
+    ["batteryLevel", "volumeLevel"].into_iter().filter_map(|name| name.try_into().ok())
+}
+
+/// What a property of a device is worth. `operatorName` tells this device from all others.
+pub(super) fn worth(name: &PropertyName, contact: &str, level: i64, count: i64) -> Reading {
+    match name.as_str() {
+        "muted" => Reading::without(name.clone(), Code::NOT_SUPPORTED),
+        "operatorName" | "OSName" => Reading::of(name.clone(), Value::text(contact)),
+        "volumeLevel" => Reading::of(name.clone(), Value::integer(count)),
+        _ => Reading::of(name.clone(), Value::integer(level)),
     }
 }
 

@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// The first node of each kind; the others follow. Devices are numbered from 1.
-const FIRST_SP: u32 = 100;
-const FIRST_SERVER: u32 = 1_000;
+pub(super) const FIRST_SP: u32 = 100;
+pub(super) const FIRST_SERVER: u32 = 1_000;
 
 const PLAN: Site = Site("device.plan");
 const WISHES: Site = Site("sp.plan");
@@ -489,15 +489,15 @@ impl Scenario {
 }
 
 /// The name that a node listens by; of an SP, its SP-ID. No name is part of another one.
-fn contact(node: NodeId) -> String {
+pub(super) fn contact(node: NodeId) -> String {
     if node.0 < FIRST_SP { format!("device-{:02}.example", node.0) } else { format!("sp-{}.example", node.0) }
 }
 
-fn last(node: NodeId) -> u8 {
+pub(super) fn last(node: NodeId) -> u8 {
     u8::try_from(node.0 % 256).unwrap_or(0)
 }
 
-fn address(node: NodeId) -> String {
+pub(super) fn address(node: NodeId) -> String {
     format!("192.0.2.{}", last(node))
 }
 

@@ -76,6 +76,11 @@ impl Sp {
         self.host.journal()
     }
 
+    /// What it holds now.
+    pub(super) fn machine(&mut self) -> Option<&sp::Sp> {
+        self.host.machine().ok().map(|machine| &*machine)
+    }
+
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Party>, message: &Message) {
         match Envelope::decode(&message.bytes) {
             Some(Envelope::Taken(number)) => {
@@ -203,14 +208,27 @@ impl Sp {
     }
 
     fn ask_for(&mut self, ctx: &mut Context<'_, Party>, wish: Wish) {
-        let tag = format!("{}-{}", self.host.journal().header.profile.id, self.asked + 1);
         let client = (!matches!(wish.what, What::ClientIds(_))).then(|| wish.client.clone());
-        let request = Request { tag: tag.clone(), client, what: wish.what.clone() };
+        self.request(ctx, client, wish.what.clone(), Some(wish));
+    }
+
+    /// Asks for something; what it has in mind beyond that follows when it is done.
+    pub(super) fn request(
+        &mut self,
+        ctx: &mut Context<'_, Party>,
+        client: Option<ClientId>,
+        what: What,
+        wish: Option<Wish>,
+    ) {
+        let tag = format!("{}-{}", self.host.journal().header.profile.id, self.asked + 1);
+        let request = Request { tag: tag.clone(), client, what };
         let env = ctx.env(None);
         match self.host.step(&env, Input::Request(request)) {
             Ok(outputs) => {
                 self.asked += 1;
-                self.story.asked(tag.clone(), wish);
+                if let Some(wish) = wish {
+                    self.story.asked(tag.clone(), wish);
+                }
                 ctx.note(&Fact::Asked { tag });
                 self.act(ctx, outputs);
             }

@@ -184,6 +184,15 @@ impl<N: Node> World<N> {
         self.ground.heal();
     }
 
+    /// Lets somebody from outside do something with a node, now, as an event of the world would; nothing if it is down.
+    pub fn visit(&mut self, id: NodeId, act: impl FnOnce(&mut N, &mut Context<'_, N>)) {
+        if let Some(slot) = self.ground.places.slot(id)
+            && self.ground.places.status_mut(slot).is_some_and(|status| !status.down)
+        {
+            self.act(slot, id, act);
+        }
+    }
+
     /// Lets the world happen until nothing is left or a bound is reached. It can go on with another call.
     pub fn run(&mut self, bounds: Bounds) -> Halt {
         let mut events = 0;

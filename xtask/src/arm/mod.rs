@@ -8,31 +8,147 @@ use std::{
 
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
-use transport_sim::dm::{
-    OrderState,
-    play::{Closeness, Performance, Play},
+use transport_sim::{
+    dm::{
+        self, OrderState,
+        play::{Closeness, Performance},
+    },
+    dpe,
 };
 
-mod http;
+mod dm_http;
+mod dpe_http;
 mod proxy;
 mod shop;
 
 const HELP: &str = "\
-Performs every play of transport_sim::dm::play in a simulated world and over real HTTP on loopback, with a proxy that
-loses, doubles and resets, server nodes that die and devices that restart, and compares: how each session ended at both
-ends and what it told them, every order with its status and results, what the tree did and what it holds now, and the
-messages. In a play without mishaps messages must be the same octet for octet; in the others all but the nonces.
+Performs every play of transport_sim::dm::play and transport_sim::dpe::play in a simulated world and over real HTTP on
+loopback, with a proxy that loses, doubles and resets, server nodes that die and devices that restart, and compares.
+
+Of DM: how each session ended at both ends and what it told them, every order with its status and results, what the tree
+did and what it holds now, and the messages. In a play without mishaps messages must be the same octet for octet; in the
+others all but the nonces.
+Of DPE: what each SP was told, what it and each client hold in the end, what the server believes, and in a play without
+mishaps what clients were told and every message. What is random has a name there: identifiers are numbered in the order in
+which they appear.
 
 usage: cargo xtask arm [NAME ..]
 
-The last line starts with `arm: ok` or `arm: FAILED`. The exit code is 0 only if every play came to the same.
+A NAME is that of a play; `dm` and `dpe` stand for all of one protocol. The last line starts with `arm: ok` or
+`arm: FAILED`, and counts both. The exit code is 0 only if every play came to the same.
 ";
+
+/// A play of either protocol.
+enum Play {
+    Dm(Box<dm::play::Play>),
+    Dpe(Box<dpe::play::Play>),
+}
 
 /// What became of one play.
 struct Row {
     play: Play,
-    over_sim: Performance,
-    over_http: Result<Performance>,
+    /// What it came to in a world and over HTTP, in one cell of a table each.
+    cells: [String; 2],
+    differences: Vec<String>,
+    messages: usize,
+}
+
+impl Play {
+    fn all() -> Vec<Self> {
+        let of_dm = dm::play::Play::all().into_iter().map(|play| Self::Dm(Box::new(play)));
+        let of_dpe = dpe::play::Play::all().into_iter().map(|play| Self::Dpe(Box::new(play)));
+        of_dm.chain(of_dpe).collect()
+    }
+
+    const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Dm(_) => "dm",
+            Self::Dpe(_) => "dpe",
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Dm(play) => play.name,
+            Self::Dpe(play) => play.name,
+        }
+    }
+
+    const fn says(&self) -> &'static str {
+        match self {
+            Self::Dm(play) => play.says,
+            Self::Dpe(play) => play.says,
+        }
+    }
+
+    fn mishaps(&self) -> usize {
+        match self {
+            Self::Dm(play) => play.mishaps.len(),
+            Self::Dpe(play) => play.mishaps.len(),
+        }
+    }
+
+    /// What was the same, if nothing differs.
+    fn same(&self) -> &'static str {
+        match self {
+            Self::Dm(play) => match play.closeness() {
+                Closeness::Octets => "to the octet",
+                Closeness::ButNonces => "but the nonces",
+            },
+            Self::Dpe(play) if play.has_mishaps() => "the outcome",
+            Self::Dpe(_) => "but the names",
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name == self.name() || name == self.protocol()
+    }
+
+    async fn over_http(self) -> OverHttp {
+        match self {
+            Self::Dm(play) => {
+                let performed = dm_http::perform(&play).await;
+                OverHttp::Dm(play, performed)
+            }
+            Self::Dpe(play) => {
+                let performed = dpe_http::perform(&play).await;
+                OverHttp::Dpe(play, performed)
+            }
+        }
+    }
+}
+
+/// A play that was performed over HTTP.
+enum OverHttp {
+    Dm(Box<dm::play::Play>, Result<Performance>),
+    Dpe(Box<dpe::play::Play>, Result<dpe::play::Performance>),
+}
+
+impl OverHttp {
+    /// Performs it in a world, too, and compares.
+    fn compared(self) -> Row {
+        match self {
+            Self::Dm(play, over_http) => {
+                let over_sim = play.perform();
+                let compare = |other| (cell(&other), over_sim.differences(&other, play.closeness()));
+                Row::of(cell(&over_sim), over_sim.messages(), over_http.map(compare), Play::Dm(play))
+            }
+            Self::Dpe(play, over_http) => {
+                let over_sim = play.perform();
+                let compare = |other| (dpe_cell(&other), over_sim.differences(&other, play.has_mishaps()));
+                Row::of(dpe_cell(&over_sim), over_sim.messages(), over_http.map(compare), Play::Dpe(play))
+            }
+        }
+    }
+}
+
+impl Row {
+    /// A row of what the play came to in a world, and over HTTP with what is not the same there.
+    fn of(cell: String, messages: usize, over_http: Result<(String, Vec<String>)>, play: Play) -> Self {
+        let (other, differences) = over_http
+            .unwrap_or_else(|error| ("-".into(), vec![format!("it could not be performed over HTTP: {error:#}")]));
+        Self { play, cells: [cell, other], differences, messages }
+    }
 }
 
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
@@ -42,11 +158,11 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let plays = Play::all();
-    if let Some(unknown) = names.iter().find(|name| !plays.iter().any(|play| play.name == **name)) {
+    if let Some(unknown) = names.iter().find(|name| !plays.iter().any(|play| play.is(name))) {
         eprintln!("error: there is no play {unknown:?}\n\n{HELP}");
         return ExitCode::FAILURE;
     }
-    let chosen = plays.into_iter().filter(|play| names.is_empty() || names.iter().any(|name| name == play.name));
+    let chosen = plays.into_iter().filter(|play| names.is_empty() || names.iter().any(|name| play.is(name)));
     let began = Instant::now();
     match perform(chosen.collect()) {
         Ok(rows) => print(&rows, began),
@@ -63,26 +179,12 @@ fn perform(plays: Vec<Play>) -> Result<Vec<Row>> {
     runtime.block_on(async {
         let mut performing = JoinSet::new();
         for (n, play) in plays.into_iter().enumerate() {
-            performing.spawn(async move {
-                let over_http = http::perform(&play).await;
-                (n, play, over_http)
-            });
+            performing.spawn(async move { (n, play.over_http().await) });
         }
         let mut performed = performing.join_all().await;
-        performed.sort_by_key(|(n, ..)| *n);
-        let row = |(_, play, over_http): (_, Play, _)| Row { over_sim: play.perform(), play, over_http };
-        Ok(performed.into_iter().map(row).collect())
+        performed.sort_by_key(|(n, _)| *n);
+        Ok(performed.into_iter().map(|(_, play)| play.compared()).collect())
     })
-}
-
-impl Row {
-    /// What is not the same.
-    fn differences(&self) -> Vec<String> {
-        match &self.over_http {
-            Ok(over_http) => self.over_sim.differences(over_http, self.play.closeness()),
-            Err(error) => vec![format!("it could not be performed over HTTP: {error:#}")],
-        }
-    }
 }
 
 /// What a mutex holds: whoever panicked with it has failed the test anyway.
@@ -100,30 +202,38 @@ fn cell(performance: &Performance) -> String {
     format!("{completed}/{} {done:>2}/{:<2} {:>3}", sessions.count(), orders.count(), performance.messages())
 }
 
+/// The same of DPE: what SPs and clients were told, and messages.
+fn dpe_cell(performance: &dpe::play::Performance) -> String {
+    let told = |all: &[dpe::play::Played]| all.iter().map(|played| played.told.len()).sum::<usize>();
+    format!("{:>2} {:>4} {:>3}", told(&performance.sps), told(&performance.devices), performance.messages())
+}
+
 fn print(rows: &[Row], began: Instant) -> ExitCode {
-    println!("Of each play: sessions completed, orders done, different messages.\n");
-    println!("  {:<24} {:<14} {:<14} {:<16}", "play", "simulated", "over HTTP", "same");
-    let mut failed = 0;
-    for row in rows {
-        let differences = row.differences();
-        let same = match (differences.is_empty(), row.play.closeness()) {
-            (false, _) => "NO",
-            (true, Closeness::Octets) => "to the octet",
-            (true, Closeness::ButNonces) => "but the nonces",
-        };
-        let over_http = row.over_http.as_ref().map_or_else(|_| "-".into(), cell);
-        println!("  {:<24} {:<14} {over_http:<14} {same:<16} {}", row.play.name, cell(&row.over_sim), row.play.says);
-        for difference in &differences {
-            println!("      {difference}");
+    for (protocol, says) in [
+        ("dm", "Of each play of DM: sessions completed, orders done, different messages."),
+        ("dpe", "Of each play of DPE: what SPs were told, what clients were told, different messages."),
+    ] {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.play.protocol() == protocol).collect();
+        if rows.is_empty() {
+            continue;
         }
-        failed += usize::from(!differences.is_empty());
+        println!("{says}\n\n  {:<24} {:<14} {:<14} {:<16}", "play", "simulated", "over HTTP", "same");
+        for Row { play, cells: [over_sim, over_http], differences, .. } in rows {
+            let same = if differences.is_empty() { play.same() } else { "NO" };
+            println!("  {:<24} {over_sim:<14} {over_http:<14} {same:<16} {}", play.name(), play.says());
+            for difference in differences {
+                println!("      {difference}");
+            }
+        }
+        println!();
     }
-    let mishaps: usize = rows.iter().map(|row| row.play.mishaps.len()).sum();
-    let messages: usize = rows.iter().map(|row| row.over_sim.messages()).sum();
+    let failed = rows.iter().filter(|row| !row.differences.is_empty()).count();
+    let mishaps: usize = rows.iter().map(|row| row.play.mishaps()).sum();
+    let messages: usize = rows.iter().map(|row| row.messages).sum();
     let seconds = began.elapsed().as_secs_f32();
     let word = if failed == 0 { "ok" } else { "FAILED" };
     println!(
-        "\narm: {word} plays={} same={} mishaps={mishaps} messages={messages} seconds={seconds:.1}",
+        "arm: {word} plays={} same={} mishaps={mishaps} messages={messages} seconds={seconds:.1}",
         rows.len(),
         rows.len() - failed
     );
@@ -137,19 +247,30 @@ mod tests {
     #[test]
     fn every_play_comes_to_the_same_in_a_world_and_over_http() -> Result<()> {
         let rows = perform(Play::all())?;
-        assert!(rows.len() >= 12);
+        for protocol in ["dm", "dpe"] {
+            assert!(rows.iter().filter(|row| row.play.protocol() == protocol).count() >= 12);
+        }
         for row in &rows {
-            assert_eq!(row.differences(), Vec::<String>::new(), "{}", row.play.name);
+            assert_eq!(row.differences, Vec::<String>::new(), "{}", row.play.name());
         }
         Ok(())
     }
 
     #[test]
     fn another_play_does_not_come_to_the_same() -> Result<()> {
-        let mut rows = perform(Play::all().into_iter().take(2).collect())?;
-        let (one, other) = (rows.remove(0), rows.remove(0));
-        let mixed = Row { over_http: other.over_http, ..one };
-        assert!(!mixed.differences().is_empty());
+        let runtime = tokio::runtime::Runtime::new()?;
+        let [one, other] =
+            ["md5-xml", "atomic"].map(|name| dm::play::Play::all().into_iter().find(|play| play.name == name));
+        let (one, other) = (one.context("no play")?, other.context("no play")?);
+        let over_http = runtime.block_on(dm_http::perform(&other))?;
+        assert!(!one.perform().differences(&over_http, one.closeness()).is_empty());
+        let [one, other] =
+            ["query", "group"].map(|name| dpe::play::Play::all().into_iter().find(|play| play.name == name));
+        let (one, other) = (one.context("no play")?, other.context("no play")?);
+        let over_http = runtime.block_on(dpe_http::perform(&other))?;
+        for is_outcome_only in [false, true] {
+            assert!(!one.perform().differences(&over_http, is_outcome_only).is_empty());
+        }
         Ok(())
     }
 }

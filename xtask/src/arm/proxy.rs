@@ -15,17 +15,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
-use transport_sim::{
-    FaultId,
-    dm::play::{Mishap, What},
-};
+use transport_sim::{FaultId, Mishap, What};
 
 use super::lock;
 
 /// Octets of a message and its head; no play comes near.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Stands between devices and the node of a server. Ends when dropped.
+/// Stands between devices and the node of a server, or between one device and a server. Ends when dropped.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
     shared: Arc<Shared>,
@@ -99,6 +96,14 @@ impl Shared {
     async fn serve(&self, mut device: TcpStream) -> io::Result<()> {
         let mut buffer = Vec::new();
         while let Some(request) = read_message(&mut device, &mut buffer).await? {
+            if is_empty(&request) {
+                // A poll may be open for long, and what it is handed counts as sent: it must not outlive its device.
+                tokio::select! {
+                    reply = self.forward(&request) => device.write_all(&reply?).await?,
+                    () = gone(&device) => return Ok(()),
+                }
+                continue;
+            }
             let mishap = self.mishap(&request);
             // What is late comes later, and what befalls the ends is told by them.
             if let Some(what) = mishap
@@ -148,7 +153,9 @@ impl Shared {
     fn mishap(&self, request: &[u8]) -> Option<What> {
         let (head, body) = request.split_at(head_len(request)?);
         let line = core::str::from_utf8(head).ok()?.lines().next()?;
-        let device: usize = line.split_once("device=")?.1.split(['&', ' ']).next()?.parse().ok()?;
+        // Where the address names none, there is only one.
+        let named = line.split_once("device=").and_then(|(_, rest)| rest.split(['&', ' ']).next());
+        let device: usize = named.unwrap_or("0").parse().ok()?;
         let mut seen = lock(&self.seen);
         let seen = seen.entry(device).or_default();
         if seen.iter().any(|known| known == body) {
@@ -170,6 +177,13 @@ impl Shared {
         stream.write_all(request).await?;
         let reply = read_message(&mut stream, &mut Vec::new()).await?;
         reply.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Waits until the device closes its connection; it says nothing more on it before it has its reply.
+async fn gone(device: &TcpStream) {
+    if !matches!(device.peek(&mut [0]).await, Ok(0) | Err(_)) {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -209,6 +223,11 @@ fn head_len(bytes: &[u8]) -> Option<usize> {
     Some(bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4)
 }
 
+/// Whether a request has nothing but a head, as a poll.
+fn is_empty(request: &[u8]) -> bool {
+    head_len(request) == Some(request.len())
+}
+
 fn message_len(bytes: &[u8]) -> Option<usize> {
     let end = head_len(bytes)?;
     let head = core::str::from_utf8(bytes.get(..end)?).ok()?;
@@ -228,5 +247,7 @@ mod tests {
         assert_eq!(message_len(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcdef"), Some(41));
         assert_eq!(message_len(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Some(28));
         assert_eq!(message_len(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n"), None);
+        assert!(is_empty(b"GET / HTTP/1.1\r\n\r\n"));
+        assert!(!is_empty(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"));
     }
 }

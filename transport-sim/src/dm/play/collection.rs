@@ -7,13 +7,14 @@ use dm_core::{
     auth::{Account, Nonce, Scheme},
     client::{self, Retry},
     codes::AlertCode,
+    notify::UiMode,
     prompt::{Echo, InputType, Prompt, Wanted},
     server::{self, Entry, Order, Pair, Request},
     tree::{Content, Memory, TreeError},
     wire::{Encoding, Format},
 };
 
-use super::{Act, Mishap, Play, Player, What};
+use super::{Act, Mishap, Notified, Play, Player, What};
 use crate::dm::alike::{alert, dev_info, with_sim};
 
 /// The server's address in messages: a name, so that they have the same octets wherever the server is.
@@ -31,6 +32,7 @@ impl Play {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut plays = quiet_ones();
+        plays.extend(called_ones());
         plays.extend(refused_ones());
         plays.extend(disturbed_ones());
         plays
@@ -138,6 +140,20 @@ fn quiet_ones() -> Vec<Play> {
     plays
 }
 
+fn called_ones() -> Vec<Play> {
+    let notified = |ui_mode| Act { notified: Some(Notified { session: 7, ui_mode }), ..Act::usual("a") };
+    let play = |name, says, act| Play::of(name, says, vec![act]);
+    let gives_up = |replies| Act { aborts_after: Some(replies), ..Act::usual("a") };
+    vec![
+        play("notified", "a notification asks for the session", notified(UiMode::Background)),
+        play("notified-asking", "the same, and the user is asked first", notified(UiMode::UserInteraction)),
+        Play::of("abort", "the device gives a session up, and comes again", vec![gives_up(2), Act::usual("b")]),
+        Play::of("abort-at-once", "the same with the first reply", vec![gives_up(1), Act::usual("b")]),
+        Play::of("abort-mac", "the same with signed messages", vec![gives_up(2), Act::usual("b")])
+            .spoken(Scheme::Mac, Encoding::Xml),
+    ]
+}
+
 fn refused_ones() -> Vec<Play> {
     let usual = || vec![Act::usual("a")];
     let wrong_device = Play::of("wrong-device", "the device has another password than the server knows", usual());
@@ -190,7 +206,7 @@ fn disturbed_ones() -> Vec<Play> {
 
 impl Act {
     fn of(packages: Vec<Vec<Order>>) -> Self {
-        Self { packages, alerts: Vec::new() }
+        Self { packages, ..Self::default() }
     }
 
     /// Reads, adds, replaces and runs, and reads again in a later package.

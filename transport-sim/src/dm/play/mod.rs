@@ -13,12 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use core_kit::{Body, Env};
+use core_kit::{Body, Env, Tick};
 use dm_core::{
     Packet,
-    auth::Account,
-    client::{self, NewAlert},
-    ids::{DeviceId, JobTag, SessionId},
+    auth::{Account, CredentialHash},
+    client::{self, NewAlert, Trigger},
+    ids::{DeviceId, JobTag, ServerId, SessionId},
+    notify::{self, Decision, Layout, Seen, SessionNumber, UiMode, v1_2::Notification},
     prompt::{Prompt, Reply, Response, Wanted},
     server::{self, Order},
     session::Outcome,
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Execution, OrderState};
 use crate::{EPOCH, FaultId};
+pub use crate::{Mishap, What};
 
 mod collection;
 mod compare;
@@ -74,69 +76,37 @@ pub struct Act {
     pub packages: Vec<Vec<Order>>,
     /// What the device has to tell.
     pub alerts: Vec<NewAlert>,
+    /// The notification that asks for the session, if one does. Only for the first of a device.
+    pub notified: Option<Notified>,
+    /// After how many replies the device gives the session up, in place of reading the last of them.
+    pub aborts_after: Option<u32>,
 }
 
-/// Something that goes wrong once.
+/// A notification (package 0), signed with the nonce that the server has at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mishap {
-    /// With which device, from 0.
-    pub device: usize,
-    /// With which of its messages over all its sessions, from 1. A message that is sent again is no other one, and the
-    /// mishap is the first sending's.
-    pub nth: u32,
-    /// What.
-    pub what: What,
+pub struct Notified {
+    /// The session that it asks for.
+    pub session: u16,
+    /// What the user is told.
+    pub ui_mode: UiMode,
 }
 
-/// What may go wrong on any network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// The message does not arrive, and nobody says so.
-    RequestLost,
-    /// The message arrives, and its reply does not.
-    ReplyLost,
-    /// The message arrives twice at once.
-    Doubled,
-    /// The message arrives once more when its session is over. Only for messages that the session ends with or after.
-    Late,
-    /// The connection is reset before the message is through.
-    ResetBefore,
-    /// The connection is reset in the middle of the reply.
-    ResetWithin,
-    /// The connection is reset after the reply.
-    ResetAfter,
-    /// The server's node dies when it has stored what the message came to, and before it replies. Only in plays with one
-    /// device.
-    ServerDies,
-    /// The device dies before the message leaves, and starts again with what it had stored.
-    DeviceRestarts,
-}
-
-impl What {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::RequestLost,
-        Self::ReplyLost,
-        Self::Doubled,
-        Self::Late,
-        Self::ResetBefore,
-        Self::ResetWithin,
-        Self::ResetAfter,
-        Self::ServerDies,
-        Self::DeviceRestarts,
-    ];
-
-    /// Which fault that is.
+impl Notified {
+    /// What the device makes of it: how its session begins, and under which identifier; nothing where it stays away.
     #[must_use]
-    pub const fn fault(self) -> FaultId {
-        match self {
-            Self::RequestLost => FaultId::F01,
-            Self::ReplyLost => FaultId::F02,
-            Self::Doubled => FaultId::F03,
-            Self::Late => FaultId::F04,
-            Self::ResetBefore | Self::ResetWithin | Self::ResetAfter => FaultId::F13,
-            Self::ServerDies => FaultId::F25,
-            Self::DeviceRestarts => FaultId::F22,
+    pub fn reach(&self, player: &Player) -> Option<(Trigger, SessionId)> {
+        let hash = |account: &Account| CredentialHash::new(&account.user, account.password.reveal());
+        let (on_server, on_device) = (&player.on_server.1, &player.on_device.1);
+        let session = SessionNumber::new(self.session)?;
+        let notification = Notification::new(player.client.server_id.clone(), session);
+        let notification = Notification { ui_mode: self.ui_mode, ..notification };
+        let bytes = notification.sign(&hash(on_server), &on_server.nonce).ok()?;
+        let (credentials, mut seen) = (hash(on_device), Seen::default());
+        let known = notify::Known { credentials: &credentials, nonce: &on_device.nonce, seen: &mut seen };
+        let find = |server: &ServerId| (*server == player.client.server_id).then_some(known);
+        match notify::receive(Layout::V1_2, &bytes, find, Tick(0), &notify::Policy::default()) {
+            Decision::Start(start) => Some((start.trigger_showing("Management"), start.session.id())),
+            Decision::AlreadyRun(_) | Decision::Ignore(_) => None,
         }
     }
 }

@@ -176,6 +176,8 @@ impl Player {
         let visit = |(n, act): (usize, &Act)| Visit {
             at: Some(Tick(n as u64 * HOUR + 1)),
             alerts: act.alerts.clone(),
+            aborts_after: act.aborts_after,
+            asked: act.notified.and_then(|notified| notified.reach(self)),
             ..Visit::to(0)
         };
         Provision {

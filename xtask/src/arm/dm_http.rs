@@ -2,10 +2,13 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_trait::async_trait;
 use core_kit::{
     Durable, Millis,
@@ -14,10 +17,11 @@ use core_kit::{
 use dm_core::{
     Packet,
     auth::{Claim, SignRequest, Signature, Verdict},
-    client::{self, Input, Ops, Report, Session, Trigger},
+    client::{self, Input, Ops, Output, Report, Session, Trigger},
     ids::SessionId,
     prompt::{Prompt, Reply},
     server::SessionKey,
+    session::Reason,
     tree::{Memory, OpResult},
 };
 use tokio::{
@@ -71,7 +75,8 @@ pub(super) async fn perform(play: &Play) -> Result<Performance> {
         }
         let mut sessions = JoinSet::new();
         for (device, player) in devices.drain(..).zip(&play.devices) {
-            sessions.spawn(device.session(n, player.acts.get(n).cloned()));
+            let (player, act) = (player.clone(), player.acts.get(n).cloned());
+            sessions.spawn(async move { device.session(n, &player, act).await });
         }
         loop {
             tokio::select! {
@@ -118,6 +123,9 @@ impl Device {
             session: Mutex::default(),
             said: Mutex::default(),
             died: Notify::new(),
+            replies: AtomicU32::new(0),
+            aborts_after: AtomicU32::new(0),
+            has_enough: Notify::new(),
         };
         let inner = MemoryAgent::new(player.tree.clone(), own, server);
         let agent = PlayAgent { inner, executions: Vec::new() };
@@ -125,9 +133,15 @@ impl Device {
     }
 
     /// Opens the session of an act, if there is one, and drives it to its end.
-    async fn session(mut self, n: usize, act: Option<Act>) -> Result<Self> {
+    async fn session(mut self, n: usize, player: &Player, act: Option<Act>) -> Result<Self> {
         let Some(act) = act else { return Ok(self) };
-        let id = SessionId::from_number(u16::try_from(n + 1)?);
+        let own = SessionId::from_number(u16::try_from(n + 1)?);
+        let (trigger, id) = match act.notified {
+            Some(notified) => notified.reach(player).context("the notification is not followed")?,
+            None => (Trigger::Client(own.clone()), own),
+        };
+        self.wire.replies.store(0, Ordering::SeqCst);
+        self.wire.aborts_after.store(act.aborts_after.unwrap_or_default(), Ordering::SeqCst);
         let (device, session_id) = (self.profile.device.clone(), id.clone());
         let env = move || given(env::now(), &device, &session_id);
         *lock(&self.wire.session) = id.to_string();
@@ -143,14 +157,31 @@ impl Device {
                 if has_begun {
                     drive.resume(&mut session).await
                 } else {
-                    drive.start(&mut session, Trigger::Client(id.clone())).await
+                    drive.start(&mut session, trigger.clone()).await
                 }
             };
-            tokio::select! {
+            let has_enough = tokio::select! {
                 outcome = driven => break outcome.map(drop)?,
-                () = self.wire.died.notified() => {}
-            }
+                () = self.wire.died.notified() => false,
+                () = self.wire.has_enough.notified() => true,
+            };
             has_begun = true;
+            if has_enough {
+                let record = journal::step(&mut session, &env(), Input::Abort(Reason::Requested))?;
+                let mut last_words = None;
+                for output in &record.outputs {
+                    match output {
+                        Output::Report(report) => self.agent.report(report).await,
+                        Output::Send(request) => last_words = Some(request.clone()),
+                        Output::Ask(_) | Output::Finished(_) => {}
+                    }
+                }
+                records.push(record);
+                if let (Some(_), Some(request)) = (session.outcome(), last_words) {
+                    self.wire.exchange(&request).await?;
+                }
+                continue;
+            }
             self.deaths += 1;
             // What is left of a device that died is what it had stored.
             let stored = serde_json::to_string(&session.snapshot())?;
@@ -203,6 +234,10 @@ struct Wire {
     /// The messages that the device does not live to send.
     dies_before: Vec<usize>,
     died: Notify,
+    /// How many replies came in this session, and with which of them the device gives it up; 0 for none.
+    replies: AtomicU32,
+    aborts_after: AtomicU32,
+    has_enough: Notify,
 }
 
 impl Wire {
@@ -229,6 +264,10 @@ impl Transport for Wire {
         let url = format!("{}&session={}", self.url, *lock(&self.session));
         let reply = self.inner.exchange(&client::Request { url, ..request.clone() }).await?;
         self.keep(Speaker::Server, &reply);
+        if self.replies.fetch_add(1, Ordering::SeqCst) + 1 == self.aborts_after.load(Ordering::SeqCst) {
+            self.has_enough.notify_one();
+            std::future::pending::<()>().await;
+        }
         Ok(reply)
     }
 }
