@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
-    DecodeError, Kind, METINF,
+    DecodeError, Kind,
     chars::expanded,
     lexer::{Lexer, Token},
     start_tag::{Attributes, Namespaces, Space, qualified},
@@ -15,9 +15,6 @@ use crate::{
         source::{Event, Nesting, Source, is_space},
     },
 };
-
-/// The namespace of what is inside `Meta`, as nearly all peers declare it.
-const METINF_DECLARED: &str = " xmlns=\"syncml:metinf\"";
 
 /// What the mapping wants to know of what comes. The rest is checked, and not looked at further.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,9 +102,13 @@ impl<'a> XmlSource<'a> {
         if attributes.is_empty() {
             return Ok(());
         }
-        // Most attributes of most messages are this one, written like this.
-        if attributes == METINF_DECLARED && self.wanted == Wanted::All && self.attributes_max > 0 {
-            return self.namespaces.declare(depth, "", "xmlns", METINF).map(drop);
+        // Nearly all attributes of nearly all messages are these, written like this.
+        if self.wanted == Wanted::All && self.attributes_max > 0 {
+            match attributes {
+                r#" xmlns="syncml:metinf""# => return self.namespaces.bind(depth, "", Space::Of(Page::MetInf)),
+                r#" xmlns="SYNCML:SYNCML1.2""# => return self.namespaces.bind(depth, "", Space::Of(Page::SyncMl)),
+                _ => {}
+            }
         }
         self.attributes.clear();
         for attribute in Attributes(attributes) {
