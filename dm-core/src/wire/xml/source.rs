@@ -68,12 +68,11 @@ impl<'a> XmlSource<'a> {
         } else {
             let name_bytes = tag.bytes().position(|byte| is_space(char::from(byte))).unwrap_or(tag.len());
             let (name, attributes) = tag.split_at_checked(name_bytes).unwrap_or((tag, ""));
-            match Tag::from_name(name) {
-                Some(tag) => (Some(tag), "", attributes),
-                None => {
-                    let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
-                    (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix, attributes)
-                }
+            if let Some(tag) = Tag::from_name(name) {
+                (Some(tag), "", attributes)
+            } else {
+                let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
+                (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix, attributes)
             }
         };
         self.read_attributes(attributes)?;
