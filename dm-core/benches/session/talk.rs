@@ -8,7 +8,7 @@ use dm_core::{
     auth::{Account, Nonce, Scheme},
     client::{self, Trigger},
     codes::StatusCode,
-    server::{self, Entry, Order, Request, Snapshot, Turn},
+    server::{self, Arrival, Entry, Order, Request, Snapshot, Turn},
     session::Outcome,
     tree::{Actor, Memory},
     wire::Encoding,
@@ -26,8 +26,8 @@ pub(crate) enum Part {
     Client,
     /// The device's tree.
     Tree,
-    /// The key of the session, from the header of a message.
-    Route,
+    /// A message of the device, and whose session it is of.
+    Read,
     /// A stored session becomes a machine again, and back.
     Store,
     /// The server's machine.
@@ -40,7 +40,7 @@ impl Part {
     pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Client, "client steps"),
         (Self::Tree, "tree"),
-        (Self::Route, "route"),
+        (Self::Read, "server reads"),
         (Self::Store, "restore and snapshot"),
         (Self::Server, "server steps"),
         (Self::Accounts, "accounts"),
@@ -210,14 +210,14 @@ impl World {
         request: Packet,
         orders: &mut impl Iterator<Item = Vec<Order>>,
     ) -> Fallible<Packet> {
-        let key = self.watch.time(Part::Route, || server::route(&request, &self.server_profile))?;
-        std::hint::black_box(key);
+        let arrival = self.watch.time(Part::Read, || Arrival::read(request, &self.server_profile))?;
+        std::hint::black_box(arrival.key());
         let mut turn = self.watch.time(Part::Store, || Turn::begin(stored.clone(), &self.server_profile))?.unrecorded();
-        let mut todo = Some(server::Input::Received(request));
-        while let Some(input) = todo.take() {
-            let env = self.env();
-            let question = self.watch.time(Part::Server, || turn.step(&env, input))?;
-            todo = question.map(|question| self.server_answer(question, orders));
+        let env = self.env();
+        let mut open = self.watch.time(Part::Server, || turn.receive(&env, arrival))?;
+        while let Some(question) = open {
+            let (env, answer) = (self.env(), self.server_answer(question, orders));
+            open = self.watch.time(Part::Server, || turn.step(&env, answer))?;
         }
         let (snapshot, facts) = self.watch.time(Part::Store, || turn.finish());
         *stored = Some(snapshot);

@@ -2,7 +2,7 @@
 //!
 //! A session takes a device's messages one by one and gives the reply to each. What it cannot know it asks:
 //! [`Authenticate`], [`NextCommands`], [`Sign`]. [`Turn`] runs it the way a stateless node does; [`route`] tells whose
-//! session a message is of.
+//! session a message is of, and [`Arrival`] does so for a turn that takes it then.
 //!
 //! What the session guarantees:
 //!
@@ -30,6 +30,7 @@ use crate::{
     wire::{self, Decoded, Deviations, Encoding, Header},
 };
 
+mod arrival;
 mod input;
 mod object;
 mod order;
@@ -46,6 +47,7 @@ mod turn;
 mod version;
 mod work;
 
+pub use arrival::Arrival;
 pub use input::{Answer, Authenticate, Fetch, Input, NextCommands, Question, Sign};
 pub use order::{Entry, Order, OrderFault, Pair, Request};
 pub use output::{Done, ItemDone, Output, Part, PartOf, Report};
@@ -54,6 +56,7 @@ pub use snapshot::{Snapshot, Stored};
 pub use turn::{Facts, Turn};
 
 pub use crate::session::{Misuse, RestoreError};
+use arrival::Read;
 use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Standing, Taken};
 
 /// One session with one device.
@@ -163,7 +166,7 @@ impl Session {
     }
 
     /// What the input means in this state; everything that can be refused is refused here, before anything changes.
-    fn accept(&self, input: &Input, due: bool) -> Result<Accepted, Misuse> {
+    fn accept(&self, input: &Input, read: Option<Read>, due: bool) -> Result<Accepted, Misuse> {
         let open = match &self.phase {
             Phase::Asking(asking, _) => Some(asking.id()),
             Phase::Rest(_) => None,
@@ -171,7 +174,7 @@ impl Session {
         match (input, open) {
             (Input::Wake, _) => Ok(Accepted::Nothing),
             (Input::Received(_) | Input::Abort(_), Some(open)) => Err(Misuse::Asking(open)),
-            (Input::Received(packet), None) => Ok(self.accept_packet(packet, due)),
+            (Input::Received(packet), None) => Ok(self.accept_packet(packet, read, due)),
             (Input::Abort(reason), None) => match &self.phase {
                 _ if due => Err(Misuse::Over),
                 Phase::Rest(Rest::Over(_)) => Err(Misuse::Over),
@@ -197,7 +200,8 @@ impl Session {
         }
     }
 
-    fn accept_packet(&self, packet: &Packet, due: bool) -> Accepted {
+    /// What a message means in this state; it is read here where nobody has done so.
+    fn accept_packet(&self, packet: &Packet, read: Option<Read>, due: bool) -> Accepted {
         let hash = Hash::of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
@@ -209,7 +213,8 @@ impl Session {
         }
         let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
         let over = due || matches!(self.phase, Phase::Rest(Rest::Over(_)));
-        let Decoded { message, deviations } = match wire::decode(packet.encoding, &packet.body, &self.profile.wire) {
+        let read = read.unwrap_or_else(|| wire::decode(packet.encoding, &packet.body, &self.profile.wire));
+        let Decoded { message, deviations } = match read {
             Ok(decoded) => decoded,
             Err(error) => {
                 let fault = PeerFault::from(&error);
@@ -244,6 +249,24 @@ impl Session {
             }
             _ => Accepted::Message { taken: Taken { message, hash, identity, presented }, deviations },
         }
+    }
+
+    /// Takes an input; where it is a message, perhaps with what is in it.
+    fn take_input(&mut self, env: &Env, input: Input, read: Option<Read>, out: &mut Vec<Output>) -> Result<(), Misuse> {
+        let env = Env { now: env.now.max(self.common.now), ..*env };
+        let due = self.due(env.now);
+        let accepted = self.accept(&input, read, due)?;
+        let start = out.len();
+        if due {
+            self.common.now = env.now;
+            let outcome = self.common.abort.map_or(Outcome::TimedOut, Outcome::Aborted);
+            self.end(outcome, out);
+        }
+        self.apply(&env, input, accepted, out);
+        if let Some(new) = out.get_mut(start..) {
+            new.sort_by_key(Output::rank);
+        }
+        Ok(())
     }
 
     /// Takes what was accepted.
@@ -403,20 +426,7 @@ impl Machine for Session {
     type Why = Why;
 
     fn handle(&mut self, env: &Env, input: Input, out: &mut Vec<Output>) -> Result<(), Misuse> {
-        let env = Env { now: env.now.max(self.common.now), ..*env };
-        let due = self.due(env.now);
-        let accepted = self.accept(&input, due)?;
-        let start = out.len();
-        if due {
-            self.common.now = env.now;
-            let outcome = self.common.abort.map_or(Outcome::TimedOut, Outcome::Aborted);
-            self.end(outcome, out);
-        }
-        self.apply(&env, input, accepted, out);
-        if let Some(new) = out.get_mut(start..) {
-            new.sort_by_key(Output::rank);
-        }
-        Ok(())
+        self.take_input(env, input, None, out)
     }
 
     fn deadline(&self) -> Option<Deadline<Why>> {

@@ -7,7 +7,7 @@ use core_kit::{
     journal::{self, RecordOf},
 };
 
-use super::{Input, Misuse, Output, Profile, Question, Report, RestoreError, Session, Snapshot, Why};
+use super::{Arrival, Input, Misuse, Output, Profile, Question, Report, RestoreError, Session, Snapshot, Why};
 use crate::{Packet, fault::PeerFault, session::Outcome};
 
 /// A session between load and commit. It belongs to one node; if the commit is lost it is thrown away and run again.
@@ -66,6 +66,21 @@ impl Turn {
         }
         let mut outputs = Vec::new();
         self.session.handle(env, input, &mut outputs)?;
+        Ok(self.facts.take(outputs))
+    }
+
+    /// Takes a message that was read already: the same as [`step`](Self::step) with its packet.
+    ///
+    /// # Errors
+    /// The message does not fit; the turn is as it was.
+    pub fn receive(&mut self, env: &Env, arrival: Arrival) -> Result<Option<Question>, Misuse> {
+        let (packet, read) = arrival.into_parts();
+        let input = Input::Received(packet);
+        if self.is_recorded {
+            return self.step(env, input);
+        }
+        let mut outputs = Vec::new();
+        self.session.take_input(env, input, Some(read), &mut outputs)?;
         Ok(self.facts.take(outputs))
     }
 

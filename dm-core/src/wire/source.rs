@@ -2,8 +2,6 @@
 //!
 //! One mapping ([`super::read`]) reads the model from these events. A codec that gives them needs no mapping of its own.
 
-use alloc::borrow::Cow;
-
 use super::{Data, DecodeErrorKind as Kind, Deviations, ElementPath, Tag};
 use crate::limits::WireLimits;
 
@@ -12,7 +10,7 @@ pub(super) enum Event<'a> {
     /// An element begins; nothing where its name is none of ours.
     Open(Option<Tag>),
     /// Text, in pieces of the source's choice.
-    Text(Cow<'a, str>),
+    Text(&'a str),
     /// One character that was written by name or number.
     Char(char),
     /// The innermost element ends.

@@ -30,6 +30,18 @@ macro_rules! tags {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// The element's start tag without attributes, in XML.
+            #[cfg(feature = "xml")]
+            pub(super) const fn start_tag(self) -> &'static str {
+                match self { $(Self::$variant => concat!("<", $name, ">"),)+ }
+            }
+
+            /// The element's end tag in XML.
+            #[cfg(feature = "xml")]
+            pub(super) const fn end_tag(self) -> &'static str {
+                match self { $(Self::$variant => concat!("</", $name, ">"),)+ }
+            }
+
             /// The vocabulary that the element is of.
             #[must_use]
             pub const fn page(self) -> Page {

@@ -458,6 +458,32 @@ pub(crate) fn a_message_is_routed_by_device_and_session_in_any_letters() {
 }
 
 #[test]
+pub(crate) fn a_message_read_before_its_turn_comes_to_the_same_as_one_read_in_it() {
+    let profile = Profile::new(SERVER);
+    let whole = from_device(1, "", PACKAGE_ONE);
+    let text = std::str::from_utf8(&whole.body).unwrap();
+    let (header, body) = (text.find("<SyncHdr>").unwrap(), text.find("<SyncBody>").unwrap());
+    let header = text.get(header..body).unwrap();
+    let faulty_first = text.replace(header, &format!("<SyncBody><Alert/></SyncBody>{header}"));
+    let broken = text.replace("<Final/>", "<Status/><Final/>");
+    for packet in [whole.clone(), Packet::xml(faulty_first), Packet::xml(broken)] {
+        let arrival = server::Arrival::read(packet.clone(), &profile).unwrap();
+        assert_eq!((arrival.key(), arrival.packet()), (&server::route(&packet, &profile).unwrap(), &packet));
+        let begin = || server::Turn::begin(None, &profile).unwrap().unrecorded();
+        let (mut read, mut unread) = (begin(), begin());
+        let asked = read.receive(&env(1), arrival.clone()).unwrap();
+        assert_eq!(asked, unread.step(&env(1), Input::Received(packet)).unwrap());
+        let ((snapshot, facts), (other_snapshot, other_facts)) = (read.finish(), unread.finish());
+        assert_eq!((snapshot, facts.reply, facts.refused), (other_snapshot, other_facts.reply, other_facts.refused));
+        let mut recorded = server::Turn::begin(None, &profile).unwrap();
+        assert_eq!(recorded.receive(&env(1), arrival).unwrap(), asked);
+        assert_eq!(recorded.finish().1.records.len(), 1);
+    }
+    let cut = Packet::xml(text.as_bytes().get(..text.len() / 4).unwrap());
+    assert_eq!(server::Arrival::read(cut.clone(), &profile).err(), server::route(&cut, &profile).err());
+}
+
+#[test]
 pub(crate) fn an_order_with_octets_goes_out_as_base64() {
     let content = dm_core::tree::Content {
         format: Some(dm_core::wire::Format::Bin),

@@ -14,7 +14,7 @@ use dm_core::{
     codes::StatusCode,
     ids::{DeviceId, SessionId},
     prompt::Reply,
-    server::{self, Entry, Order, Request, Turn, route},
+    server::{self, Arrival, Entry, Order, Request, Turn},
     session::Outcome,
     tree::{DevInfo, Memory},
     wire::Encoding,
@@ -220,12 +220,12 @@ impl Server {
     /// The message does not fit.
     pub fn receive(&mut self, env: &Env, message: Bytes) -> Result<Bytes, Wrong> {
         let packet = Packet::new(Encoding::Xml, message);
-        let key = route(&packet, &self.plan.server).map_err(|fault| format!("{fault:?}"))?;
-        let device: u32 = key.device.as_str().strip_prefix(NAME).ok_or("a name of nobody")?.parse()?;
+        let arrival = Arrival::read(packet, &self.plan.server).map_err(|fault| format!("{fault:?}"))?;
+        let device: u32 = arrival.key().device.as_str().strip_prefix(NAME).ok_or("a name of nobody")?.parse()?;
         let mut row = self.rows.remove(&device).unwrap_or_default();
         let stored = row.snapshot.clone();
         let mut turn = Turn::begin(stored, &self.plan.server).map_err(|error| error.to_string())?.unrecorded();
-        let mut open = turn.step(env, server::Input::Received(packet)).map_err(|error| error.to_string())?;
+        let mut open = turn.receive(env, arrival).map_err(|error| error.to_string())?;
         while let Some(question) = open {
             let answer = row.answer(device, question);
             open = turn.step(env, answer).map_err(|error| error.to_string())?;

@@ -187,8 +187,8 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         let (here, mut text) = (self.here(), Cow::Borrowed(""));
         loop {
             match self.source.event()? {
-                Event::Text(piece) if text.is_empty() => text = piece,
-                Event::Text(piece) => text.to_mut().push_str(&piece),
+                Event::Text(piece) if text.is_empty() => text = Cow::Borrowed(piece),
+                Event::Text(piece) => text.to_mut().push_str(piece),
                 Event::Char(c) => text.to_mut().push(c),
                 Event::Close => return Ok(text),
                 Event::Open(_) => return Err(Kind::UnexpectedContent(here)),

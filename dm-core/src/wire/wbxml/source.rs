@@ -1,6 +1,6 @@
 //! WBXML as a source of events.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use super::{
     DecodeError, Kind, header,
@@ -98,9 +98,9 @@ impl<'a> Source<'a> for WbxmlSource<'a> {
     fn event(&mut self) -> Result<Event<'a>, Kind> {
         Ok(match self.piece()? {
             Piece::Open(tag) => Event::Open(tag),
-            Piece::Text(text) => Event::Text(Cow::Borrowed(text)),
+            Piece::Text(text) => Event::Text(text),
             Piece::Char(c) => Event::Char(c),
-            Piece::Opaque(octets) => Event::Text(Cow::Borrowed(self.lexer.text(octets)?)),
+            Piece::Opaque(octets) => Event::Text(self.lexer.text(octets)?),
             Piece::Close => Event::Close,
         })
     }

@@ -1,14 +1,9 @@
-//! Line ends, names, and the references to characters.
+//! Names, and the references to characters.
 
 use alloc::borrow::Cow;
 
 use super::Kind;
 use crate::wire::chars::is_char;
-
-/// Line ends as XML 1.0 wants them: `\n` and nothing else.
-pub(crate) fn with_unix_line_ends(text: &str) -> Cow<'_, str> {
-    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Cow::Borrowed(text) }
-}
 
 /// The character that `&name;` stands for.
 pub(super) fn referenced(name: &str) -> Result<char, Kind> {
@@ -107,12 +102,6 @@ mod tests {
         assert_eq!(expanded("&lt;a&#58;b&gt;"), Ok("<a:b>".into()));
         assert_eq!(expanded("a & b"), Err(Kind::NotWellFormed));
         assert_eq!(expanded("&x;"), Err(Kind::UnknownEntity));
-    }
-
-    #[test]
-    fn only_a_carriage_return_costs_a_copy() {
-        assert_eq!(with_unix_line_ends("a\r\nb\rc\n\rd"), "a\nb\nc\n\nd");
-        assert!(matches!(with_unix_line_ends("a\nb"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -123,25 +123,36 @@ impl<'a> Lexer<'a> {
     pub(crate) fn next(&mut self) -> Result<Token<'a>, Kind> {
         loop {
             self.at = self.position();
-            let event = self.reader.read_event().map_err(|error| self.refusal(&error))?;
-            let written = self.text.get(self.at..self.position()).unwrap_or_default();
-            if matches!(event, Event::Start(_) | Event::Empty(_) | Event::End(_)) && written.len() > self.tag_bytes_max
-            {
-                return Err(Kind::TagTooLong);
-            }
-            return Ok(match event {
-                Event::Comment(_) => continue,
-                Event::Start(_) => Token::Start { tag: within(written, "<", ">"), is_empty: false },
-                Event::Empty(_) => Token::Start { tag: within(written, "<", "/>"), is_empty: true },
-                Event::End(_) => Token::End,
-                Event::Text(_) => Token::Text(written),
-                Event::CData(_) => Token::Text(within(written, "<![CDATA[", "]]>")),
-                Event::GeneralRef(name) => Token::Char(referenced(&name)?),
-                Event::PI(_) => return Err(Kind::ProcessingInstruction),
-                Event::Decl(_) | Event::DocType(_) => return Err(Kind::NotWellFormed),
-                Event::Eof => return Err(self.end()),
-            });
+            // Only its kind counts. What is written is in the text, where it is known to be valid.
+            let event = self.reader.read_event();
+            return match event {
+                Ok(Event::Start(_)) => self.tag(">").map(|tag| Token::Start { tag, is_empty: false }),
+                Ok(Event::Empty(_)) => self.tag("/>").map(|tag| Token::Start { tag, is_empty: true }),
+                Ok(Event::End(_)) => self.tag(">").map(|_| Token::End),
+                Ok(Event::Text(_)) => Ok(Token::Text(self.between("", ""))),
+                Ok(Event::CData(_)) => Ok(Token::Text(self.between("<![CDATA[", "]]>"))),
+                Ok(Event::GeneralRef(name)) => referenced(&name).map(Token::Char),
+                Ok(Event::Comment(_)) => continue,
+                Ok(Event::PI(_)) => Err(Kind::ProcessingInstruction),
+                Ok(Event::Decl(_) | Event::DocType(_)) => Err(Kind::NotWellFormed),
+                Ok(Event::Eof) => Err(self.end()),
+                Err(error) => Err(self.refusal(&error)),
+            };
         }
+    }
+
+    /// The last token without its angle brackets, if it is a tag within the limit.
+    fn tag(&self, end: &str) -> Result<&'a str, Kind> {
+        if self.position().saturating_sub(self.at) > self.tag_bytes_max {
+            return Err(Kind::TagTooLong);
+        }
+        Ok(self.between("<", end))
+    }
+
+    /// What stands in the last token between a beginning and an end, which the reader has seen there.
+    fn between(&self, begin: &str, end: &str) -> &'a str {
+        let (from, to) = (self.at.saturating_add(begin.len()), self.position().saturating_sub(end.len()));
+        self.text.get(from..to).unwrap_or_default()
     }
 
     /// Checks that nothing but space and comments follows the root, which is closed.
@@ -156,11 +167,6 @@ impl<'a> Lexer<'a> {
             passed => passed,
         }
     }
-}
-
-/// What stands between a beginning and an end.
-fn within<'a>(written: &'a str, begin: &str, end: &str) -> &'a str {
-    written.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end)).unwrap_or_default()
 }
 
 /// The longest beginning that is text XML can hold, and what is wrong with what follows it.

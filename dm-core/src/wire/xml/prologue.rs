@@ -3,6 +3,9 @@
 use super::{Kind, chars::is_name, start_tag::Attributes};
 use crate::wire::source::is_space;
 
+/// The declaration of nearly all messages, and of those that are written here.
+pub(super) const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+
 /// A text of which the beginning was passed over. [`Kind::Truncated`] means that the text ends too early.
 pub(super) struct Prologue<'a> {
     /// What was not passed over. After an error it begins at the fault.
@@ -18,7 +21,9 @@ impl<'a> Prologue<'a> {
 
     /// Passes over everything before the root.
     pub(super) fn pass(&mut self) -> Result<(), Kind> {
-        if self.rest.starts_with("<?xml") && self.rest.chars().nth(5).is_some_and(|c| is_space(c) || c == '?') {
+        if let Some(rest) = self.rest.strip_prefix(DECLARATION) {
+            self.rest = rest;
+        } else if self.rest.starts_with("<?xml") && self.rest.chars().nth(5).is_some_and(|c| is_space(c) || c == '?') {
             self.declaration()?;
         }
         self.misc()?;

@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     DecodeError, Kind,
-    chars::{expanded, with_unix_line_ends},
+    chars::expanded,
     lexer::{Lexer, Token},
     start_tag::{Attributes, Namespaces, Space, qualified},
 };
@@ -30,6 +30,8 @@ pub(super) struct XmlSource<'a> {
     lexer: Lexer<'a>,
     /// Whether the last event opened an element that has no content and must be closed.
     is_empty: bool,
+    /// What of the last text is still to be told, from a carriage return on.
+    rest: &'a str,
     wanted: Wanted,
     nesting: Nesting,
     namespaces: Namespaces<'a>,
@@ -47,6 +49,7 @@ impl<'a> XmlSource<'a> {
         Ok(Self {
             lexer,
             is_empty: false,
+            rest: "",
             wanted: Wanted::All,
             nesting: Nesting::new(limits),
             namespaces: Namespaces::default(),
@@ -59,13 +62,18 @@ impl<'a> XmlSource<'a> {
     /// Opens the element of this start tag.
     fn open(&mut self, tag: &'a str) -> Result<Option<Tag>, Kind> {
         self.nesting.enter()?;
-        let (name, attributes) = tag.split_at(tag.find(is_space).unwrap_or(tag.len()));
-        // A name that is known needs no other check.
-        let (known, prefix) = if let Some(tag) = Tag::from_name(name) {
-            (Some(tag), "")
+        // A name that is known needs no other check, and most stand alone.
+        let (known, prefix, attributes) = if let Some(tag) = Tag::from_name(tag) {
+            (Some(tag), "", "")
         } else {
-            let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
-            (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix)
+            let name_bytes = tag.bytes().position(|byte| is_space(char::from(byte))).unwrap_or(tag.len());
+            let (name, attributes) = tag.split_at_checked(name_bytes).unwrap_or((tag, ""));
+            if let Some(tag) = Tag::from_name(name) {
+                (Some(tag), "", attributes)
+            } else {
+                let (prefix, local) = qualified(name).ok_or(Kind::NotWellFormed)?;
+                (if prefix.is_empty() { None } else { Tag::from_name(local) }, prefix, attributes)
+            }
         };
         self.read_attributes(attributes)?;
         if self.wanted != Wanted::All {
@@ -93,6 +101,14 @@ impl<'a> XmlSource<'a> {
         if attributes.is_empty() {
             return Ok(());
         }
+        // Nearly all attributes of nearly all messages are these, written like this.
+        if self.wanted == Wanted::All && self.attributes_max > 0 {
+            match attributes {
+                r#" xmlns="syncml:metinf""# => return self.namespaces.bind(depth, "", Space::Of(Page::MetInf)),
+                r#" xmlns="SYNCML:SYNCML1.2""# => return self.namespaces.bind(depth, "", Space::Of(Page::SyncMl)),
+                _ => {}
+            }
+        }
         self.attributes.clear();
         for attribute in Attributes(attributes) {
             let (name, value) = attribute?;
@@ -114,13 +130,21 @@ impl<'a> XmlSource<'a> {
         Ok(())
     }
 
-    /// What this text is to the mapping.
-    fn content(&self, text: &'a str) -> Cow<'a, str> {
-        match self.wanted {
-            Wanted::Nothing => Cow::Borrowed(""),
-            Wanted::All | Wanted::Text if self.lexer.has_returns() => with_unix_line_ends(text),
-            Wanted::All | Wanted::Text => Cow::Borrowed(text),
+    /// What this text is to the mapping, up to its first line end that is not as XML 1.0 wants it.
+    fn content(&mut self, text: &'a str) -> Event<'a> {
+        if self.wanted == Wanted::Nothing {
+            return Event::Text("");
         }
+        if !self.lexer.has_returns() {
+            return Event::Text(text);
+        }
+        let (piece, rest) = text.split_at_checked(text.find('\r').unwrap_or(text.len())).unwrap_or((text, ""));
+        if piece.is_empty() && !rest.is_empty() {
+            self.rest = rest.strip_prefix("\r\n").or(rest.strip_prefix('\r')).unwrap_or_default();
+            return Event::Char('\n');
+        }
+        self.rest = rest;
+        Event::Text(piece)
     }
 
     /// Goes on until the innermost element closes, and leaves it as the innermost one.
@@ -138,8 +162,8 @@ impl<'a> XmlSource<'a> {
         let mut text = Cow::Borrowed("");
         loop {
             match self.event()? {
-                Event::Text(piece) if text.is_empty() => text = piece,
-                Event::Text(piece) => text.to_mut().push_str(&piece),
+                Event::Text(piece) if text.is_empty() => text = Cow::Borrowed(piece),
+                Event::Text(piece) => text.to_mut().push_str(piece),
                 Event::Char(c) => text.to_mut().push(c),
                 Event::Close => return Ok(text),
                 Event::Open(_) => break,
@@ -159,6 +183,10 @@ impl<'a> Source<'a> for XmlSource<'a> {
             self.nesting.close();
             return Ok(Event::Close);
         }
+        if !self.rest.is_empty() {
+            let rest = core::mem::take(&mut self.rest);
+            return Ok(self.content(rest));
+        }
         Ok(match self.lexer.next()? {
             Token::Start { tag, is_empty } => {
                 self.is_empty = is_empty;
@@ -168,7 +196,7 @@ impl<'a> Source<'a> for XmlSource<'a> {
                 self.nesting.close();
                 Event::Close
             }
-            Token::Text(text) => Event::Text(self.content(text)),
+            Token::Text(text) => self.content(text),
             Token::Char(c) => Event::Char(c),
         })
     }

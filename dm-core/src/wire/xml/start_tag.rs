@@ -108,11 +108,16 @@ impl<'a> Namespaces<'a> {
         if declared == "xmlns" || (space == Space::None && !declared.is_empty()) {
             return Err(Kind::NotWellFormed);
         }
+        self.bind(depth, declared, space).map(|()| true)
+    }
+
+    /// Binds a prefix in the element at `depth`.
+    pub(super) fn bind(&mut self, depth: usize, prefix: &'a str, space: Space) -> Result<(), Kind> {
         if self.bindings.len() >= Self::BINDINGS_MAX {
             return Err(Kind::TooManyAttributes);
         }
-        self.bindings.push(Binding { depth, prefix: declared, space });
-        Ok(true)
+        self.bindings.push(Binding { depth, prefix, space });
+        Ok(())
     }
 
     /// The namespace of an element with this prefix. A prefix that nobody bound is foreign.

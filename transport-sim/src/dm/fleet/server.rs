@@ -8,7 +8,7 @@ use core_kit::{Durable, Env, Millis, Tick};
 use dm_core::{
     Packet,
     auth::{Scheme, Scope, Verdict},
-    server::{Facts, Input, Misuse, Order, Question, RestoreError, SessionKey, Snapshot, Turn, route},
+    server::{Arrival, Facts, Input, Misuse, Order, Question, RestoreError, SessionKey, Snapshot, Turn},
     wire::Encoding,
 };
 
@@ -86,14 +86,18 @@ impl Server {
     pub(super) fn receive(&mut self, ctx: &mut Context<'_, Member>, message: &Message) {
         let packet = Packet::new(Encoding::Xml, message.bytes.clone());
         let region = ctx.shared();
-        let key = route(&packet, &region.plan.server).ok().and_then(|key| key_of(&region.plan, &key));
-        let is_over = key.is_some_and(|key| region.depot.is_over(key));
-        match key {
-            Some((device, _)) if is_over => {
+        let arrival = Arrival::read(packet, &region.plan.server).ok();
+        let routed = arrival.and_then(|arrival| Some((key_of(&region.plan, arrival.key())?, arrival)));
+        let is_over = routed.as_ref().is_some_and(|(key, _)| region.depot.is_over(*key));
+        match routed {
+            Some(((device, _), _)) if is_over => {
                 ctx.note(&Fact::Late { device });
                 ctx.send(message.from, message.channel, Bytes::new());
             }
-            Some(key) => self.begin(ctx, key, Input::Received(packet), Some(message.channel)),
+            Some((key, arrival)) => {
+                let input = Input::Received(arrival.packet().clone());
+                self.begin(ctx, key, input, Some(arrival), Some(message.channel));
+            }
             None => refuse(ctx, message.from, message.channel),
         }
         self.arm(ctx);
@@ -113,7 +117,7 @@ impl Server {
             }
         }
         while let Some((_, key)) = self.first_deadline(ctx).filter(|(at, _)| *at <= now) {
-            self.begin(ctx, key, Input::Wake, None);
+            self.begin(ctx, key, Input::Wake, None, None);
         }
         self.arm(ctx);
     }
@@ -140,11 +144,18 @@ impl Server {
         }
     }
 
-    /// Loads and runs; the commit comes when the work is done.
-    fn begin(&mut self, ctx: &mut Context<'_, Member>, key: Key, input: Input, reply_to: Option<Channel>) {
+    /// Loads and runs; the commit comes when the work is done. A message may come along as it was read to find its key.
+    fn begin(
+        &mut self,
+        ctx: &mut Context<'_, Member>,
+        key: Key,
+        input: Input,
+        arrival: Option<Arrival>,
+        reply_to: Option<Channel>,
+    ) {
         let about = Plan::node_of(key.0);
         let env = ctx.env(Some(about));
-        match Attempt::run(ctx.shared(), &env, key, input.clone()) {
+        match Attempt::run(ctx.shared(), &env, key, &input, arrival) {
             Ok(attempt) => {
                 let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
@@ -167,7 +178,7 @@ impl Server {
                 Commit::Done => {}
                 Commit::Lost => {
                     ctx.note(&Fact::LostRace { device: key.0 });
-                    self.begin(ctx, key, input, reply_to);
+                    self.begin(ctx, key, input, None, reply_to);
                     return true;
                 }
             }
@@ -210,7 +221,7 @@ fn let_a_rival_in(ctx: &mut Context<'_, Member>, key: Key, input: &Input) {
         return;
     }
     let env = ctx.env(Some(about));
-    if let Ok(rival) = Attempt::run(ctx.shared(), &env, key, input.clone())
+    if let Ok(rival) = Attempt::run(ctx.shared(), &env, key, input, None)
         && rival.counts
     {
         let _ = commit(ctx, &rival);
@@ -240,12 +251,21 @@ fn key_of(plan: &Plan, key: &SessionKey) -> Option<Key> {
 impl Attempt {
     /// Runs one input on what the store holds now. Answers to the session's questions are read from the store and
     /// change nothing in it.
-    fn run(region: &Region, env: &Env, key: Key, input: Input) -> Result<Self, AttemptError> {
+    fn run(
+        region: &Region,
+        env: &Env,
+        key: Key,
+        input: &Input,
+        arrival: Option<Arrival>,
+    ) -> Result<Self, AttemptError> {
         let Region { plan, depot, .. } = region;
         let stored = depot.session(key).map(|row| row.value.snapshot.clone());
         let mut turn = Turn::begin(stored, &plan.server)?.unrecorded();
         let mut read: Option<Read> = None;
-        let mut open = turn.step(env, input)?;
+        let mut open = match arrival {
+            Some(arrival) => turn.receive(env, arrival)?,
+            None => turn.step(env, input.clone())?,
+        };
         while let Some(question) = open {
             let read = read.get_or_insert_with(|| {
                 let (revision, row) = depot.device(plan, key.0);
