@@ -187,7 +187,9 @@ fn a_registration_that_is_asked_for_again_when_its_last_time_is_over_is_there_un
 /// A query is out, and releases wait behind it; then the client registers again, and the query is answered.
 fn releasing_before_a_session(bench: &mut Bench, imei: &str, client: &ClientId, releases: &[Message]) {
     bench.dpe3(&query("20", client, &["batteryLevel"]));
-    releases.iter().for_each(|release| bench.dpe3(release));
+    for release in releases {
+        bench.dpe3(release);
+    }
     let asked = bench.client_got();
     bench.requested(imei, Some(MSISDN));
     bench.dpe1(&success(client, Code::OK));
