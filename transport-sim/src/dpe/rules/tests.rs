@@ -179,6 +179,26 @@ fn a_request_after_the_time_of_the_one_before_is_none_too_many() {
 }
 
 #[test]
+fn a_damaged_answer_may_be_asked_for_again_whatever_credentials_it_had() {
+    for is_damaged in [true, false] {
+        let mut film = film();
+        film.asked(DEVICE, Kind::PropertyQuery, "70001");
+        film.note(DEVICE, &Fact::Hostile(FaultId::F42));
+        let result = Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70001", Code::OK)));
+        let channel = Channel { opener: DEVICE, number: 9 };
+        let mut message = crate::Message::new(9, DEVICE, SERVER, channel, result.encode());
+        film.show(&Event::Sent(&message));
+        if is_damaged {
+            (message.bytes, message.altered) = (Envelope::Messages(Bytes::from_static(b"<DPE")).encode(), true);
+        }
+        film.show(&Event::Delivered(&message));
+        film.at = Tick(1_000);
+        film.asked(DEVICE, Kind::GroupQuery, "70002");
+        assert_eq!(film.broken().contains(&ONE_OUT.id), !is_damaged);
+    }
+}
+
+#[test]
 fn a_report_that_overtakes_the_acknowledgement_is_no_answer() {
     let mut film = film();
     film.asked(DEVICE, Kind::PropertyPolicySet, "70001");
