@@ -46,7 +46,8 @@ impl From<&Reading> for ResultIe {
 /// Reads one result.
 ///
 /// # Errors
-/// 15 or 16 for the name, 9 or 10 for the status, 20 for a value that is missing, 21 for one that cannot be read.
+/// 15 or 16 for the name, 9 or 10 for the status, 20 for a value that is missing, 21 for one that cannot be read or is not of
+/// its type.
 pub fn read_result(result: &ResultIe) -> Result<Reading, Code> {
     let name = match &result.name {
         Ie::Is(name) => name.clone(),
@@ -61,6 +62,9 @@ pub fn read_result(result: &ResultIe) -> Result<Reading, Code> {
         return Ok(Reading::without(name, status));
     }
     let values = result.values.need(Code::RESULT_MISSING, Code::RESULT_UNKNOWN)?.clone();
+    if !values.iter().all(|value| value.kind.has(&value.text)) {
+        return Err(Code::RESULT_UNKNOWN);
+    }
     Ok(Reading { name, status, values })
 }
 
@@ -152,6 +156,7 @@ pub fn names(texts: &[&str]) -> Vec<PropertyName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ValueType;
 
     #[test]
     fn decimals_are_exact() {
@@ -179,6 +184,10 @@ mod tests {
         let without = ResultIe { values: Ie::Absent, ..good.clone() };
         assert_eq!(read_result(&without), Err(Code::RESULT_MISSING));
         assert_eq!(read_result(&ResultIe { values: Ie::Unusable, ..good.clone() }), Err(Code::RESULT_UNKNOWN));
+        for (kind, text) in [(ValueType::Integer, "6 5"), (ValueType::Boolean, "tsue")] {
+            let damaged = ResultIe { values: Ie::Is(vec![Value { kind, text: text.into() }]), ..good.clone() };
+            assert_eq!(read_result(&damaged), Err(Code::RESULT_UNKNOWN), "{text}");
+        }
         assert_eq!(read_result(&ResultIe { name: Ie::Absent, ..good.clone() }), Err(Code::PROPERTY_NAME_MISSING));
         assert_eq!(read_result(&ResultIe { status: Ie::Absent, ..good.clone() }), Err(Code::STATUS_MISSING));
         assert_eq!(read_result(&ResultIe { status: Code(99).into(), ..good }), Err(Code::STATUS_ERROR));

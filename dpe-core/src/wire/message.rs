@@ -210,6 +210,16 @@ impl ValueType {
             Self::Base64 => "base64",
         }
     }
+
+    /// Whether the text is one of this type, where that can be told apart from any other text.
+    #[must_use]
+    pub fn has(self, text: &str) -> bool {
+        match self {
+            Self::Integer => text.parse::<i64>().is_ok(),
+            Self::Boolean => matches!(text, "true" | "false"),
+            Self::String | Self::Decimal | Self::DateTime | Self::Base64 => true,
+        }
+    }
 }
 
 /// One value of a property, as it is written. `Debug` does not show it.

@@ -2,15 +2,17 @@
 //!
 //! Each of these was found by the simulated world of `transport-sim`.
 
+use core_kit::Millis;
 use dpe_core::{
     codes::Code,
-    config::Config,
+    config::{Config, SettingsSync},
     ids::ClientId,
     wire::{Ie, Kind, Message},
 };
 
 use crate::bench::{
-    Bench, IMEI, IMEI_2, MSISDN, answer, group, group_policy, group_set, property_policy, query, success, token,
+    Bench, IMEI, IMEI_2, MSISDN, answer, group, group_policy, group_set, property_policy, query, release, success,
+    token,
 };
 
 const IMEI_3: &str = "352099001761481";
@@ -180,4 +182,53 @@ fn a_registration_that_is_asked_for_again_when_its_last_time_is_over_is_there_un
     assert!(bench.router.directory.association(&client).is_some());
     assert_eq!(refusal(bench.dpe1(&success(&client, Code::OK))), None);
     assert!(bench.router.directory.association(&client).is_some_and(|known| known.complete));
+}
+
+/// A query is out, and releases wait behind it; then the client registers again, and the query is answered.
+fn releasing_before_a_session(bench: &mut Bench, imei: &str, client: &ClientId, releases: &[Message]) {
+    bench.dpe3(&query("20", client, &["batteryLevel"]));
+    for release in releases {
+        bench.dpe3(release);
+    }
+    let asked = bench.client_got();
+    bench.requested(imei, Some(MSISDN));
+    bench.dpe1(&success(client, Code::OK));
+    assert_eq!(asked.kind, Kind::PropertyQuery);
+    bench.dpe2(&answer(client, &asked));
+    assert_eq!(bench.sp_got().message_id, token("20"));
+}
+
+#[test]
+fn what_waited_to_be_released_is_released_with_everything_when_settings_are_established() {
+    let (mut bench, client) = settled(|_| {});
+    let releases = [release("21", &client, "low"), group(Kind::GroupRelease, "22", &client, "screen")];
+    releasing_before_a_session(&mut bench, IMEI, &client, &releases);
+    assert_eq!(served(&mut bench, &client), [Kind::GroupRelease, Kind::PolicyRelease]);
+    let told = [bench.sp_got(), bench.sp_got()].map(|told| (told.message_id, told.status));
+    assert_eq!(told, [(token("22"), Ie::Is(Code::OK)), (token("21"), Ie::Is(Code::OK))]);
+    assert_eq!(bench.device(&client).settings(), (0, 0));
+}
+
+#[test]
+fn what_was_not_released_in_time_is_set_again_with_the_next_registration() {
+    let (mut bench, _) = settled(|config| {
+        config.dpe2.queue_max_wait = Millis(20_000);
+        config.reg.settings_sync = SettingsSync::OnChange;
+    });
+    // The user's next device says nothing, so that the settings are still to be established.
+    let client = bench.requested(IMEI_2, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    bench.pass(600);
+    (bench.to_client, bench.to_sp) = Default::default();
+    releasing_before_a_session(&mut bench, IMEI_2, &client, &[release("21", &client, "low")]);
+    bench.pass(21);
+    let told = bench.sp_got();
+    assert_eq!((told.message_id, told.status), (token("21"), Ie::Is(Code::NOT_RESPONDING)));
+    assert_eq!(
+        served(&mut bench, &client),
+        [Kind::GroupRelease, Kind::PolicyRelease, Kind::GroupSet, Kind::GroupPolicySet]
+    );
+    bench.requested(IMEI_2, Some(MSISDN));
+    bench.dpe1(&success(&client, Code::OK));
+    assert_eq!(served(&mut bench, &client), WHOLE);
 }

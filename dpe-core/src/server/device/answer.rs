@@ -187,8 +187,12 @@ impl Device {
             Op::PolicySet { from, policy } => self.policy_set(*policy, &out.messages, from.as_ref(), status, step),
             Op::PolicyRelease { from, target } => self.policy_released(target, from.as_ref(), status, step),
         }
-        if out.syncing && !status.is_ok() && matches!(out.op, Op::GroupRelease { .. } | Op::PolicyRelease { .. }) {
-            self.sync_failed(step);
+        if out.syncing && matches!(out.op, Op::GroupRelease { .. } | Op::PolicyRelease { .. }) {
+            if status.is_ok() {
+                self.reset(&out.op, step);
+            } else {
+                self.sync_failed(step);
+            }
         }
         self.clean_up();
     }
@@ -208,7 +212,7 @@ impl Device {
         }
     }
 
-    fn group_released(
+    pub(super) fn group_released(
         &mut self,
         target: &Target<dpe2::GroupId>,
         from: Option<&Dialogue>,
@@ -290,7 +294,7 @@ impl Device {
         }
     }
 
-    fn policy_released(
+    pub(super) fn policy_released(
         &mut self,
         target: &Target<dpe2::PolicyId>,
         from: Option<&Dialogue>,

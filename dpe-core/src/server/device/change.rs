@@ -205,6 +205,37 @@ impl Device {
         steps
     }
 
+    /// A reset is done: with it went what an SP's release waits to take off the client, which need not be asked again. What
+    /// is to be set once more is released by itself afterwards.
+    pub(super) fn reset(&mut self, op: &Op, step: &mut Step<'_>) {
+        let takes_all = matches!(op, Op::PolicyRelease { .. });
+        let steps = self.state.sync.as_ref().and_then(|sync| sync.steps.as_ref());
+        let is_set_again = |found: &dyn Fn(&Op) -> bool| steps.is_some_and(|steps| steps.iter().any(found));
+        let is_gone = |op: &Op| match op {
+            Op::GroupRelease { target: Target::Number(number), .. } => {
+                !is_set_again(&|step| matches!(step, Op::GroupSet { group, .. } if group == number))
+            }
+            // The policies on groups end with the groups.
+            Op::PolicyRelease { target: Target::Number(number), .. } => {
+                let policy = self.state.policies.get(number);
+                let is_on_group = policy.is_some_and(|policy| matches!(policy.watched, Watched::Group(_)));
+                (takes_all || is_on_group)
+                    && !is_set_again(&|step| matches!(step, Op::PolicySet { policy, .. } if policy == number))
+            }
+            _ => false,
+        };
+        let gone: Vec<Op> =
+            self.state.queue.iter().map(|waiting| &waiting.op).filter(|op| is_gone(op)).cloned().collect();
+        self.state.queue.retain(|waiting| !gone.contains(&waiting.op));
+        for op in gone {
+            match op {
+                Op::GroupRelease { from, target } => self.group_released(&target, from.as_ref(), Code::OK, step),
+                Op::PolicyRelease { from, target } => self.policy_released(&target, from.as_ref(), Code::OK, step),
+                _ => {}
+            }
+        }
+    }
+
     fn sync_done(&mut self, step: &mut Step<'_>) {
         let Some(sync) = self.state.sync.take() else { return };
         self.state.sync_owed = !sync.is_complete;

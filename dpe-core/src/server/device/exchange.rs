@@ -276,6 +276,7 @@ impl Device {
                     kept.life = Life::Active;
                     group = Some(kept.name.clone());
                 }
+                self.kept_in_sync();
             }
             Op::GroupRelease { target: Target::Stray(id), .. } => self.stray_group(id.clone()),
             Op::PolicySet { policy: number, .. } => {
@@ -292,6 +293,7 @@ impl Device {
                     kept.life = Life::Active;
                     policy = Some(kept.name.clone());
                 }
+                self.kept_in_sync();
             }
             Op::PolicyRelease { target: Target::Stray(id), .. } => self.stray_policy(id.clone()),
             Op::GroupRelease { target: Target::All, .. } | Op::PolicyRelease { target: Target::All, .. } => {}
@@ -300,6 +302,13 @@ impl Device {
             && !core_kit::planted!("P02-silence-not-told")
         {
             self.tell_of(&from, status, readings, group, policy, step);
+        }
+    }
+
+    /// A release comes to nothing. Where a synchronisation has begun without what it was about, the next one sets that again.
+    fn kept_in_sync(&mut self) {
+        if let Some(sync) = self.state.sync.as_mut().filter(|sync| sync.steps.is_some()) {
+            sync.is_complete = false;
         }
     }
 

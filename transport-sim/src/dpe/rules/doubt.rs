@@ -43,7 +43,7 @@ pub(super) struct Doubt {
     posed: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Devices that went back to what they had stored before.
     forgot: BTreeSet<NodeId>,
-    /// When requests left for clients, and clients that one reached after its time was over.
+    /// When messages left, and parties that one reached after its time was over: for the first time, or once more.
     asked: BTreeMap<u64, Tick>,
     late: BTreeSet<NodeId>,
     /// Those whom a release reached so: one of everything takes along what was set since.
@@ -122,6 +122,11 @@ impl Doubt {
         self.forgot.contains(&node) || self.released.contains(&node)
     }
 
+    /// Whether several devices were this client: what one of them has, another one has not got.
+    pub(super) fn is_shared(&self, client: &ClientId) -> bool {
+        self.given.values().filter(|given| given.contains(client)).count() > 1
+    }
+
     pub(super) fn noted(&mut self, node: NodeId, fact: &Fact) {
         match fact {
             Fact::Forgot | Fact::Wiped => _ = self.forgot.insert(node),
@@ -165,7 +170,7 @@ impl Doubt {
 
     /// A message arrives: the same for one that was changed on its way, and for one that was another device's.
     pub(super) fn delivered(&mut self, at: Tick, sent: &crate::Message, is_reply: bool, message: Option<&Message>) {
-        if self.asked.remove(&sent.number).is_some_and(|asked| at.0 >= asked.0 + LATE_MS) {
+        if self.asked.get(&sent.number).is_some_and(|asked| at.0 >= asked.0 + LATE_MS) {
             self.late.insert(sent.to);
             if message.is_some_and(|message| matches!(message.kind, Kind::GroupRelease | Kind::PolicyRelease)) {
                 self.released.insert(sent.to);

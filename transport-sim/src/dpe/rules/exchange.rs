@@ -36,6 +36,12 @@ struct Out {
     unclear: Option<Tick>,
 }
 
+impl Out {
+    const fn sets_policy(&self) -> bool {
+        matches!(self.what.kind, Kind::PropertyPolicySet | Kind::GroupPolicySet)
+    }
+}
+
 /// What the server has from the device at a node.
 #[derive(Clone, Copy, Default)]
 struct Inbox {
@@ -85,8 +91,8 @@ impl Exchange {
         // It may have been sent to another node first: to a device that was this client then.
         for before in self.out.values().flatten().filter(|out| out.what == what) {
             ids.extend(before.ids.iter().cloned());
-            answered = before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS);
-            unclear = before.unclear.filter(|then| at.0 <= then.0 + CROSSING_MS);
+            answered = answered.max(before.answered.filter(|then| at.0 <= then.0 + CROSSING_MS));
+            unclear = unclear.max(before.unclear.filter(|then| at.0 <= then.0 + CROSSING_MS));
         }
         let out = self.out.entry(node).or_default();
         // Nothing else hides that it was answered than what its client said damaged since.
@@ -124,12 +130,17 @@ impl Exchange {
             inbox.begins = Some(next);
             return;
         }
+        // A policy's reports have the Message-ID of its request, and may overtake the acknowledgement: they are no answer.
+        let is_report = read.message().is_some_and(|message| message.kind.is_report());
         // A device that was this client once may have the request, too, and answer it.
         let (id, client) = (read.message_id(), read.message().map(|message| &message.client_id));
         for (place, out) in &mut self.out {
             let is_meant = |out: &&mut Out| *place == node || client == Some(&out.what.client_id);
-            for out in out.iter_mut().filter(is_meant).filter(|out| out.ids.contains(&id)) {
-                out.answered.get_or_insert(taken);
+            for out in
+                out.iter_mut().filter(is_meant).filter(|out| out.ids.contains(&id) && !(is_report && out.sets_policy()))
+            {
+                // An earlier one may not have been believed: of a client whose token was another one by then.
+                out.answered = Some(taken);
             }
         }
     }

@@ -178,6 +178,56 @@ fn a_request_after_the_time_of_the_one_before_is_none_too_many() {
     assert_eq!(film.ends(), BTreeSet::new());
 }
 
+#[test]
+fn a_damaged_answer_may_be_asked_for_again_whatever_credentials_it_had() {
+    for is_damaged in [true, false] {
+        let mut film = film();
+        film.asked(DEVICE, Kind::PropertyQuery, "70001");
+        film.note(DEVICE, &Fact::Hostile(FaultId::F42));
+        let result = Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70001", Code::OK)));
+        let channel = Channel { opener: DEVICE, number: 9 };
+        let mut message = crate::Message::new(9, DEVICE, SERVER, channel, result.encode());
+        film.show(&Event::Sent(&message));
+        if is_damaged {
+            (message.bytes, message.altered) = (Envelope::Messages(Bytes::from_static(b"<DPE")).encode(), true);
+        }
+        film.show(&Event::Delivered(&message));
+        film.at = Tick(1_000);
+        film.asked(DEVICE, Kind::GroupQuery, "70002");
+        assert_eq!(film.broken().contains(&ONE_OUT.id), !is_damaged);
+    }
+}
+
+#[test]
+fn a_report_that_overtakes_the_acknowledgement_is_no_answer() {
+    let mut film = film();
+    film.asked(DEVICE, Kind::PropertyPolicySet, "70001");
+    film.carry(DEVICE, SERVER, &Envelope::Messages(bytes(&answer(Kind::PropertyReport, "70001", Code::OK))));
+    film.at = Tick(5_000);
+    film.asked(DEVICE, Kind::GroupQuery, "70002");
+    assert!(film.broken().contains(&ONE_OUT.id));
+}
+
+#[test]
+fn an_answer_that_crosses_the_repetition_counts_also_where_an_earlier_one_was_not_believed() {
+    for is_answered_again in [true, false] {
+        let mut film = film();
+        let answered = Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70001", Code::OK)));
+        film.asked(DEVICE, Kind::PropertyQuery, "70001");
+        film.at = Tick(1_000);
+        film.carry(DEVICE, SERVER, &answered);
+        film.at = Tick(30_000);
+        if is_answered_again {
+            film.carry(DEVICE, SERVER, &answered);
+        }
+        film.at = Tick(30_020);
+        film.asked(DEVICE, Kind::PropertyQuery, "70003");
+        film.at = Tick(30_040);
+        film.asked(DEVICE, Kind::GroupQuery, "70004");
+        assert_eq!(film.broken().contains(&ONE_OUT.id), !is_answered_again);
+    }
+}
+
 /// What comes of a node's queue: some messages, then the end of a registration, and then two requests.
 fn begins_a_session_after(waiting: usize) -> Film {
     let mut film = film();
@@ -394,6 +444,19 @@ fn a_client_that_the_server_does_not_know_is_found_in_the_end() {
         film.rules.rest.finish(&devices, &film.rules.doubt, &film.shared, &mut film.ledger);
         assert_eq!(film.broken(), BTreeSet::from([CONVERGED.id]));
     }
+}
+
+#[test]
+fn a_client_may_have_what_a_late_copy_of_a_request_brought_it() {
+    let mut film = film();
+    let set = Envelope::Contact(bytes(&message(Kind::PropertyPolicySet, "70001")));
+    let message = crate::Message::new(1, SERVER, DEVICE, Channel { opener: SERVER, number: 1 }, set.encode());
+    film.show(&Event::Sent(&message));
+    film.show(&Event::Delivered(&message));
+    assert!(!film.rules.doubt.has_more(DEVICE));
+    film.at = Tick(8 * 60 * 60 * 1_000);
+    film.show(&Event::Delivered(&message));
+    assert!(film.rules.doubt.has_more(DEVICE));
 }
 
 #[test]

@@ -245,8 +245,8 @@ fn reports_that_follow_each_other_too_soon_are_found() {
     film.breaks(SPACED);
 }
 
-#[test]
-fn a_setting_that_is_gone_after_a_crash_is_found() {
+/// A group that was acknowledged, a crash, and the group is unknown; in between other devices become its client.
+fn forgets_a_group(others: &[NodeId]) -> Film {
     let mut film = film();
     registers(&mut film, DEVICE, 1, "c1");
     let mut set = message(Kind::GroupSet, "1");
@@ -257,12 +257,25 @@ fn a_setting_that_is_gone_after_a_crash_is_found() {
     // What is there by half is another rule's.
     film.shared.hold(Directory::default());
     film.show(&Event::Crashed(SERVER));
+    for (other, number) in others.iter().zip(2..) {
+        registers(&mut film, *other, number, "c1");
+    }
     let mut query = message(Kind::GroupQuery, "2");
     query.group_id = token("g");
     let mut gone = answer(Kind::GroupResult, "2", Code::GROUP_ID_NOT_REGISTERED);
     gone.group_id = token("g");
     film.takes(1, &query, &[&gone], 0);
-    film.breaks(DURABLE);
+    film
+}
+
+#[test]
+fn a_setting_that_is_gone_after_a_crash_is_found() {
+    forgets_a_group(&[]).breaks(DURABLE);
+}
+
+#[test]
+fn a_device_that_becomes_the_client_of_another_one_has_nothing_to_keep() {
+    assert!(!forgets_a_group(&[OTHER_DEVICE]).broken().contains(&DURABLE.id));
 }
 
 #[test]
