@@ -64,14 +64,8 @@ impl Watcher for Chunks {
     }
 
     fn delivered(&mut self, stage: &Stage, sight: &Sight<'_>, _: &mut Ledger) {
-        // A reply of another session or to another device, which the network takes to this connection, is no part of this
-        // one's value.
-        let is_meant = stage.watched(sight.key).is_some_and(|watched| {
-            // Other hardware, F50, has the device's name and more.
-            sight.message.header.target.uri.starts_with(watched.device.as_str())
-        });
-        let is_here = sight.taken && is_meant && stage.current(sight.key.device) == Some(sight.key);
-        if sight.side == Side::Server && is_here {
+        // A reply of another session, which the network takes to this connection, is no part of this one's value.
+        if sight.side == Side::Server && sight.taken && stage.current(sight.key.device) == Some(sight.key) {
             let incoming = self.devices.entry(sight.key.device).or_default();
             match &incoming.before {
                 Some((last, before)) if *last == sight.msg_id() => incoming.value = before.clone(),

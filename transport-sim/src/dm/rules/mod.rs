@@ -307,6 +307,8 @@ impl Rules {
         let first = !core::mem::replace(&mut read.has_arrived, true);
         let device = in_whose_name(stage, came, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
+        // A reply to another device, which the network takes to this connection, is not this one's.
+        let taken = taken && (side == Side::Client || is_meant(stage, device, &read.message.header));
         if came.altered {
             let was = of.get(&came.number).copied();
             let towards = was.and_then(|was| stage.session(was)?.towards);
@@ -434,6 +436,11 @@ fn in_whose_name(stage: &Stage, message: &Message, device: NodeId, side: Side, h
     // A copy of a device has its name, and sessions of its own.
     let mut named = stage.named(name).into_iter().flat_map(|named| std::iter::once(named).chain(stage.twins(named)));
     named.find(|named| stage.told_by(server, *named, &header.session_id).is_some()).unwrap_or(device)
+}
+
+/// Whether a server's message is for this device. Other hardware, F50, has the device's name and more.
+fn is_meant(stage: &Stage, device: NodeId, header: &Header) -> bool {
+    stage.devices.get(&device).is_none_or(|watched| header.target.uri.starts_with(watched.device.as_str()))
 }
 
 /// Whose credentials a message must have: a client's by the name that it says to have.
