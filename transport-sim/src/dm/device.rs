@@ -25,10 +25,12 @@ use crate::{Channel, Context, FaultId, Host, Message, Site};
 
 mod disk;
 mod provision;
+mod remembered;
 mod tree;
 
 use disk::Disk;
 pub(super) use provision::{Contract, Provision, Visit};
+use remembered::Remembered;
 
 const SERVER: Site = Site("device.server");
 const TAMPERED: Site = Site("device.tampered");
@@ -99,8 +101,8 @@ pub struct Device {
     /// How often it has forgotten something.
     lives: u16,
     /// What its tree did for servers, and the sessions of notifications that were followed, as far as it remembers.
-    done: Vec<Execution>,
-    followed: Vec<SessionId>,
+    done: Remembered<Execution>,
+    followed: Remembered<SessionId>,
     /// What the tree has done and nobody was told yet, because it is not written.
     untold: Vec<Fact>,
     /// Messages that it has sent, or was about to.
@@ -126,8 +128,8 @@ impl Device {
             disk,
             rebirth: None,
             lives: 0,
-            done: Vec::new(),
-            followed: Vec::new(),
+            done: Remembered::default(),
+            followed: Remembered::default(),
             untold: Vec::new(),
             sends: 0,
         }
@@ -271,11 +273,12 @@ impl Device {
         let session = read.map(|read| read.session.id());
         let mut followed = matches!(&decision, Decision::Start(_));
         if let (true, Some(session)) = (followed, &session) {
+            let before = self.followed.mark();
             self.followed.push(session.clone());
             // What is not written would be followed again.
             followed = self.save(ctx);
             if !followed {
-                self.followed.pop();
+                self.followed.forget_since(before);
             }
         }
         let is_unwritten = !followed && matches!(&decision, Decision::Start(_));

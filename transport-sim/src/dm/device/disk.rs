@@ -42,9 +42,9 @@ pub(super) struct Record {
     tree: Arc<Memory>,
     session: Option<Saved>,
     answered: Option<(QuestionId, Arc<Vec<OpResult>>)>,
-    /// Of the operations and of the notifications that it remembers, how many.
-    done: usize,
-    followed: usize,
+    /// Up to where it remembers operations and notifications.
+    done: u32,
+    followed: u32,
 }
 
 /// A session under way.
@@ -117,8 +117,8 @@ impl Device {
             tree,
             session,
             answered: self.answered.clone(),
-            done: self.done.len(),
-            followed: self.followed.len(),
+            done: self.done.mark(),
+            followed: self.followed.mark(),
         })
     }
 
@@ -169,8 +169,7 @@ impl Device {
         let Some(disk) = &self.disk else { return };
         let record = disk.store.load(&()).map_or_else(|| disk.factory.clone(), |row| row.value.clone());
         let Record { contracts, promised, tree, session, answered, done, followed } = record;
-        let undone = self.done.split_off(done.min(self.done.len()));
-        let notices = self.followed.split_off(followed.min(self.followed.len()));
+        let (undone, notices) = (self.done.forget_since(done), self.followed.forget_since(followed));
         // Nor does it mean to open the sessions that those asked for.
         self.known.visits.retain(|visit| !visit.asked.as_ref().is_some_and(|(_, session)| notices.contains(session)));
         if let Some(Current { id, host, .. }) = self.current.take() {

@@ -24,7 +24,7 @@ impl Device {
         {
             return Some(results.to_vec());
         }
-        let written = self.done.len();
+        let written = self.done.mark();
         self.known.tree.tell_time(ops.at);
         let mut results = Vec::with_capacity(ops.ops.len());
         for op in &ops.ops {
@@ -51,10 +51,10 @@ impl Device {
         self.answered = Some((ops.id, Arc::new(results.clone())));
         let untold = core::mem::take(&mut self.untold);
         if !self.save(ctx) {
-            self.done.truncate(written);
+            self.done.forget_since(written);
             return None;
         }
-        self.executions.extend(self.done.iter().skip(written).cloned());
+        self.executions.extend(self.done.since(written).cloned());
         for fact in &untold {
             ctx.note(fact);
         }

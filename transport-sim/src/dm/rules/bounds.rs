@@ -100,7 +100,11 @@ impl Watcher for Bounds {
                 ledger.judge(WORK, *steps <= most, || format!("{steps} operations for {octets} octets"));
             }
             // It does again what an earlier message says.
-            Fact::Forgot { .. } => _ = self.work.remove(&node),
+            Fact::Forgot { .. } => {
+                self.work.remove(&node);
+                // Nor has a session that it takes up again heard of what was said since.
+                self.stepped.remove(&node);
+            }
             Fact::Began(_) => {
                 self.stepped.remove(&node);
                 self.stood.remove(&node);
