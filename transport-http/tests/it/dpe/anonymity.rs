@@ -144,6 +144,7 @@ async fn drivers_log_neither_identities_nor_values() {
     profile.token = Some(Secret(TOKEN.into()));
     let phone = Driven::start(&world.url(), &profile, None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
     sp.asks(&client, What::Query(vec![name("OSName")])).await;
     sp.wants(None, What::ClientIds(Identity::new("msisdn", MSISDN))).await;

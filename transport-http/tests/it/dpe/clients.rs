@@ -159,6 +159,7 @@ async fn a_client_polls_with_its_session_token() {
     let refused = Driven::start(&world.url(), &client_profile(IMEI_2, None), None);
     let phone = Driven::start(&world.url(), &profile, None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
     assert_eq!(sp.asks(&client, What::Query(vec![name("OSName")])).await.status, Some(Code::OK));
     refused.until(|report| *report == Report::Refused(Code::TOKEN_MISSING)).await;
@@ -215,6 +216,7 @@ async fn a_client_that_moves_to_another_user_polls_under_its_new_name() {
     };
     phone.inputs.send(input).await.unwrap();
     let new = phone.registered(Some(&client)).await;
+    world.serves(2).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
     assert_eq!(sp.asks(&new, What::Query(vec![name("OSName")])).await.status, Some(Code::OK));
 }

@@ -122,6 +122,7 @@ async fn a_client_that_listens_is_reached_at_its_contact() {
     let world = World::usual().await;
     let (phone, _node) = listening(&world, HERE).await;
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
     for _ in 0..3 {
         let read = sp.asks(&client, What::Query(vec![name("batteryLevel")])).await;
@@ -143,6 +144,7 @@ async fn a_client_that_listens_ignores_whoever_is_not_its_server() {
     let world = World::usual().await;
     let (phone, node) = listening(&world, HERE).await;
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let forged = wire::encode(&query("1", &client)).unwrap();
     let bytes = raw("POST", "/x", &[("content-type", "text/xml")], &forged);
     assert_eq!(from_elsewhere(&node, &bytes).await.status, 204, "received, and no more");
@@ -164,6 +166,7 @@ async fn a_listening_client_knows_its_server_by_name_too() {
     let url = format!("http://localhost:{}", world.node.address.port());
     let phone = Driven::start(&url, &profile, Some(ear));
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
     let read = sp.asks(&client, What::Query(vec![name("batteryLevel")])).await;
     assert_eq!(read.status, Some(Code::OK));

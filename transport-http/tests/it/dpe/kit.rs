@@ -208,6 +208,12 @@ impl World {
         assert_eq!(self.post("/client/messages", message).await.unwrap().status, 204);
     }
 
+    /// Waits until so many registrations are complete: a client knows its name before the server has heard that it does.
+    pub(crate) async fn serves(&self, registrations: usize) {
+        let is_one = |fact: &Fact| matches!(fact, Fact::Device(_, server::device::Report::Registered));
+        self.until("registrations are complete", |world| world.counter.count(is_one) >= registrations).await;
+    }
+
     /// Waits until something is so.
     pub(crate) async fn until(&self, what: &str, is: impl Fn(&Self) -> bool) {
         let soon = async {

@@ -91,6 +91,7 @@ async fn an_sp_is_driven_in_callback_mode() {
     let world = World::start(config(), vec![with_callback(&url, ResponseMode::Callback)]).await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), Settings { reports: Reports::Posted, ..SETTINGS });
     let from = Origin::Networks(vec![HERE.try_into().unwrap()]);
     drop(late.send_replace(callback(sp.handle.clone(), from, Limits::DEFAULT)));
@@ -107,6 +108,7 @@ async fn in_sync_mode_answers_are_replies_and_reports_come_to_the_callback() {
     let world = World::start(config(), vec![with_callback(&sink.url, ResponseMode::Sync)]).await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let ack = read(&world.post("/sp", &policy_set("1", &client, 1)).await.unwrap());
     assert_eq!((ack.kind, ack.status), (Kind::PropertyPolicySetAck, Ie::Is(Code::OK)));
     let ended = sink.message().await;
@@ -256,6 +258,7 @@ async fn a_driven_sp_keeps_below_the_connections_that_its_server_allows() {
     let world = World::start(config, vec![sp_profile("sp")]).await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), Settings::DEFAULT);
     for _ in 0..20 {
         sp.wants(Some(&client), What::Query(vec![name("batteryLevel")])).await;

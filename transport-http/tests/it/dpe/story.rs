@@ -32,6 +32,7 @@ async fn a_phone_a_server_and_an_sp_go_through_a_whole_story() {
     let world = World::usual().await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, Some(MSISDN)), None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut sp = Provider::start(&world.url(), SETTINGS);
 
     // A query: a cache miss, then a hit.
@@ -108,6 +109,7 @@ async fn an_sp_over_its_window_hears_38_and_goes_on_when_the_window_has_passed()
     let world = World::start(config, vec![sp_profile("sp")]).await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
     let client = phone.registered(None).await;
+    world.serves(1).await;
     let mut profile = sp::Profile::new(sp_id("sp"));
     (profile.window, profile.retries) = (Millis(1_000), 0);
     let mut hasty = Provider::start_with(&world.url(), SETTINGS, &profile);
@@ -154,18 +156,8 @@ async fn an_operator_makes_a_client_register_again() {
     let world = World::usual().await;
     let phone = Driven::start(&world.url(), &client_profile(IMEI, None), None);
     let client = phone.registered(None).await;
-    world
-        .until("registered", |world| {
-            world.counter.count(|fact| matches!(fact, Fact::Device(_, dpe_core::server::device::Report::Registered)))
-                == 1
-        })
-        .await;
+    world.serves(1).await;
     assert!(world.handle.command(&client, "event").await);
-    world
-        .until("again", |world| {
-            world.counter.count(|fact| matches!(fact, Fact::Device(_, dpe_core::server::device::Report::Registered)))
-                == 2
-        })
-        .await;
+    world.serves(2).await;
     assert_eq!(phone.phone.reports.lock().unwrap().iter().filter(|r| matches!(r, Report::Registered(_))).count(), 2);
 }
