@@ -185,19 +185,27 @@ fn an_atomic_that_says_that_it_worked_and_did_not_is_found() {
     assert_finds(&film, WHOLE);
 }
 
-#[test]
-fn an_atomic_that_stays_done_without_a_word_is_found() {
+/// An `Atomic` that cannot be undone, with a member that was done or without.
+fn stuck(is_done: bool) -> [Step; 2] {
     let mut tree = tree();
     let begin = done(&mut tree, "srv", Op::Begin);
-    let back = Step { result: status(StatusCode::ROLL_BACK_FAILED), ..done(&mut tree, "srv", Op::RollBack) };
-    assert_finds(&with([begin, back]), STUCK);
+    if is_done {
+        done(&mut tree, "srv", replace("./A/Value", "2"));
+    }
+    let failed = done(&mut tree, "srv", Op::RollBack);
+    let after = Arc::clone(&failed.before);
+    [begin, Step { result: status(StatusCode::ROLL_BACK_FAILED), after, ..failed }]
+}
+
+#[test]
+fn an_atomic_that_stays_done_without_a_word_is_found() {
+    assert_finds(&with(stuck(true)), STUCK);
+    assert_eq!(broken_of_all(&with(stuck(false))), BTreeSet::new(), "nothing stays done");
 }
 
 #[test]
 fn who_said_what_stays_done_may_undo_it_again_and_say_the_same_octets() {
-    let mut tree = tree();
-    let begin = done(&mut tree, "srv", Op::Begin);
-    let back = Step { result: status(StatusCode::ROLL_BACK_FAILED), ..done(&mut tree, "srv", Op::RollBack) };
+    let [begin, back] = stuck(true);
     let is_found = |says: bool| {
         let mut film = with([begin.clone(), back.clone()]);
         let place = film.iter().skip(ADD).position(|scene| matches!(scene, Sent(..))).unwrap() + ADD;
