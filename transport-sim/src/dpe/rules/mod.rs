@@ -308,7 +308,7 @@ impl Rules {
                 self.values.posted(at.min(*step), &post, &self.doubt, ledger);
                 self.refusals.posted(&post, ledger);
                 lives::Lives::posted(&post, shared, ledger);
-                self.reports.posted(*step, &post, shared, ledger);
+                self.reports.posted(&post, ledger);
                 self.kept.posted(&post, &self.doubt, ledger);
                 if post.is_answer() {
                     self.answers.posted(&post, ledger);
@@ -328,6 +328,7 @@ impl Rules {
                     self.window.committed(sp, *at, request, &step.answers, *downlinks, ledger);
                 }
                 self.clients.committed(shared, ledger);
+                self.reports.committed(self.stored, shared, ledger);
             }
             Fact::Standing { .. } | Fact::Holds { .. } => self.rest.noted(node, fact),
             Fact::Asked { tag } => self.answers.asked(tag, ledger),

@@ -69,6 +69,8 @@ pub(super) struct Reports {
     installed: BTreeMap<(NodeId, String), Installed>,
     wanted: BTreeMap<Key, Set>,
     live: BTreeMap<Key, Set>,
+    /// Clients of whose policies the step under way has released some.
+    released: BTreeSet<ClientId>,
 }
 
 impl Reports {
@@ -142,7 +144,7 @@ impl Reports {
         }
     }
 
-    pub(super) fn posted(&mut self, at: Tick, post: &Post<'_>, shared: &Backend, ledger: &mut Ledger) {
+    pub(super) fn posted(&mut self, post: &Post<'_>, ledger: &mut Ledger) {
         let message = post.message;
         match message.kind {
             Kind::PropertyReport | Kind::GroupReport => {
@@ -168,15 +170,8 @@ impl Reports {
                 let Some(client) = client_of(message) else { return };
                 let policy = text(&message.policy_id);
                 self.live.retain(|(sp, _), set| *sp != *post.sp || set.client != client || set.policy != policy);
-                if !post.is_ok() {
-                    return;
-                }
-                let others = self.live.values().filter(|set| set.client == client && at < set.until).count();
-                if others > 0
-                    && let Ok(Some(device)) = shared.device(&client)
-                {
-                    let held = device.settings().1;
-                    ledger.judge(INDEPENDENT, held >= others, || format!("{client} has {held} of {others} policies"));
+                if post.is_ok() {
+                    self.released.insert(client);
                 }
             }
             // A group takes the policies on it along, also where its client had forgotten it.
@@ -185,6 +180,19 @@ impl Reports {
                 self.live.retain(|(sp, _), set| *sp != *post.sp || set.group.is_empty() || set.group != group);
             }
             _ => {}
+        }
+    }
+
+    /// A step of the server is stored. It may have released more than one policy.
+    pub(super) fn committed(&mut self, at: Tick, shared: &Backend, ledger: &mut Ledger) {
+        for client in core::mem::take(&mut self.released) {
+            let others = self.live.values().filter(|set| set.client == client && at < set.until).count();
+            if others > 0
+                && let Ok(Some(device)) = shared.device(&client)
+            {
+                let held = device.settings().1;
+                ledger.judge(INDEPENDENT, held >= others, || format!("{client} has {held} of {others} policies"));
+            }
         }
     }
 }

@@ -215,8 +215,8 @@ fn a_report_that_no_client_sent_is_found() {
     (report.sequence, report.timestamp) = (Ie::Is(1), Ie::Is(core_kit::UnixMillis(1_000)));
     let (body, sp) = (bytes(&report), sp());
     let post = Post { sp: &sp, id: "1".into(), message: &report, body: &body };
-    let Film { rules, ledger, shared, .. } = &mut film;
-    rules.reports.posted(Tick(0), &post, shared, ledger);
+    let Film { rules, ledger, .. } = &mut film;
+    rules.reports.posted(&post, ledger);
     assert_eq!(film.broken(), BTreeSet::from([GENUINE.id]));
 }
 
@@ -314,6 +314,28 @@ fn a_release_that_takes_another_policy_along_is_found() {
     film.shared.hold_device(client());
     at(&mut film, 2, "3", "p", Kind::PolicyRelease);
     assert!(film.broken().contains(&INDEPENDENT.id));
+}
+
+#[test]
+fn one_step_may_release_two_policies() {
+    let mut film = film();
+    let ack_of = |id: &str, policy: &str, kind: Kind| {
+        let mut request = message(kind, id);
+        request.policy_id = token(policy);
+        let mut ack = answer(kind.answer().unwrap(), id, Code::OK);
+        ack.policy_id = token(policy);
+        (request, ack)
+    };
+    for (number, policy) in [(0, "p"), (1, "q")] {
+        film.at = Tick(60_000 * number);
+        let (request, ack) = ack_of(&number.to_string(), policy, Kind::PropertyPolicySet);
+        film.takes(number, &request, &[&ack], 0);
+    }
+    film.shared.hold_device(client());
+    let (request, first) = ack_of("2", "p", Kind::PolicyRelease);
+    let (_, second) = ack_of("3", "q", Kind::PolicyRelease);
+    film.takes(2, &request, &[&first, &second], 0);
+    assert!(!film.broken().contains(&INDEPENDENT.id));
 }
 
 /// A message of a client that was changed on its way.
