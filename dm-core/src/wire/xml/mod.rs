@@ -1,8 +1,8 @@
 //! The XML codec.
 //!
-//! quick-xml finds the tags and the text of the root element. What it leaves open is decided here: limits, names,
-//! namespaces, characters, references, and what may stand before and after the root. `lexer` knows no document type;
-//! `source` makes a SyncML message of its tokens.
+//! `lexer` finds tags and text, with quick-xml for what is rare in a message, and knows no document type; `source` makes
+//! a SyncML message of its tokens. What both decide is limits, names, namespaces, characters, references, and what may
+//! stand before and after the root.
 
 use alloc::vec::Vec;
 
