@@ -360,9 +360,8 @@ impl Backend {
         let (revision, row) = self.sessions.rows().find(|(of, _)| *of == key).map(|(_, row)| (row.revision, row))?;
         let closed =
             StoredSession { deadline: None, outcome: Some(outcome.clone()), is_closed: true, ..row.value.clone() };
-        let mut writes = (0, 0);
-        writes.0 +=
-            usize::from(self.sessions.compare_and_swap(key.clone(), revision, revision + 1, closed) == Commit::Done);
+        let swapped = self.sessions.compare_and_swap(key.clone(), revision, revision + 1, closed);
+        let mut writes = (usize::from(swapped == Commit::Done), 0);
         let lost = |device: &StoredDevice| {
             let held = device.held.iter().filter(|(tag, session)| {
                 **session == key.session
@@ -377,7 +376,7 @@ impl Backend {
                 _ = settle(&mut device, &tag, OrderState::Unknown);
             }
             let swapped = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
-            writes.1 += usize::from(swapped == Commit::Done);
+            writes.1 = usize::from(swapped == Commit::Done);
         }
         let steps = self.journals.get(key).map_or(0, |journal| journal.records.len());
         self.remember(Undo { session: Some((key.clone(), steps)), writes, parts: Vec::new() });
@@ -498,7 +497,7 @@ impl Backend {
         {
             // The revision was compared above where the attempt had read the row; where it had not, it only adds.
             let swapped = self.devices.compare_and_swap(key.device.clone(), revision, revision + 1, device);
-            writes.1 += usize::from(swapped == Commit::Done);
+            writes.1 = usize::from(swapped == Commit::Done);
         }
         for report in &facts.reports {
             match report {
@@ -576,3 +575,6 @@ fn settle(device: &mut StoredDevice, tag: &JobTag, state: OrderState) -> Option<
     job.state = state;
     Some(job.order.clone())
 }
+
+#[cfg(test)]
+mod tests;
