@@ -1,5 +1,8 @@
 //! What may go wrong in a play, on whatever network it is performed.
 
+#[cfg(test)]
+use std::collections::BTreeMap;
+
 use crate::FaultId;
 
 /// Something that goes wrong once.
@@ -66,4 +69,14 @@ impl What {
             Self::DeviceRestarts => FaultId::F22,
         }
     }
+}
+
+/// How often each fault takes place with these mishaps.
+#[cfg(test)]
+pub(crate) fn planned(mishaps: &[Mishap]) -> BTreeMap<FaultId, u64> {
+    let mut planned = BTreeMap::new();
+    for mishap in mishaps {
+        *planned.entry(mishap.what.fault()).or_default() += 1;
+    }
+    planned
 }

@@ -32,7 +32,7 @@ fn served(bench: &mut Bench, client: &ClientId) -> Vec<Kind> {
     let mut kinds = Vec::new();
     while let Some((to, step)) = bench.to_client.pop_front() {
         assert_eq!(to, *client);
-        bench.dpe2(&answer(client, &step));
+        bench.dpe2(&Bench::answer_of(client, &step));
         kinds.push(step.kind);
     }
     kinds
@@ -231,4 +231,104 @@ fn what_was_not_released_in_time_is_set_again_with_the_next_registration() {
     bench.requested(IMEI_2, Some(MSISDN));
     bench.dpe1(&success(&client, Code::OK));
     assert_eq!(served(&mut bench, &client), WHOLE);
+}
+
+/// A request is out, and nobody has it; then the client registers again.
+fn asked_before_a_session(bench: &mut Bench, client: &ClientId, asked: &Message) -> Message {
+    bench.dpe3(asked);
+    let lost = bench.client_got();
+    assert_eq!(lost.kind, asked.kind);
+    begin_session(bench, client);
+    lost
+}
+
+fn begin_session(bench: &mut Bench, client: &ClientId) {
+    assert_eq!(bench.requested(IMEI, Some(MSISDN)), *client);
+    assert_eq!(bench.dpe1(&success(client, Code::OK)), None);
+}
+
+#[test]
+fn what_was_out_when_a_session_began_is_asked_again_when_the_settings_are_there() {
+    let (mut bench, client) = settled(|_| {});
+    let lost = asked_before_a_session(&mut bench, &client, &group(Kind::GroupQuery, "20", &client, "screen"));
+    assert!(bench.to_client.is_empty(), "its time is not over");
+    bench.dpe3(&query("21", &client, &["muted"]));
+    bench.pass(31);
+    assert_eq!(served(&mut bench, &client), [&WHOLE[..], &[Kind::GroupQuery, Kind::PropertyQuery]].concat());
+    let told = [bench.sp_got(), bench.sp_got()].map(|told| (told.message_id, told.status));
+    assert_eq!(
+        told,
+        [(token("20"), Ie::Is(Code::OK)), (token("21"), Ie::Is(Code::OK))],
+        "in the order in which they came"
+    );
+    assert_eq!(bench.dpe2(&Bench::answer_of(&client, &lost)), None, "late, and dropped");
+    assert!(bench.to_sp.is_empty());
+}
+
+#[test]
+fn what_a_client_has_not_got_yet_when_a_session_begins_is_not_taken_to_be_gone() {
+    let (mut bench, client) = settled(|_| {});
+    let lost = asked_before_a_session(&mut bench, &client, &group(Kind::GroupQuery, "20", &client, "screen"));
+    let unknown = |lost: &Message, code: Code| {
+        let mut unknown = answer(&client, lost);
+        unknown.status = Ie::Is(code);
+        unknown
+    };
+    bench.dpe2(&unknown(&lost, Code::GROUP_ID_NOT_REGISTERED));
+    assert!(bench.to_sp.is_empty());
+    assert_eq!(served(&mut bench, &client), [&WHOLE[..], &[Kind::GroupQuery]].concat());
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::OK));
+    // What is to be released goes with the reset.
+    let lost = asked_before_a_session(&mut bench, &client, &release("21", &client, "low"));
+    bench.dpe2(&unknown(&lost, Code::POLICY_ID_NOT_REGISTERED));
+    let whole_but_one = [Kind::GroupRelease, Kind::PolicyRelease, Kind::GroupSet, Kind::GroupPolicySet];
+    assert_eq!(served(&mut bench, &client), whole_but_one);
+    let told = bench.sp_got();
+    assert_eq!((told.message_id, told.status), (token("21"), Ie::Is(Code::OK)));
+    // Without a session that begins, the client is believed.
+    bench.dpe3(&group(Kind::GroupQuery, "22", &client, "screen"));
+    let asked = bench.client_got();
+    bench.dpe2(&unknown(&asked, Code::GROUP_ID_NOT_REGISTERED));
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::GROUP_ID_NOT_REGISTERED));
+}
+
+#[test]
+fn a_client_that_begins_sessions_without_end_does_not_keep_an_sp_waiting() {
+    let (mut bench, client) = settled(|_| {});
+    bench.dpe3(&group(Kind::GroupQuery, "20", &client, "screen"));
+    for round in 0..2 {
+        assert_eq!(bench.client_got().kind, Kind::GroupQuery);
+        begin_session(&mut bench, &client);
+        assert!(bench.to_sp.is_empty(), "{round}");
+        bench.pass(31);
+        while bench.to_client.front().is_some_and(|(_, step)| step.kind != Kind::GroupQuery) {
+            let (_, step) = bench.to_client.pop_front().unwrap();
+            bench.dpe2(&answer(&client, &step));
+        }
+    }
+    let told = bench.sp_got();
+    assert_eq!((told.message_id, told.status), (token("20"), Ie::Is(Code::NOT_RESPONDING)));
+    assert!(bench.to_sp.is_empty());
+}
+
+#[test]
+fn a_synchronisation_that_fails_does_not_take_along_the_one_of_the_next_session() {
+    for is_refused in [false, true] {
+        let (mut bench, client) = settled(|_| {});
+        begin_session(&mut bench, &client);
+        bench.pass(95);
+        assert_eq!(bench.to_client.len(), 4, "the first step and three repetitions");
+        let (_, last) = bench.to_client.pop_back().unwrap();
+        bench.to_client.clear();
+        begin_session(&mut bench, &client);
+        if is_refused {
+            let mut refusal = answer(&client, &last);
+            refusal.status = Ie::Is(Code::INTERNAL_ERROR);
+            bench.dpe2(&refusal);
+        } else {
+            bench.pass(31);
+        }
+        assert_eq!(served(&mut bench, &client), WHOLE, "{is_refused}");
+        assert_eq!(bench.device(&client).settings(), (1, 2));
+    }
 }

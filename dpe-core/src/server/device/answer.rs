@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{
     Device, Step,
-    state::{Dialogue, Life, Op, Target},
+    state::{Dialogue, Life, Op, Outstanding, Target},
     vocabulary::{Output, Report},
 };
 use crate::{
@@ -146,6 +146,9 @@ impl Device {
 
     /// The request came to its end.
     fn complete(&mut self, status: Code, readings: &[Reading], step: &mut Step<'_>) {
+        if self.is_unsettled(status) {
+            return self.put_back(step);
+        }
         let Some(out) = self.state.outstanding.take() else { return };
         step.withdraw();
         self.state.paused = None;
@@ -195,6 +198,17 @@ impl Device {
             }
         }
         self.clean_up();
+    }
+
+    /// Whether the client says that it has not got what is about to be set again: a registration has come since it was asked.
+    fn is_unsettled(&self, status: Code) -> bool {
+        let tries = self.config().dpe2.ack_retries.saturating_add(1);
+        let may_wait = |out: &Outstanding| {
+            out.op.from().is_some() && u32::try_from(out.messages.len()).is_ok_and(|spent| spent <= tries)
+        };
+        self.is_sync_next()
+            && matches!(status, Code::GROUP_ID_NOT_REGISTERED | Code::POLICY_ID_NOT_REGISTERED)
+            && self.state.outstanding.as_ref().is_some_and(may_wait)
     }
 
     fn group_set(&mut self, number: u64, from: Option<&Dialogue>, status: Code, step: &mut Step<'_>) {

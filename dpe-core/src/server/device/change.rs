@@ -133,6 +133,11 @@ impl Device {
         }
     }
 
+    /// Whether a synchronisation has not begun yet, and waits for what is out.
+    pub(super) fn is_sync_next(&self) -> bool {
+        self.state.sync.as_ref().is_some_and(|sync| sync.steps.is_none())
+    }
+
     /// The next step of a synchronisation; nothing while it waits, or at its end.
     pub(super) fn next_of_sync(&mut self, step: &mut Step<'_>) -> Option<Op> {
         let sync = self.state.sync.as_ref()?;
@@ -255,11 +260,14 @@ impl Device {
     /// A step of the synchronisation got no answer, or a refusal where there can be none: the rest waits for the next
     /// registration.
     pub(super) fn sync_failed(&mut self, step: &mut Step<'_>) {
-        if let Some(sync) = &mut self.state.sync {
-            sync.is_complete = false;
-            sync.steps = Some(VecDeque::new());
+        // The next registration may have come already: what failed belongs to the synchronisation before.
+        if !self.is_sync_next() {
+            if let Some(sync) = &mut self.state.sync {
+                sync.is_complete = false;
+                sync.steps = Some(VecDeque::new());
+            }
+            self.state.sync_owed = true;
         }
-        self.state.sync_owed = true;
         self.dispatch(step);
     }
 

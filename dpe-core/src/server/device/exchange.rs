@@ -1,6 +1,6 @@
 //! The exchange on DPE-2: at most one request is out, the others wait [DPE digest 3.4, 3.12].
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{collections::VecDeque, format, vec, vec::Vec};
 
 use super::{
     Device, Step,
@@ -28,7 +28,7 @@ impl Device {
     /// Lets the request of an SP wait for its turn; the caller has checked that there is room.
     pub(super) fn enqueue(&mut self, op: Op, step: &Step<'_>) {
         let until = step.now + self.config().dpe2.queue_max_wait;
-        self.state.queue.push_back(Waiting { op, until });
+        self.state.queue.push_back(Waiting { op, until, messages: Vec::new() });
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -44,20 +44,22 @@ impl Device {
         {
             if self.state.sync.is_some() {
                 match self.next_of_sync(step) {
-                    Some(op) => self.start(op, true, step),
+                    Some(op) => self.start(op, Vec::new(), true, step),
                     None if self.state.sync.is_some() => return,
                     None => {}
                 }
                 continue;
             }
-            let next = self.state.urgent.pop_front();
-            let Some(op) = next.or_else(|| self.state.queue.pop_front().map(|waiting| waiting.op)) else { return };
-            self.start(op, false, step);
+            let urgent = self.state.urgent.pop_front().map(|op| (op, Vec::new()));
+            let next = || self.state.queue.pop_front().map(|waiting| (waiting.op, waiting.messages));
+            let Some((op, messages)) = urgent.or_else(next) else { return };
+            self.start(op, messages, false, step);
         }
     }
 
-    /// Sends a request, or ends it at once where there is nothing left to ask.
-    fn start(&mut self, op: Op, syncing: bool, step: &mut Step<'_>) {
+    /// Sends a request, or ends it at once where there is nothing left to ask. It may have been out before, under these
+    /// Message-IDs: they are good again, and each of them was one attempt.
+    fn start(&mut self, op: Op, mut messages: Vec<dpe2::MessageId>, syncing: bool, step: &mut Step<'_>) {
         if let Some(readings) = self.answered_by_cache(&op, step.now) {
             if let Some(from) = op.from() {
                 step.report(Report::CacheHit);
@@ -77,15 +79,17 @@ impl Device {
         }
         message.message_id = Ie::Is((&id).into());
         let until = step.now + self.wait(&op);
+        let spent = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        messages.push(id);
         self.state.outstanding = Some(Outstanding {
             op,
             kind,
-            messages: vec![id],
+            messages,
             names,
             until,
-            silences: 0,
-            faults: 0,
-            mistaken: 0,
+            silences: spent,
+            faults: spent,
+            mistaken: spent,
             usable: Vec::new(),
             syncing,
         });
@@ -102,8 +106,12 @@ impl Device {
         step.out.extend(step.request.clone().map(|body| Output::Send(Downlink { contact, body })));
     }
 
-    /// Sends the outstanding request again, under a fresh Message-ID; the earlier ones stay good.
+    /// Sends the outstanding request again, under a fresh Message-ID; the earlier ones stay good. A synchronisation that
+    /// waits for it to end goes first.
     pub(super) fn repeat(&mut self, step: &mut Step<'_>) {
+        if self.is_sync_next() {
+            return self.put_back(step);
+        }
         let Some(out) = self.state.outstanding.clone() else { return };
         let (Some((_, mut message)), Some(id)) = (self.request(&out.op, &out.names, step), self.message_id()) else {
             return self.abandon(Code::NOT_RESPONDING, step);
@@ -115,6 +123,17 @@ impl Device {
             out.until = until;
         }
         self.send(&message, step);
+    }
+
+    /// The outstanding request comes to nothing for now: the settings that it may be about are to be established first, and
+    /// the requests of SPs are held meanwhile [DPE 8.2.2].
+    pub(super) fn put_back(&mut self, step: &mut Step<'_>) {
+        let Some(out) = self.close(step) else { return };
+        // What the server itself wants of the client, the synchronisation has it do.
+        if out.op.from().is_some() {
+            let until = step.now + self.config().dpe2.queue_max_wait;
+            self.state.queue.push_front(Waiting { op: out.op, until, messages: out.messages });
+        }
     }
 
     /// The request as a message, without its Message-ID; nothing where what it is about is gone.
@@ -344,11 +363,10 @@ impl Device {
         if is_late && self.state.paused.is_none() {
             self.silent(step);
         }
-        while self.state.queue.front().is_some_and(|waiting| waiting.until <= step.now) {
-            if let Some(waiting) = self.state.queue.pop_front() {
-                self.end_without_answer(&waiting.op, false, Code::NOT_RESPONDING, step);
-            }
-        }
+        let is_over = |waiting: &Waiting| waiting.until <= step.now;
+        let (over, rest) = core::mem::take(&mut self.state.queue).into_iter().partition(is_over);
+        self.state.queue = rest;
+        self.end_waiting(over, Code::NOT_RESPONDING, step);
         self.dispatch(step);
     }
 
@@ -360,11 +378,16 @@ impl Device {
         if let Some(out) = self.close(step).filter(|out| !out.syncing) {
             self.end_without_answer(&out.op, true, code, step);
         }
-        for waiting in core::mem::take(&mut self.state.queue) {
-            self.end_without_answer(&waiting.op, false, code, step);
-        }
+        let waiting = core::mem::take(&mut self.state.queue);
+        self.end_waiting(waiting, code, step);
         for op in core::mem::take(&mut self.state.urgent) {
             self.end_without_answer(&op, false, code, step);
+        }
+    }
+
+    fn end_waiting(&mut self, all: VecDeque<Waiting>, code: Code, step: &mut Step<'_>) {
+        for waiting in all {
+            self.end_without_answer(&waiting.op, !waiting.messages.is_empty(), code, step);
         }
     }
 

@@ -267,8 +267,7 @@ impl Device {
         let answer = state.outstanding.as_ref().filter(|_| state.paused.is_none()).map(|out| out.until);
         let policies = state.policies.values().filter(is_running).filter_map(|policy| policy.expires).min();
         let policies = policies.filter(|_| !core_kit::planted!("P20-never-ends"));
-        // The queue is in the order of its ends.
-        let queue = state.queue.front().map(|waiting| waiting.until);
+        let queue = state.queue.iter().map(|waiting| waiting.until).min();
         [
             state.registering.as_ref().map(|registering| registering.until).map(at(Why::Registration)),
             schedule.map(|since| since + interval).map(at(Why::Schedule)),

@@ -195,6 +195,9 @@ pub(super) struct Outstanding {
 pub(super) struct Waiting {
     pub(super) op: Op,
     pub(super) until: Tick,
+    /// The Message-IDs that it went out with before it was put back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) messages: Vec<dpe2::MessageId>,
 }
 
 /// Whether a group or policy is on the client.

@@ -334,9 +334,10 @@ fn disturbed() -> Vec<Play> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
+    use crate::mishap::planned;
 
     #[test]
     fn names_are_different_and_every_wish_is_there() {
@@ -361,11 +362,7 @@ mod tests {
         for play in Play::all() {
             let performed = play.perform();
             assert_eq!(performed.failures, Vec::<String>::new(), "{}", play.name);
-            let mut planned = BTreeMap::new();
-            for mishap in &play.mishaps {
-                *planned.entry(mishap.what.fault()).or_insert(0) += 1;
-            }
-            assert_eq!(performed.faults, planned, "{}", play.name);
+            assert_eq!(performed.faults, planned(&play.mishaps), "{}", play.name);
         }
     }
 }

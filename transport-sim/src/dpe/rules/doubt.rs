@@ -48,6 +48,8 @@ pub(super) struct Doubt {
     late: BTreeSet<NodeId>,
     /// Those whom a release reached so: one of everything takes along what was set since.
     released: BTreeSet<NodeId>,
+    /// Of these, those who have not registered since: whoever does gets his settings again.
+    emptied: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
     /// Who said that his next message is not his machine's, and how.
     hostile: BTreeMap<NodeId, FaultId>,
@@ -122,6 +124,11 @@ impl Doubt {
         self.forgot.contains(&node) || self.released.contains(&node)
     }
 
+    /// Whether a release that came too late has taken what the device was given since, and it has not registered again.
+    pub(super) fn is_emptied(&self, node: NodeId) -> bool {
+        self.emptied.contains(&node)
+    }
+
     /// Whether several devices were this client: what one of them has, another one has not got.
     pub(super) fn is_shared(&self, client: &ClientId) -> bool {
         self.given.values().filter(|given| given.contains(client)).count() > 1
@@ -174,7 +181,14 @@ impl Doubt {
             self.late.insert(sent.to);
             if message.is_some_and(|message| matches!(message.kind, Kind::GroupRelease | Kind::PolicyRelease)) {
                 self.released.insert(sent.to);
+                self.emptied.insert(sent.to);
             }
+        }
+        let is_registered = |message: &Message| {
+            message.kind == Kind::RegisterResponse && message.status.get().is_some_and(|status| status.is_ok())
+        };
+        if message.is_some_and(is_registered) {
+            self.emptied.remove(&sent.to);
         }
         let is_altered = sent.altered;
         if let Some(message) = message.filter(|_| is_altered || self.is_forged(sent)) {

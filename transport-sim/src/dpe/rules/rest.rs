@@ -59,9 +59,13 @@ impl Rest {
             if let Some((device, settings)) = found {
                 // What a client took up again after the server had removed it goes with its next report, or never: the
                 // server does not know of it.
-                let (believed, more) = (device.settings(), doubt.has_more(*node));
+                let believed = device.settings();
                 let is_other = believed != settings;
-                let is_excused = more && believed.0 <= settings.0 && believed.1 <= settings.1;
+                let has_more = believed.0 <= settings.0 && believed.1 <= settings.1 && doubt.has_more(*node);
+                // What a late copy of a release took along comes back when the client registers, and no sooner: its
+                // acknowledgement is nobody's any more.
+                let has_less = believed.0 >= settings.0 && believed.1 >= settings.1 && doubt.is_emptied(*node);
+                let is_excused = has_more || has_less;
                 let is_kept = !is_other || excused("excused-P26", is_other, is_excused, ledger);
                 good &= is_kept;
                 ledger.judge(KEPT, is_kept, || {

@@ -460,6 +460,28 @@ fn a_client_may_have_what_a_late_copy_of_a_request_brought_it() {
 }
 
 #[test]
+fn what_a_late_copy_of_a_release_took_along_may_be_missing_until_the_client_registers() {
+    let mut film = film();
+    let release = Envelope::Contact(bytes(&message(Kind::GroupRelease, "70001")));
+    let channel = Channel { opener: SERVER, number: 1 };
+    let late = crate::Message::new(1, SERVER, DEVICE, channel, release.encode());
+    film.show(&Event::Sent(&late));
+    film.show(&Event::Delivered(&late));
+    assert!(!film.rules.doubt.is_emptied(DEVICE), "in time");
+    film.at = Tick(7 * 24 * 60 * 60 * 1_000);
+    film.show(&Event::Delivered(&late));
+    assert!(film.rules.doubt.is_emptied(DEVICE) && !film.rules.doubt.is_emptied(OTHER_DEVICE));
+    film.carry(
+        SERVER,
+        DEVICE,
+        &Envelope::Reply(bytes(&answer(Kind::RegisterResponse, "1", Code::DEVICE_IDENTITY_ERROR))),
+    );
+    assert!(film.rules.doubt.is_emptied(DEVICE), "it is not registered");
+    film.carry(SERVER, DEVICE, &Envelope::Reply(bytes(&answer(Kind::RegisterResponse, "2", Code::OK))));
+    assert!(!film.rules.doubt.is_emptied(DEVICE));
+}
+
+#[test]
 fn what_an_sp_still_waits_for_is_found_in_the_end() {
     let mut waits = film();
     waits.note(SP, &Fact::Holds { groups: 0, policies: 0, unfinished: 1 });

@@ -372,17 +372,20 @@ fn members_of_a_sequence_that_are_done_in_another_order_are_found() {
     assert_finds(&film, IN_ORDER);
 }
 
+/// Of the value that this message sets more is to come.
+fn break_off(message: &mut SyncMl) {
+    let replace = message.commands.iter_mut().find_map(|command| match command {
+        Command::Replace(replace) => Some(replace),
+        _ => None,
+    });
+    let item = &mut replace.unwrap().items[0];
+    item.more_data = true;
+    item.meta = Some(Meta { size: Some(99), ..Meta::default() });
+}
+
 #[test]
 fn a_value_that_is_broken_off_without_a_word_is_found() {
-    let mut film = with_message(S1, |message| {
-        let replace = message.commands.iter_mut().find_map(|command| match command {
-            Command::Replace(replace) => Some(replace),
-            _ => None,
-        });
-        let item = &mut replace.unwrap().items[0];
-        item.more_data = true;
-        item.meta = Some(Meta { size: Some(99), ..Meta::default() });
-    });
+    let mut film = with_message(S1, break_off);
     // What comes after it in the same message breaks it off as well; so it is the last one.
     let Sent(_, first) = &mut film[S1] else { panic!("a message") };
     first.commands.retain(|command| !matches!(command, Command::Exec(_)));
@@ -393,15 +396,7 @@ fn a_value_that_is_broken_off_without_a_word_is_found() {
 #[test]
 fn a_reply_of_another_session_breaks_no_value_off() {
     let is_found = |is_other: bool| {
-        let mut film = with_message(S1, |message| {
-            let replace = message.commands.iter_mut().find_map(|command| match command {
-                Command::Replace(replace) => Some(replace),
-                _ => None,
-            });
-            let item = &mut replace.unwrap().items[0];
-            item.more_data = true;
-            item.meta = Some(Meta { size: Some(99), ..Meta::default() });
-        });
+        let mut film = with_message(S1, break_off);
         if is_other {
             let Sent(_, first) = &mut film[S1] else { panic!("a message") };
             first.header.session_id = SessionId::from_number(99);
