@@ -1,8 +1,5 @@
 //! What may go wrong in a play, on whatever network it is performed.
 
-#[cfg(test)]
-use std::collections::BTreeMap;
-
 use crate::FaultId;
 
 /// Something that goes wrong once.
@@ -71,12 +68,27 @@ impl What {
     }
 }
 
-/// How often each fault takes place with these mishaps.
+/// What the plays of every protocol are held to.
 #[cfg(test)]
-pub(crate) fn planned(mishaps: &[Mishap]) -> BTreeMap<FaultId, u64> {
-    let mut planned = BTreeMap::new();
-    for mishap in mishaps {
-        *planned.entry(mishap.what.fault()).or_default() += 1;
+pub(crate) mod held_to {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::{FaultId, Mishap};
+
+    /// No two plays have one name.
+    pub(crate) fn own_names(names: impl Iterator<Item = &'static str>) {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            assert!(seen.insert(name), "two plays are called {name}");
+        }
     }
-    planned
+
+    /// In the performance of a play no rule is broken, and what goes wrong is what was planned.
+    pub(crate) fn its_plan(name: &str, mishaps: &[Mishap], failures: &[String], faults: &BTreeMap<FaultId, u64>) {
+        let mut planned = BTreeMap::new();
+        for mishap in mishaps {
+            *planned.entry(mishap.what.fault()).or_default() += 1;
+        }
+        assert_eq!((failures, faults), (&[][..], &planned), "{name}");
+    }
 }

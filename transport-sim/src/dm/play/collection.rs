@@ -372,13 +372,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::mishap::planned;
+    use crate::mishap::held_to;
 
     #[test]
     fn names_are_different_and_trees_are_as_they_should_be() {
         let plays = Play::all();
-        let names: BTreeSet<&str> = plays.iter().map(|play| play.name).collect();
-        assert_eq!(names.len(), plays.len());
+        held_to::own_names(plays.iter().map(|play| play.name));
         for player in plays.iter().flat_map(|play| &play.devices) {
             assert_eq!(player.tree.text("./Sim/Folder/Two"), Some("2"));
         }
@@ -396,8 +395,7 @@ mod tests {
     fn what_goes_wrong_in_a_play_does_in_its_performance_and_no_rule_is_broken() {
         for play in Play::all() {
             let performed = play.perform();
-            assert_eq!(performed.failures, Vec::<String>::new(), "{}", play.name);
-            assert_eq!(performed.faults, planned(&play.mishaps), "{}", play.name);
+            held_to::its_plan(play.name, &play.mishaps, &performed.failures, &performed.faults);
         }
     }
 }
