@@ -266,6 +266,26 @@ fn what_was_out_when_a_session_began_is_asked_again_when_the_settings_are_there(
 }
 
 #[test]
+fn an_answer_from_before_a_session_is_none_to_a_query_that_asks_for_something_else_now() {
+    let (mut bench, client) = settled(|config| config.cache.clear_on_registration = true);
+    // The cache knows one of the two, until the session begins.
+    bench.done(&query("20", &client, &["OSName"]));
+    let lost = asked_before_a_session(&mut bench, &client, &query("21", &client, &["muted", "OSName"]));
+    assert_eq!(lost.property_names.len(), 1);
+    bench.pass(31);
+    let mut asked = bench.client_got();
+    while asked.kind != Kind::PropertyQuery {
+        bench.dpe2(&answer(&client, &asked));
+        asked = bench.client_got();
+    }
+    assert_eq!(asked.property_names.len(), 2);
+    assert_eq!(bench.dpe2(&answer(&client, &lost)), None, "late, and dropped");
+    assert!(bench.to_client.is_empty() && bench.to_sp.is_empty());
+    bench.dpe2(&answer(&client, &asked));
+    assert_eq!(bench.sp_got().results.len(), 2);
+}
+
+#[test]
 fn what_a_client_has_not_got_yet_when_a_session_begins_is_not_taken_to_be_gone() {
     let (mut bench, client) = settled(|_| {});
     let lost = asked_before_a_session(&mut bench, &client, &group(Kind::GroupQuery, "20", &client, "screen"));

@@ -58,7 +58,8 @@ impl Device {
     }
 
     /// Sends a request, or ends it at once where there is nothing left to ask. It may have been out before, under these
-    /// Message-IDs: they are good again, and each of them was one attempt.
+    /// Message-IDs: each of them was one attempt, and they are good again where what is asked cannot be another thing. What a
+    /// property query asks depends on the cache.
     fn start(&mut self, op: Op, mut messages: Vec<dpe2::MessageId>, syncing: bool, step: &mut Step<'_>) {
         if let Some(readings) = self.answered_by_cache(&op, step.now) {
             if let Some(from) = op.from() {
@@ -80,11 +81,13 @@ impl Device {
         message.message_id = Ie::Is((&id).into());
         let until = step.now + self.wait(&op);
         let spent = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let former = if matches!(op, Op::Query { .. }) { messages.len() } else { 0 };
         messages.push(id);
         self.state.outstanding = Some(Outstanding {
             op,
             kind,
             messages,
+            former,
             names,
             until,
             silences: spent,

@@ -177,6 +177,9 @@ pub(super) struct Outstanding {
     pub(super) kind: Kind,
     /// All Message-IDs it went out with, the last one last.
     pub(super) messages: Vec<dpe2::MessageId>,
+    /// How many of the first of them an answer is not taken under: what was asked with them may be another thing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) former: usize,
     /// What was asked for, of a query.
     pub(super) names: Vec<PropertyName>,
     pub(super) until: Tick,
@@ -187,6 +190,18 @@ pub(super) struct Outstanding {
     pub(super) usable: Vec<Reading>,
     /// It is part of a synchronisation.
     pub(super) syncing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl Outstanding {
+    /// Whether an answer under this Message-ID is one to what was asked.
+    pub(super) fn is_answered_under(&self, id: &dpe2::MessageId) -> bool {
+        self.messages.iter().skip(self.former).any(|message| message == id)
+    }
 }
 
 /// A request that waits for its turn.

@@ -109,7 +109,7 @@ impl Device {
     }
 
     fn belongs(&self, id: &dpe2::MessageId) -> Option<Belongs> {
-        if self.state.outstanding.as_ref().is_some_and(|out| out.messages.contains(id)) {
+        if self.state.outstanding.as_ref().is_some_and(|out| out.is_answered_under(id)) {
             return Some(Belongs::ToRequest);
         }
         let mut policies = self.state.policies.iter();
@@ -119,7 +119,7 @@ impl Device {
     fn is_outstanding(&self, id: &Ie<crate::ids::Token>) -> bool {
         let id = id.get().cloned().and_then(|token| dpe2::MessageId::try_from(token).ok());
         let out = self.state.outstanding.as_ref();
-        id.zip(out).is_some_and(|(id, out)| out.messages.contains(&id))
+        id.zip(out).is_some_and(|(id, out)| out.is_answered_under(&id))
     }
 
     /// A message of no type that a client may send. If it was to be the answer, the request is repeated.
