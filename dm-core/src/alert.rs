@@ -10,7 +10,7 @@ use crate::{
     codes::{AlertCode, StatusCode},
     session::{content_of, fill},
     tree::Content,
-    wire::{Alert, Encoding, Item, Location, Meta},
+    wire::{Alert, Encoding, Item, Location},
 };
 
 /// An alert of a device, with one or more items that have nothing to do with each other.
@@ -133,7 +133,7 @@ impl AlertItem {
         let mut item = Item { source: self.source.as_deref().map(Location::new), ..Item::default() };
         fill(&mut item, &self.content, encoding);
         if let Some(mark) = &self.mark {
-            item.meta.get_or_insert_with(Meta::default).mark = Some(mark.name().into());
+            item.meta.get_or_insert_default().mark = Some(mark.name().into());
         }
         item
     }

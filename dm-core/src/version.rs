@@ -27,7 +27,7 @@ pub use crate::notify::VersionHint;
 use crate::{
     fault::PeerFault,
     session::Outcome,
-    wire::{Data, Item, Meta},
+    wire::{Item, Meta},
 };
 
 /// A version of DM that is spoken here, the oldest first.
@@ -107,7 +107,7 @@ impl Version {
     /// What a status says of the version that its sender recommends: `DM/1.2` as the data of an item [digest 10.4].
     pub(crate) fn as_item(self) -> Item {
         let meta = Meta { media_type: Some("text/plain".into()), ..Meta::default() };
-        Item { meta: Some(meta), data: Some(Data::Text(self.ver_proto().into())), ..Item::default() }
+        Item { meta: Some(meta.into()), data: Some(self.ver_proto().into()), ..Item::default() }
     }
 }
 

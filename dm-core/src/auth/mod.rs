@@ -166,7 +166,7 @@ impl Presented {
                 let body = BodyHash::of(&packet.body);
                 Self::Mac { user, digest, body }
             }),
-            None => Self::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            None => Self::from_cred(header.cred.as_deref(), header.source.name.as_deref()),
         }
     }
 

@@ -185,7 +185,7 @@ mod objects {
 
     /// The document that an item brings.
     fn octets<'i>(item: &'i Item, command: Option<&Meta>) -> Result<Cow<'i, [u8]>, ObjectFault> {
-        let meta = [item.meta.as_ref(), command];
+        let meta = [item.meta.as_deref(), command];
         let media_type = meta.iter().flatten().find_map(|meta| meta.media_type.as_deref());
         if !media_type.is_none_or(|media_type| media_type.eq_ignore_ascii_case(TNDS_WBXML)) {
             return Err(ObjectFault::OtherType);

@@ -17,7 +17,7 @@ use crate::{
     prompt::Prompt,
     session::{content_of, refuse_all},
     tree::{Found, Op},
-    wire::{Alert, Block as WireBlock, Command, Exec, Header, Item, Message, Meta},
+    wire::{Alert, Block as WireBlock, Command, Exec, Header, Item, Location, Message, Meta},
 };
 
 /// A message of the server that is worked on, and the answer to it as far as it is known.
@@ -60,8 +60,8 @@ pub(super) struct Answer {
 /// One status.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
-    pub(super) target: Option<String>,
-    pub(super) source: Option<String>,
+    pub(super) target: Option<SmolStr>,
+    pub(super) source: Option<SmolStr>,
     /// Nothing until it is known.
     pub(super) code: Option<StatusCode>,
     /// What the user said.
@@ -319,6 +319,7 @@ impl<'a> Planner<'a> {
             Command::Exec(exec) => exec.items.first().and_then(target),
             _ => None,
         };
+        let target = target.map(SmolStr::from);
         let places = [Place { target, ..Place::default() }].into();
         self.answers.push(Answer { cmd, cmd_id, is_next: false, places });
         let spot = Spot(at, 0);
@@ -523,8 +524,9 @@ impl<'a> Planner<'a> {
         let block = self.inside.map(|(block, _)| block);
         let mut places = Vec::with_capacity(items.len());
         for item in items {
-            let mut place =
-                Place { target: target(item), source: item.source_uri().map(String::from), ..Place::default() };
+            let named = |location: &Option<Location>| location.as_ref().map(|location| location.uri.clone());
+            let (target, source) = (named(&item.target), named(&item.source));
+            let mut place = Place { target, source, ..Place::default() };
             match op(item) {
                 Some(op) => self.tasks.push_back(Task::Op { spot: Spot(at, places.len()), op, block }),
                 None => place.code = Some(StatusCode::NOT_FOUND),

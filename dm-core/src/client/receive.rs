@@ -1,6 +1,6 @@
 //! From a reply that came in to what it means for both sides' standing.
 
-use alloc::vec::Vec;
+use alloc::{string::ToString, vec::Vec};
 
 use core_kit::Env;
 
@@ -67,7 +67,7 @@ impl Session {
         };
         let Sender { presented, identity } = sender;
         let claim = Claim {
-            peer: header.source.uri.clone(),
+            peer: header.source.uri.to_string(),
             session: header.session_id.clone(),
             presented,
             nonce: issued,

@@ -15,7 +15,7 @@ use crate::{
     ids::{CmdId, JobTag, MsgId},
     session::{Form, fill, is_xml},
     tree::{Content, Found},
-    wire::{Alert, Command, Data, Encoding, Format, Item, Location, Meta, Results, Status},
+    wire::{Alert, Command, Data, Encoding, Format, Item, Location, Results, Status},
 };
 
 /// One thing to say.
@@ -42,9 +42,9 @@ pub(super) struct Told {
     pub(super) cmd_id: CmdId,
     pub(super) cmd: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) target: Option<String>,
+    pub(super) target: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<String>,
+    pub(super) source: Option<SmolStr>,
     pub(super) code: StatusCode,
     /// What the user said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -195,7 +195,7 @@ impl Say {
 impl Piece<'_> {
     fn fill(&self, item: &mut Item, content: &Content) {
         let (format, data) = match self.form {
-            Form::Base64 => (Some(Format::B64), Data::Text(STANDARD.encode(self.octets))),
+            Form::Base64 => (Some(Format::B64), Data::from(STANDARD.encode(self.octets))),
             Form::XmlText | Form::Plain => {
                 let text = core::str::from_utf8(self.octets);
                 let data = text.map_or_else(|_| Data::Opaque(bytes::Bytes::copy_from_slice(self.octets)), Data::from);
@@ -205,7 +205,7 @@ impl Piece<'_> {
         item.data = Some(data);
         item.more_data = self.more;
         if format.is_some() || self.size.is_some() {
-            let meta = item.meta.get_or_insert_with(Meta::default);
+            let meta = item.meta.get_or_insert_default();
             (meta.format, meta.size) = (format, self.size);
         }
     }

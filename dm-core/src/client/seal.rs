@@ -1,8 +1,9 @@
 //! What speaks for a message: credentials that go into it, or a seal over all of it [DM SEC 1.2, 5.4].
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
+use smol_str::SmolStr;
 
 use super::{
     Output, Report, Session, Sign,
@@ -41,8 +42,8 @@ impl Session {
     }
 
     /// `Source/LocName` of a message that will be sealed.
-    pub(super) fn name_to_show(&self) -> Option<String> {
-        self.common.own.user.clone().filter(|_| self.common.own.seals())
+    pub(super) fn name_to_show(&self) -> Option<SmolStr> {
+        self.common.own.user.as_deref().filter(|_| self.common.own.seals()).map(Into::into)
     }
 
     /// Lets a written message go, once it is sealed where it must be.

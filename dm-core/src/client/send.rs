@@ -220,17 +220,17 @@ impl Session {
                 self.common.sent.next()
             },
             target: Location {
-                name: core_kit::planted!("D45-whole-buffer-sent").then(|| "-".repeat(self.bytes_max() / 2)),
+                name: core_kit::planted!("D45-whole-buffer-sent").then(|| "-".repeat(self.bytes_max() / 2).into()),
                 ..Location::new(self.common.url.clone())
             },
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
+                name: signature.map(|(_, signature)| signature.user.as_str().into()).or_else(|| self.name_to_show()),
                 ..Location::new(self.profile.device.as_str())
             },
             resp_uri: None,
             no_resp: false,
-            cred: signature.map(|(scheme, signature)| Cred::signed(*scheme, signature)),
-            meta: Some(announced).filter(|meta| opening && *meta != Meta::default()),
+            cred: signature.map(|(scheme, signature)| Cred::signed(*scheme, signature).into()),
+            meta: Some(announced).filter(|meta| opening && *meta != Meta::default()).map(Into::into),
         }
     }
 }

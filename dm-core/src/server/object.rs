@@ -95,7 +95,7 @@ impl Session {
                 return Ok(Some(content_of(item, command)));
             }
             let said = |meta: Option<&Meta>| meta.and_then(|meta| meta.size);
-            let Some(size) = said(item.meta.as_ref()).or_else(|| said(command)) else {
+            let Some(size) = said(item.meta.as_deref()).or_else(|| said(command)) else {
                 work.fault(PeerFault::SizeMissing);
                 return Err(StatusCode::SIZE_REQUIRED);
             };
@@ -200,7 +200,7 @@ pub(super) fn fill_part(
         if let Some(item) = only_item(&mut command).filter(|_| !is_last) {
             item.more_data = true;
             if offset == 0 {
-                item.meta.get_or_insert_with(Meta::default).size = Some(form.size(size));
+                item.meta.get_or_insert_default().size = Some(form.size(size));
             }
         }
         message.commands.truncate(fixed);

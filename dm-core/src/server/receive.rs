@@ -2,6 +2,8 @@
 
 use alloc::{string::String, vec::Vec};
 
+use smol_str::SmolStr;
+
 use super::{Report, Session, object::Key, sent::told};
 use crate::{
     alert::{AlertItem, AlertKind, DeviceAlert},
@@ -210,7 +212,7 @@ impl Session {
             work.statuses.push(status_for(work.msg_id, command, first));
         } else {
             work.statuses.extend(codes.into_iter().map(|(code, source)| Status {
-                source_refs: source.map(String::from).into_iter().collect(),
+                source_refs: source.map(SmolStr::from).into_iter().collect(),
                 ..status_for(work.msg_id, command, code)
             }));
         }

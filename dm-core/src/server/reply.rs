@@ -142,16 +142,15 @@ impl Session {
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.clone()).or(self.name_to_show()),
+                name: signature.map(|(_, signature)| signature.user.as_str().into()).or_else(|| self.name_to_show()),
                 ..Location::new(self.profile.address.clone())
             },
             resp_uri: self.profile.resp_uri.clone(),
             no_resp: false,
-            cred: signature.map(|(scheme, signature)| Cred::signed(*scheme, signature)),
-            meta: announced.then(|| Meta {
-                max_msg_size: self.profile.max_msg_size,
-                max_obj_size: self.profile.max_obj_size,
-                ..Meta::default()
+            cred: signature.map(|(scheme, signature)| Cred::signed(*scheme, signature).into()),
+            meta: announced.then(|| {
+                let (max_msg_size, max_obj_size) = (self.profile.max_msg_size, self.profile.max_obj_size);
+                Meta { max_msg_size, max_obj_size, ..Meta::default() }.into()
             }),
         };
         let mut commands = Vec::with_capacity(draft.statuses.len() + 2);

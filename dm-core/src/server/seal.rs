@@ -1,8 +1,9 @@
 //! What speaks for a reply: credentials that go into it, or a seal over all of it [DM SEC 1.2, 5.4].
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
+use smol_str::SmolStr;
 
 use super::{
     Output, Session, Sign,
@@ -44,8 +45,8 @@ impl Session {
     }
 
     /// `Source/LocName` of a reply that will be sealed.
-    pub(super) fn name_to_show(&self) -> Option<String> {
-        self.common.own.user.clone().filter(|_| self.is_sealing())
+    pub(super) fn name_to_show(&self) -> Option<SmolStr> {
+        self.common.own.user.as_deref().filter(|_| self.is_sealing()).map(Into::into)
     }
 
     /// Lets a written reply go, once it is sealed where it must be.

@@ -11,7 +11,7 @@ use crate::{
 
 /// What an item holds. What its own `Meta` says goes before what the command's says [DM RepPro 1.2, 6.3.3].
 pub(crate) fn content_of(item: &Item, command: Option<&Meta>) -> Content {
-    let said = |part: fn(&Meta) -> Option<&Meta>| item.meta.as_ref().and_then(part).or(command.and_then(part));
+    let said = |part: fn(&Meta) -> Option<&Meta>| item.meta.as_deref().and_then(part).or(command.and_then(part));
     let format = said(|meta| meta.format.is_some().then_some(meta)).and_then(|meta| meta.format.clone());
     let media_type = said(|meta| meta.media_type.is_some().then_some(meta)).and_then(|meta| meta.media_type.as_ref());
     Content {
@@ -35,7 +35,7 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
         }
         (Encoding::Xml, Some(_)) => {
             let octets = content.data.as_deref().unwrap_or_default();
-            (Some(Format::B64), Some(Data::Text(STANDARD.encode(octets))))
+            (Some(Format::B64), Some(Data::from(STANDARD.encode(octets))))
         }
         (Encoding::Wbxml, Some(Ok(text))) if !binary => (content.format.clone(), Some(Data::from(text))),
         (Encoding::Wbxml, Some(_)) => {
@@ -45,7 +45,8 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
     };
     item.data = data;
     if format.is_some() || content.media_type.is_some() {
-        item.meta = Some(Meta { format, media_type: content.media_type.clone(), ..Meta::default() });
+        let media_type = content.media_type.as_deref().map(Into::into);
+        item.meta = Some(Meta { format, media_type, ..Meta::default() }.into());
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn an_items_meta_goes_before_its_commands() {
         let meta = |format, media_type: &str| Meta { format, media_type: Some(media_type.into()), ..Meta::default() };
-        let mut item = Item { meta: Some(meta(None, " text/x ")), ..Item::target("./A") };
+        let mut item = Item { meta: Some(meta(None, " text/x ").into()), ..Item::target("./A") };
         let command = meta(Some(Format::Int), "text/plain");
         let found = content_of(&item, Some(&command));
         assert_eq!((found.format, found.media_type.as_deref()), (Some(Format::Int), Some("text/x")));

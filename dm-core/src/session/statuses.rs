@@ -1,6 +1,8 @@
 //! Statuses, as both roles write them [digest 2.5].
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
+
+use smol_str::SmolStr;
 
 use crate::{
     codes::StatusCode,
@@ -15,9 +17,9 @@ pub(crate) struct Answering {
     /// Its number.
     pub(crate) msg_id: MsgId,
     /// Its `Target`.
-    pub(crate) target: String,
+    pub(crate) target: SmolStr,
     /// Its `Source`.
-    pub(crate) source: String,
+    pub(crate) source: SmolStr,
 }
 
 impl Answering {

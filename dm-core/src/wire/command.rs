@@ -31,7 +31,7 @@ pub enum Command {
     /// `Get`: read nodes.
     Get(Get),
     /// `Map`: not used in DM.
-    Map(Map),
+    Map(Box<Map>),
     /// `Move`: not used in DM.
     Move(Edit),
     /// `Put`: not used in DM.
@@ -41,13 +41,13 @@ pub enum Command {
     /// `Results`: what a `Get` found.
     Results(Results),
     /// `Search`: not used in DM.
-    Search(Search),
+    Search(Box<Search>),
     /// `Sequence`: in this order.
     Sequence(Block),
     /// `Status`: what became of a command.
     Status(Status),
     /// `Sync`: not used in DM.
-    Sync(Sync),
+    Sync(Box<Sync>),
 }
 
 impl Command {
@@ -249,13 +249,13 @@ pub struct Results {
     /// `CmdRef`: the `Get`.
     pub cmd_ref: CmdId,
     /// `Cmd`: some clients add it.
-    pub cmd: Option<String>,
+    pub cmd: Option<SmolStr>,
     /// `Meta`: the default for all items.
     pub meta: Option<Box<Meta>>,
     /// `TargetRef`.
-    pub target_ref: Option<String>,
+    pub target_ref: Option<SmolStr>,
     /// `SourceRef`.
-    pub source_ref: Option<String>,
+    pub source_ref: Option<SmolStr>,
     /// `Item`s, each with the node's address as `Source`.
     pub items: Vec<Item>,
 }
@@ -272,9 +272,9 @@ pub struct Status {
     /// `Cmd`: the command's name, or `SyncHdr`.
     pub cmd: SmolStr,
     /// `TargetRef`s: the items that the status is for.
-    pub target_refs: Vec<String>,
+    pub target_refs: Vec<SmolStr>,
     /// `SourceRef`s.
-    pub source_refs: Vec<String>,
+    pub source_refs: Vec<SmolStr>,
     /// `Cred`.
     pub cred: Option<Box<Cred>>,
     /// `Chal`.
@@ -310,7 +310,7 @@ impl Alert {
 impl Item {
     /// An item about the node at `uri`.
     #[must_use]
-    pub fn target(uri: impl Into<String>) -> Self {
+    pub fn target(uri: impl Into<SmolStr>) -> Self {
         Self { target: Some(super::message::Location::new(uri)), ..Self::default() }
     }
 

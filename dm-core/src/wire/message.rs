@@ -46,18 +46,18 @@ pub struct Header {
     /// `NoResp`: not used in DM, ignored when received.
     pub no_resp: bool,
     /// `Cred`.
-    pub cred: Option<Cred>,
+    pub cred: Option<Box<Cred>>,
     /// `Meta`, with `MaxMsgSize` and `MaxObjSize`.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
 }
 
 /// `Target` or `Source`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Location {
     /// `LocURI`.
-    pub uri: String,
+    pub uri: SmolStr,
     /// `LocName`.
-    pub name: Option<String>,
+    pub name: Option<SmolStr>,
     /// `Filter`, of data synchronisation only.
     pub filter: Option<Box<Filter>>,
 }
@@ -65,7 +65,7 @@ pub struct Location {
 impl Location {
     /// A location with nothing but its address.
     #[must_use]
-    pub fn new(uri: impl Into<String>) -> Self {
+    pub fn new(uri: impl Into<SmolStr>) -> Self {
         Self { uri: uri.into(), ..Self::default() }
     }
 }
@@ -124,9 +124,9 @@ pub struct Meta {
     /// `Format`; `chr` where absent.
     pub format: Option<Format>,
     /// `Type`: a media type, an authentication type, a management object or an alert type; `text/plain` where absent.
-    pub media_type: Option<String>,
+    pub media_type: Option<SmolStr>,
     /// `Mark`: the importance of an alert.
-    pub mark: Option<String>,
+    pub mark: Option<SmolStr>,
     /// `Size`, in octets.
     pub size: Option<u64>,
     /// `Anchor`, of data synchronisation only.
@@ -235,11 +235,11 @@ pub struct Item {
     /// `Source`.
     pub source: Option<Location>,
     /// `SourceParent`, of data synchronisation only.
-    pub source_parent: Option<String>,
+    pub source_parent: Option<Box<str>>,
     /// `TargetParent`, of data synchronisation only.
-    pub target_parent: Option<String>,
+    pub target_parent: Option<Box<str>>,
     /// `Meta`; what it says goes before what the command's says.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
     /// `Data`.
     pub data: Option<Data>,
     /// `MoreData`: the next message goes on with this item.
@@ -253,7 +253,7 @@ pub struct Item {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
     /// Text. Mark-up that a peer left unescaped inside `Data` is its text.
-    Text(String),
+    Text(SmolStr),
     /// Octets, as WBXML carries them; among them a document in WBXML. XML cannot, and refuses to write them.
     Opaque(bytes::Bytes),
 }
@@ -286,7 +286,7 @@ impl From<&str> for Data {
 
 impl From<String> for Data {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(text.into())
     }
 }
 

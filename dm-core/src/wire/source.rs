@@ -22,6 +22,12 @@ pub(super) trait Source<'a> {
     /// The next event. An element that is empty gives both its events.
     fn event(&mut self) -> Result<Event<'a>, Kind>;
 
+    /// The text of the element that was just opened, if it has nothing else and this is easy to see; it is closed then.
+    /// If there is nothing, nothing has changed.
+    fn text_and_close(&mut self) -> Option<&'a str> {
+        None
+    }
+
     /// The content of the `Data` that was just opened; it is closed then.
     fn data(&mut self) -> Result<Data, Kind>;
 

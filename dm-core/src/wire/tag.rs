@@ -54,10 +54,15 @@ macro_rules! tags {
                 match self { $(Self::$variant => $token,)+ }
             }
 
-            /// The element of this name; no name is in both vocabularies.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)+ _ => None }
+            /// The name as a number; see [`Word`].
+            const fn word(self) -> Word {
+                match self { $(Self::$variant => const { Word::of($name.as_bytes()) },)+ }
+            }
+
+            /// The name as a number, with the bracket that ends a tag.
+            #[cfg(feature = "xml")]
+            const fn word_in_tag(self) -> Word {
+                match self { $(Self::$variant => const { Word::of(concat!($name, ">").as_bytes()) },)+ }
             }
 
             /// The element of this token.
@@ -148,6 +153,106 @@ tags! {
     FieldLevel = MetInf 0x16 "FieldLevel";
 }
 
+impl Tag {
+    /// The element of this name; no name is in both vocabularies.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        // What is longer than any name must not be taken for the one that it begins with, nor one with zeros behind it.
+        let found = Word::of(name.as_bytes()).tag();
+        found.filter(|tag| tag.name().len() == name.len())
+    }
+
+    /// The element whose name the text begins with, and what is behind the name.
+    #[cfg(feature = "xml")]
+    pub(super) fn leading(text: &[u8]) -> Option<(Self, &[u8])> {
+        let tag = Word::leading(text.first_chunk()?)?.tag()?;
+        Some((tag, text.get(tag.name().len()..)?))
+    }
+
+    /// Whether the text begins with the element's end tag, as far as this can be told at once.
+    #[cfg(feature = "xml")]
+    pub(super) fn ends(self, text: &[u8]) -> bool {
+        matches!(text, [b'<', b'/', name @ ..] if name.first_chunk().is_some_and(|name| self.word_in_tag().begins(name)))
+    }
+}
+
+/// Up to sixteen octets of a name as numbers, the first one lowest, with zeros behind them.
+///
+/// A message is hundreds of tags with names out of less than a hundred. To compare one as text is a call, and to match it
+/// against all is many comparisons; so to find out which it is was a tenth of what it takes to read a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word(u64, u64);
+
+impl Word {
+    /// The octets of all names fit.
+    const BYTES: usize = 16;
+
+    const fn of(name: &[u8]) -> Self {
+        let (mut word, mut rest, mut at) = (Self(0, 0), name, 0);
+        while let Some((octet, behind)) = rest.split_first() {
+            match at {
+                0..=7 => word.0 |= (*octet as u64) << (8 * at),
+                8..Self::BYTES => word.1 |= (*octet as u64) << (8 * (at - 8)),
+                _ => {}
+            }
+            (rest, at) = (behind, at + 1);
+        }
+        word
+    }
+
+    /// The element of this name: where it must be in the table, if it is in it.
+    fn tag(self) -> Option<Tag> {
+        let tag = (*BY_SLOT.get(self.slot())?)?;
+        (tag.word() == self).then_some(tag)
+    }
+
+    /// A place in [`BY_SLOT`]. The factor was found by trial: no two names have the same place, which the compiler checks.
+    const fn slot(self) -> usize {
+        ((self.0 ^ self.1).wrapping_mul(0xE402_574E_F3FF_C897) >> 56) as usize
+    }
+}
+
+#[cfg(feature = "xml")]
+impl Word {
+    fn read(text: &[u8; Self::BYTES]) -> Self {
+        let number = |octets: Option<&[u8; 8]>| octets.map_or(0, |octets| u64::from_le_bytes(*octets));
+        Self(number(text.first_chunk()), number(text.last_chunk()))
+    }
+
+    /// The letters that the text begins with, if anything else follows them.
+    fn leading(text: &[u8; Self::BYTES]) -> Option<Self> {
+        // Letters have this bit; brackets, slashes and white space do not. Where another character has it, no name has that.
+        const LETTER: u64 = 0x4040_4040_4040_4040;
+        let Self(low, high) = Self::read(text);
+        let below = |end: u64| (1 << (end.trailing_zeros() & !7)) - 1;
+        match (!low & LETTER, !high & LETTER) {
+            (0, 0) => None,
+            (0, end) => Some(Self(low, high & below(end))),
+            (end, _) => Some(Self(low & below(end), 0)),
+        }
+    }
+
+    /// Whether the text begins with these octets.
+    fn begins(self, text: &[u8; Self::BYTES]) -> bool {
+        let mask = |number: u64| u64::MAX.checked_shr(number.leading_zeros() & !7).unwrap_or_default();
+        let Self(low, high) = Self::read(text);
+        low & mask(self.0) == self.0 && high & mask(self.1) == self.1
+    }
+}
+
+/// The elements, each at the place of its name.
+#[allow(clippy::indexing_slicing, reason = "an index that is out of bounds does not compile")]
+static BY_SLOT: [Option<Tag>; 256] = {
+    let (mut table, mut rest) = ([None; 256], Tag::ALL);
+    while let Some((tag, behind)) = rest.split_first() {
+        let slot = tag.word().slot();
+        assert!(table[slot].is_none(), "two names have the same place: another factor is needed");
+        table[slot] = Some(*tag);
+        rest = behind;
+    }
+    table
+};
+
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -201,5 +306,37 @@ mod tests {
             assert_eq!(Tag::from_token(tag.page(), tag.token()), Some(*tag));
         }
         assert_eq!(Tag::from_token(Page::SyncMl, 0x30), None, "reserved");
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_element() {
+        for name in
+            ["", "add", "Ad", "Addd", "Add\0", "Add ", "NumberOfChangesX", "NumberOfChangesXX", "\0", "\u{C4}dd"]
+        {
+            assert_eq!(Tag::from_name(name), None, "{name:?}");
+        }
+    }
+
+    #[cfg(feature = "xml")]
+    #[test]
+    fn a_tag_is_known_by_its_first_octets() {
+        for tag in Tag::ALL {
+            let tail = "<and><so><on><and><so><on>";
+            for end in [">", " x='1'>", "/>", "\t>", ":x>", "=", "1"] {
+                let text = alloc::format!("{tag}{end}{tail}");
+                let behind = alloc::format!("{end}{tail}");
+                assert_eq!(Tag::leading(text.as_bytes()), Some((*tag, behind.as_bytes())), "{text}");
+            }
+            for other in ["s>", "_>", "A\u{308}>"] {
+                let text = alloc::format!("{tag}{other}{tail}");
+                assert_ne!(Tag::leading(text.as_bytes()).map(|(tag, _)| tag), Some(*tag), "{text}");
+            }
+            for (end, is_its_own) in [(">", true), (" >", false), ("s>", false), ("/>", false), ("\0>", false)] {
+                assert_eq!(tag.ends(alloc::format!("</{tag}{end}{tail}").as_bytes()), is_its_own, "{tag}{end}");
+            }
+            assert!(!tag.ends(b"<a></a></b></c></d></e>"));
+        }
+        assert_eq!(Tag::leading(b"Add>"), None, "too near to the end to tell at once");
+        assert!(!Tag::Add.ends(b"</Add>"));
     }
 }

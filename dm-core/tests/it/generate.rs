@@ -55,7 +55,9 @@ pub(crate) fn cmd_id() -> impl Strategy<Value = CmdId> {
 
 /// A `Location` without `Filter`.
 fn plain_location() -> BoxedStrategy<Location> {
-    (uri(), option::of(text())).prop_map(|(uri, name)| Location { uri, name, filter: None }).boxed()
+    (uri(), option::of(text()))
+        .prop_map(|(uri, name)| Location { name: name.map(Into::into), ..Location::new(uri) })
+        .boxed()
 }
 
 /// A `Target` or `Source`, seldom with a `Filter`.
@@ -114,8 +116,8 @@ pub(crate) fn meta() -> BoxedStrategy<Meta> {
             Meta {
                 field_level,
                 format,
-                media_type,
-                mark,
+                media_type: media_type.map(Into::into),
+                mark: mark.map(Into::into),
                 size,
                 anchor,
                 version,
@@ -136,7 +138,7 @@ pub(crate) fn cred() -> BoxedStrategy<Cred> {
 
 /// Text as the value of an `Item`. Octets are not here: only some encodings have them.
 pub(crate) fn data() -> impl Strategy<Value = Data> {
-    text().prop_map(Data::Text)
+    text().prop_map(Data::from)
 }
 
 fn item_at(location: BoxedStrategy<Location>) -> BoxedStrategy<Item> {
@@ -145,15 +147,15 @@ fn item_at(location: BoxedStrategy<Location>) -> BoxedStrategy<Item> {
         option::of(location),
         option::weighted(0.1, uri()),
         option::weighted(0.1, uri()),
-        option::of(meta()),
+        option::of(meta().prop_map(Box::new)),
         option::of(data()),
         any::<bool>(),
     )
         .prop_map(|(target, source, source_parent, target_parent, meta, data, more_data)| Item {
             target,
             source,
-            source_parent,
-            target_parent,
+            source_parent: source_parent.map(Into::into),
+            target_parent: target_parent.map(Into::into),
             meta,
             data,
             more_data,
@@ -241,10 +243,10 @@ pub(crate) fn results() -> BoxedStrategy<Results> {
         option::of(cmd_id()),
         option::of(msg_id()),
         cmd_id(),
-        option::weighted(0.2, token()),
+        option::weighted(0.2, token().prop_map(Into::into)),
         option::of(meta().prop_map(Box::new)),
-        option::of(uri()),
-        option::of(uri()),
+        option::of(uri().prop_map(Into::into)),
+        option::of(uri().prop_map(Into::into)),
         items(),
     )
         .prop_map(|(cmd_id, msg_ref, cmd_ref, cmd, meta, target_ref, source_ref, items)| Results {
@@ -267,7 +269,7 @@ pub(crate) fn status() -> BoxedStrategy<Status> {
     let answered = (option::of(cmd_id()), msg_id(), option::of(cmd_id()), cmd);
     let chal = meta().prop_map(|meta| Chal { meta });
     let answer = (option::weighted(0.1, cred().prop_map(Box::new)), option::of(chal.prop_map(Box::new)), code, items());
-    (answered, vec(uri(), 0..3), vec(uri(), 0..3), answer)
+    (answered, vec(uri().prop_map(Into::into), 0..3), vec(uri().prop_map(Into::into), 0..3), answer)
         .prop_map(|(answered, target_refs, source_refs, answer)| {
             let (cmd_id, msg_ref, cmd_ref, cmd) = answered;
             let ((cred, chal, code, items), cmd) = (answer, cmd.into());
@@ -308,12 +310,12 @@ pub(crate) fn simple_command() -> BoxedStrategy<Command> {
         delete().prop_map(Command::Delete),
         exec().prop_map(Command::Exec),
         get().prop_map(Command::Get),
-        map().prop_map(Command::Map),
+        map().prop_map(|map| Command::Map(map.into())),
         edit().prop_map(Command::Move),
         get().prop_map(Command::Put),
         edit().prop_map(Command::Replace),
         results().prop_map(Command::Results),
-        search().prop_map(Command::Search),
+        search().prop_map(|search| Command::Search(search.into())),
         status().prop_map(Command::Status),
     ]
     .boxed()
@@ -332,7 +334,7 @@ fn block_of(command: BoxedStrategy<Command>) -> BoxedStrategy<Command> {
     prop_oneof![
         block.clone().prop_map(Command::Atomic),
         block.prop_map(Command::Sequence),
-        sync.prop_map(Command::Sync),
+        sync.prop_map(|sync| Command::Sync(sync.into())),
     ]
     .boxed()
 }
@@ -359,7 +361,7 @@ pub(crate) fn header() -> BoxedStrategy<Header> {
     (
         (version, session, msg_id()),
         (location(), location(), option::of(uri())),
-        (any::<bool>(), option::of(cred()), option::of(meta())),
+        (any::<bool>(), option::of(cred().prop_map(Box::new)), option::of(meta().prop_map(Box::new))),
     )
         .prop_map(|(session, places, rest)| {
             let ((ver_dtd, ver_proto), session_id, msg_id) = session;

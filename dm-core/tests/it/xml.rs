@@ -47,7 +47,7 @@ fn meta(xml: &str) -> (Meta, Deviations) {
     let text = with_body(&format!("<Replace><CmdID>1</CmdID><Item>{xml}</Item></Replace>"));
     let Decoded { message, deviations } = accepted(&text);
     let Some(Command::Replace(replace)) = message.commands.into_iter().next() else { panic!("no Replace: {xml}") };
-    (replace.items.into_iter().next().and_then(|item| item.meta).expect("a Meta"), deviations)
+    (*replace.items.into_iter().next().and_then(|item| item.meta).expect("a Meta"), deviations)
 }
 
 /// The text of the only item's `Data`.
@@ -95,8 +95,8 @@ fn an_indented_message_is_read_to_the_model() {
             msg_id: MsgId(1),
             target: Location::new("https://dm.example.com/dm"),
             source,
-            cred: Some(Cred { meta: Some(meta), data: "IL8BJTggg59+TW50eOzRRg==".into() }),
-            meta: Some(Meta { max_msg_size: Some(16384), ..Meta::default() }),
+            cred: Some(Cred { meta: Some(meta), data: "IL8BJTggg59+TW50eOzRRg==".into() }.into()),
+            meta: Some(Meta { max_msg_size: Some(16384), ..Meta::default() }.into()),
             ..Header::default()
         },
         commands: vec![Command::Alert(Alert { cmd_id: 1.into(), ..Alert::new(AlertCode::CLIENT_INITIATED) })],

@@ -27,8 +27,8 @@ fn a_message_is_written_in_the_order_of_the_dtd() {
         source: Location { name: Some("us".into()), ..Location::new("https://dm.example.com/dm?a=1&b=2") },
         resp_uri: Some("https://dm.example.com/dm/2F".into()),
         no_resp: true,
-        cred: Some(Cred { meta: Some(meta(Format::B64, "syncml:auth-basic")), data: "QTpC".into() }),
-        meta: Some(Meta { max_msg_size: Some(1), max_obj_size: Some(2), ..Meta::default() }),
+        cred: Some(Cred { meta: Some(meta(Format::B64, "syncml:auth-basic")), data: "QTpC".into() }.into()),
+        meta: Some(Meta { max_msg_size: Some(1), max_obj_size: Some(2), ..Meta::default() }.into()),
     };
     let status = Status {
         cmd_id: Some(1.into()),
@@ -44,7 +44,7 @@ fn a_message_is_written_in_the_order_of_the_dtd() {
     };
     let chunk = Item {
         target: Some(Location::new("./a")),
-        meta: Some(Meta { size: Some(9), ..meta(Format::Chr, "text/plain") }),
+        meta: Some(Meta { size: Some(9), ..meta(Format::Chr, "text/plain") }.into()),
         data: Some("<&>\r\n\"'".into()),
         more_data: true,
         ..Item::default()
@@ -115,7 +115,7 @@ fn what_xml_cannot_carry_is_refused_with_its_place() {
     for c in ['\0', '\u{1}', '\u{B}', '\u{1F}', '\u{FFFE}', '\u{FFFF}'] {
         let data = with_item(Item { data: Some(format!("a{c}").into()), ..Item::default() });
         assert_eq!(wire::encode(Encoding::Xml, &data), Err(EncodeError::BadCharacter(Tag::Data)), "{c:?}");
-        let uri = with_item(Item::target(c));
+        let uri = with_item(Item::target(c.to_string()));
         assert_eq!(wire::encode(Encoding::Xml, &uri), Err(EncodeError::BadCharacter(Tag::LocUri)), "{c:?}");
     }
     let octets = with_item(Item { data: Some(Data::Opaque(b"a"[..].into())), ..Item::default() });

@@ -1,6 +1,6 @@
 //! Commands.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{Reader, required};
 use crate::{
@@ -25,15 +25,15 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
             Tag::Delete => |reader| reader.delete().map(Command::Delete),
             Tag::Exec => |reader| reader.exec().map(Command::Exec),
             Tag::Get => |reader| reader.get().map(Command::Get),
-            Tag::Map => |reader| reader.map().map(Command::Map),
+            Tag::Map => |reader| reader.map().map(Box::new).map(Command::Map),
             Tag::Move => |reader| reader.edit().map(Command::Move),
             Tag::Put => |reader| reader.get().map(Command::Put),
             Tag::Replace => |reader| reader.edit().map(Command::Replace),
             Tag::Results => |reader| reader.results().map(Command::Results),
-            Tag::Search => |reader| reader.search().map(Command::Search),
+            Tag::Search => |reader| reader.search().map(Box::new).map(Command::Search),
             Tag::Sequence => |reader| reader.block().map(Command::Sequence),
             Tag::Status => |reader| reader.status().map(Command::Status),
-            Tag::Sync => |reader| reader.sync().map(Command::Sync),
+            Tag::Sync => |reader| reader.sync().map(Box::new).map(Command::Sync),
             _ => return self.skip(),
         };
         if self.commands >= self.commands_max {

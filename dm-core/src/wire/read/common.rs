@@ -1,6 +1,8 @@
 //! Elements that commands and the header share.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
+
+use smol_str::SmolStr;
 
 use super::{Reader, required, trimmed};
 use crate::wire::{
@@ -14,7 +16,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         while let Some(tag) = self.child()? {
             match tag {
                 Tag::LocUri => self.once(&mut uri, Self::token)?,
-                Tag::LocName => self.once(&mut name, Self::verbatim)?,
+                Tag::LocName => self.once(&mut name, |reader| Ok(SmolStr::from(reader.text()?)))?,
                 Tag::Filter => self.once(&mut filter, |reader| reader.filter().map(Box::new))?,
                 _ => self.skip()?,
             }
@@ -23,7 +25,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     /// `SourceParent` or `TargetParent`.
-    fn parent_uri(&mut self) -> Result<String, Kind> {
+    fn parent_uri(&mut self) -> Result<Box<str>, Kind> {
         let mut uri = None;
         while let Some(tag) = self.child()? {
             match tag {
@@ -80,7 +82,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::Source => self.once(&mut item.source, Self::location)?,
                 Tag::SourceParent => self.once(&mut item.source_parent, Self::parent_uri)?,
                 Tag::TargetParent => self.once(&mut item.target_parent, Self::parent_uri)?,
-                Tag::Meta => self.once(&mut item.meta, Self::meta)?,
+                Tag::Meta => self.once(&mut item.meta, Self::boxed_meta)?,
                 Tag::Data => self.once(&mut item.data, |reader| reader.source.data())?,
                 Tag::MoreData => self.flag(&mut item.more_data)?,
                 _ => self.skip()?,
@@ -90,7 +92,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     /// `Cred`. Without `Data` it convinces nobody, and does no harm.
-    pub(super) fn cred(&mut self) -> Result<Cred, Kind> {
+    fn cred(&mut self) -> Result<Cred, Kind> {
         let (mut meta, mut data) = (None, None);
         while let Some(tag) = self.child()? {
             match tag {
@@ -126,7 +128,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     /// `Meta`: its children directly, as in most messages, or inside `MetInf`, or both.
-    pub(super) fn meta(&mut self) -> Result<Meta, Kind> {
+    fn meta(&mut self) -> Result<Meta, Kind> {
         let (mut meta, mut wrapped) = (Meta::default(), None);
         while let Some(tag) = self.child()? {
             match tag {

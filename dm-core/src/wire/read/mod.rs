@@ -106,8 +106,8 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 Tag::Source => self.once(&mut source, Self::location)?,
                 Tag::RespUri => self.once(&mut header.resp_uri, Self::token)?,
                 Tag::NoResp => self.flag(&mut header.no_resp)?,
-                Tag::Cred => self.once(&mut header.cred, Self::cred)?,
-                Tag::Meta => self.once(&mut header.meta, Self::meta)?,
+                Tag::Cred => self.once(&mut header.cred, Self::boxed_cred)?,
+                Tag::Meta => self.once(&mut header.meta, Self::boxed_meta)?,
                 _ => self.skip()?,
             }
         }
@@ -184,6 +184,9 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 
     /// The text of an element that has nothing else.
     fn text(&mut self) -> Result<Cow<'a, str>, Kind> {
+        if let Some(text) = self.source.text_and_close() {
+            return Ok(Cow::Borrowed(text));
+        }
         let (here, mut text) = (self.here(), Cow::Borrowed(""));
         loop {
             match self.source.event()? {
@@ -229,5 +232,9 @@ fn required<T>(slot: Option<T>, tag: Tag) -> Result<T, Kind> {
 }
 
 fn trimmed(text: &str) -> &str {
-    text.trim_matches(is_space)
+    // Most text has nothing to lose, as its first and last octet tell.
+    match (text.as_bytes().first(), text.as_bytes().last()) {
+        (Some(first), Some(last)) if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_matches(is_space),
+    }
 }

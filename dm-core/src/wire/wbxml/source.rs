@@ -147,7 +147,7 @@ impl<'a> Source<'a> for WbxmlSource<'a> {
 /// A value by what it is, and not by the tokens that it came in.
 fn text_or_octets(octets: Vec<u8>) -> Data {
     match String::from_utf8(octets) {
-        Ok(text) if first_bad(&text).is_none() => Data::Text(text),
+        Ok(text) if first_bad(&text).is_none() => Data::Text(text.into()),
         Ok(text) => Data::Opaque(text.into_bytes().into()),
         Err(error) => Data::Opaque(error.into_bytes().into()),
     }

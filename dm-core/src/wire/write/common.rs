@@ -41,7 +41,7 @@ impl<S: Sink> Writer<'_, S> {
                     writer.within(tag, |writer| writer.text(Tag::LocUri, uri))?;
                 }
             }
-            writer.meta_if(item.meta.as_ref())?;
+            writer.meta_if(item.meta.as_deref())?;
             writer.data_if(item.data.as_ref())?;
             writer.flag(Tag::MoreData, item.more_data);
             Ok(())

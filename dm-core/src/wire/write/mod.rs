@@ -53,8 +53,8 @@ impl<S: Sink> Writer<'_, S> {
             writer.location(Tag::Source, &header.source)?;
             writer.text_if(Tag::RespUri, header.resp_uri.as_deref())?;
             writer.flag(Tag::NoResp, header.no_resp);
-            writer.cred_if(header.cred.as_ref())?;
-            writer.meta_if(header.meta.as_ref())
+            writer.cred_if(header.cred.as_deref())?;
+            writer.meta_if(header.meta.as_deref())
         })
     }
 

@@ -6,11 +6,14 @@
 
 use alloc::vec::Vec;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use quick_xml::{Reader, errors::IllFormedError, events::Event};
 
 use super::{Kind, chars::referenced, prologue::Prologue};
-use crate::wire::{chars::first_bad, source::is_space};
+use crate::wire::{Tag, chars::first_bad, source::is_space};
+
+/// How a start tag goes on and ends that makes the namespace of MetInf the default one, as nearly all peers write it.
+const METINF_DECLARED: &[u8] = br#" xmlns="syncml:metinf">"#;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -32,14 +35,29 @@ pub(crate) enum Token<'a> {
     Char(char),
 }
 
+/// An element that is open.
+enum Open<'a> {
+    /// By the name of a known element, without a prefix.
+    Known(Tag),
+    /// By the name that is written.
+    Other(&'a str),
+}
+
+/// A start tag of a known element, as [`Lexer::known_start`] finds it.
+pub(super) struct Known {
+    pub(super) tag: Tag,
+    /// Whether it makes the namespace of MetInf the default one. It has no other attribute.
+    pub(super) declares_metinf: bool,
+}
+
 /// Reads tokens, from the root on.
 pub(crate) struct Lexer<'a> {
     /// From the root to the end, or to the first octet that is not text.
     text: &'a str,
     /// Reads what is rare in the text, from wherever it is set to.
     reader: Reader<&'a [u8]>,
-    /// The names of the elements that are open.
-    open: Vec<&'a str>,
+    /// The elements that are open.
+    open: Vec<Open<'a>>,
     /// What is wrong with the octet after the text, where there is one.
     after_text: Option<Kind>,
     /// Where the text begins in the document.
@@ -69,7 +87,7 @@ impl<'a> Lexer<'a> {
             base: if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 } + text.len() - root.len(),
             at: 0,
             next: 0,
-            has_returns: root.as_bytes().contains(&b'\r'),
+            has_returns: memchr(b'\r', root.as_bytes()).is_some(),
             tag_bytes_max,
             doctypes: prologue.doctypes,
         };
@@ -130,6 +148,42 @@ impl<'a> Lexer<'a> {
         if is_cut_short { self.end() } else { Kind::NotWellFormed }
     }
 
+    /// The start tag of a known element, without a prefix and without attributes that are not usual, if it is what comes
+    /// next: nearly every tag of a message. Nothing is read otherwise.
+    pub(super) fn known_start(&mut self) -> Option<Known> {
+        let rest = self.text.as_bytes().get(self.next..)?;
+        let (tag, behind) = Tag::leading(rest.strip_prefix(b"<")?)?;
+        let declares_metinf = match behind {
+            [b'>', ..] => false,
+            _ if behind.starts_with(METINF_DECLARED) => true,
+            _ => return None,
+        };
+        let bytes = tag.start_tag().len() + if declares_metinf { METINF_DECLARED.len() - 1 } else { 0 };
+        if bytes > self.tag_bytes_max {
+            return None;
+        }
+        self.at = self.next;
+        self.next = self.at.saturating_add(bytes);
+        self.open.push(Open::Known(tag));
+        Some(Known { tag, declares_metinf })
+    }
+
+    /// The text of the innermost element up to its end tag, if these are all that comes next: most elements have nothing
+    /// else. Nothing is read otherwise.
+    pub(super) fn text_and_end(&mut self) -> Option<&'a str> {
+        let Some(Open::Known(tag)) = self.open.last() else { return None };
+        let (rest, end_tag_bytes) = (self.text.get(self.next..)?, tag.end_tag().len());
+        let (text, end) = rest.split_at_checked(memchr2(b'<', b'&', rest.as_bytes())?)?;
+        if !tag.ends(end.as_bytes()) || end_tag_bytes > self.tag_bytes_max || (self.has_returns && text.contains('\r'))
+        {
+            return None;
+        }
+        self.at = self.next.saturating_add(text.len());
+        self.next = self.at.saturating_add(end_tag_bytes);
+        self.open.pop();
+        Some(text)
+    }
+
     /// The next token. At the end of the document there is none: it is [`Kind::Truncated`].
     pub(crate) fn next(&mut self) -> Result<Token<'a>, Kind> {
         loop {
@@ -161,12 +215,23 @@ impl<'a> Lexer<'a> {
             return Ok(Token::Start { tag, is_empty: true });
         }
         let tag = inner.strip_suffix('>').unwrap_or_default();
-        self.open.push(tag.split(is_space).next().unwrap_or_default());
+        self.open.push(Open::Other(tag.split(is_space).next().unwrap_or_default()));
         Ok(Token::Start { tag, is_empty: false })
     }
 
     fn end_tag(&mut self, rest: &'a str) -> Result<Token<'a>, Kind> {
-        let name = self.open.pop();
+        let open = self.open.pop();
+        if let Some(Open::Known(known)) = open
+            && known.ends(rest.as_bytes())
+            && known.end_tag().len() <= self.tag_bytes_max
+        {
+            self.next = self.at.saturating_add(known.end_tag().len());
+            return Ok(Token::End);
+        }
+        let name = open.map(|open| match open {
+            Open::Known(tag) => tag.name(),
+            Open::Other(name) => name,
+        });
         let tag = self.tag(rest)?;
         // What is written behind the name is white space [XML 1.0, 42].
         let after_name = name.and_then(|name| tag.strip_prefix("</")?.strip_prefix(name)?.strip_suffix('>'));

@@ -5,7 +5,7 @@ use alloc::{borrow::Cow, vec::Vec};
 use super::{
     DecodeError, Kind,
     chars::expanded,
-    lexer::{Lexer, Token},
+    lexer::{Known, Lexer, Token},
     start_tag::{Attributes, Namespaces, Space, qualified},
 };
 use crate::{
@@ -79,7 +79,26 @@ impl<'a> XmlSource<'a> {
         if self.wanted != Wanted::All {
             return Ok(None);
         }
-        let known = known.and_then(|tag| match self.namespaces.of(prefix) {
+        Ok(known.and_then(|tag| self.known(tag, prefix)))
+    }
+
+    /// Opens the element of this start tag.
+    fn open_known(&mut self, start: &Known) -> Result<Option<Tag>, Kind> {
+        self.nesting.enter()?;
+        let depth = self.nesting.depth();
+        self.namespaces.enter(depth);
+        if start.declares_metinf {
+            if self.attributes_max == 0 {
+                return Err(Kind::TooManyAttributes);
+            }
+            self.namespaces.bind(depth, "", Space::Of(Page::MetInf))?;
+        }
+        Ok(self.known(start.tag, ""))
+    }
+
+    /// The element that was just opened, if its namespace is one that it may be in.
+    fn known(&mut self, tag: Tag, prefix: &str) -> Option<Tag> {
+        let known = match self.namespaces.of(prefix) {
             Space::Of(page) if page == tag.page() => Some(tag),
             // No peer has its root there.
             Space::Of(Page::MetInf) if tag == Tag::SyncMl => None,
@@ -88,11 +107,11 @@ impl<'a> XmlSource<'a> {
                 Some(tag)
             }
             Space::Foreign => None,
-        });
+        };
         if let Some(tag) = known {
             self.nesting.name(tag);
         }
-        Ok(known)
+        known
     }
 
     fn read_attributes(&mut self, attributes: &'a str) -> Result<(), Kind> {
@@ -101,13 +120,9 @@ impl<'a> XmlSource<'a> {
         if attributes.is_empty() {
             return Ok(());
         }
-        // Nearly all attributes of nearly all messages are these, written like this.
-        if self.wanted == Wanted::All && self.attributes_max > 0 {
-            match attributes {
-                r#" xmlns="syncml:metinf""# => return self.namespaces.bind(depth, "", Space::Of(Page::MetInf)),
-                r#" xmlns="SYNCML:SYNCML1.2""# => return self.namespaces.bind(depth, "", Space::Of(Page::SyncMl)),
-                _ => {}
-            }
+        // The root of nearly all messages has this one, written like this.
+        if self.wanted == Wanted::All && self.attributes_max > 0 && attributes == r#" xmlns="SYNCML:SYNCML1.2""# {
+            return self.namespaces.bind(depth, "", Space::Of(Page::SyncMl));
         }
         self.attributes.clear();
         for attribute in Attributes(attributes) {
@@ -187,6 +202,11 @@ impl<'a> Source<'a> for XmlSource<'a> {
             let rest = core::mem::take(&mut self.rest);
             return Ok(self.content(rest));
         }
+        if self.wanted == Wanted::All
+            && let Some(start) = self.lexer.known_start()
+        {
+            return self.open_known(&start).map(Event::Open);
+        }
         Ok(match self.lexer.next()? {
             Token::Start { tag, is_empty } => {
                 self.is_empty = is_empty;
@@ -201,11 +221,23 @@ impl<'a> Source<'a> for XmlSource<'a> {
         })
     }
 
+    fn text_and_close(&mut self) -> Option<&'a str> {
+        if self.is_empty {
+            return None;
+        }
+        let text = self.lexer.text_and_end()?;
+        self.nesting.close();
+        Some(text)
+    }
+
     fn data(&mut self) -> Result<Data, Kind> {
+        if let Some(text) = self.text_and_close() {
+            return Ok(text.into());
+        }
         self.wanted = Wanted::Text;
         let content = self.text_or_markup();
         self.wanted = Wanted::All;
-        content.map(|text| Data::Text(text.into_owned()))
+        content.map(|text| Data::Text(text.into()))
     }
 
     fn pass(&mut self) -> Result<(), Kind> {

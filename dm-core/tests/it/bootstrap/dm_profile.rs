@@ -136,7 +136,7 @@ fn item(octets: Vec<u8>) -> Item {
         media_type: Some("application/vnd.syncml.dmtnds+wbxml".into()),
         ..Meta::default()
     };
-    Item { meta: Some(meta), data: Some(Data::Opaque(octets.into())), ..Item::target("./Inbox") }
+    Item { meta: Some(meta.into()), data: Some(Data::Opaque(octets.into())), ..Item::target("./Inbox") }
 }
 
 fn adding(items: Vec<Item>) -> Message {
@@ -177,7 +177,7 @@ fn every_node_of_the_object_goes_into_the_account() {
 fn an_object_may_come_in_a_block_in_base64_and_with_nodes_one_by_one() {
     let base64 = base64(&tree_of(&account()));
     let mut coded = item(Vec::new());
-    coded.meta = coded.meta.map(|meta| Meta { format: Some(Format::B64), ..meta });
+    coded.meta = coded.meta.map(|meta| Meta { format: Some(Format::B64), ..*meta }.into());
     coded.data = Some(base64.into());
     assert_eq!(accounts(&adding(vec![coded.clone()])), Ok(vec![expected()]), "base64");
     coded.data = Some("no base64".into());
@@ -275,7 +275,7 @@ fn what_is_no_message_of_a_bootstrap_is_refused_with_its_place() {
     assert_eq!(second(Item { data: None, ..good.clone() }), object(Fault::Missing));
     assert_eq!(second(Item { more_data: true, ..good.clone() }), object(Fault::Missing));
     let xml = Meta { media_type: Some("application/vnd.syncml.dmtnds+xml".into()), ..Meta::default() };
-    assert_eq!(second(Item { meta: Some(xml), ..good }), object(Fault::OtherType));
+    assert_eq!(second(Item { meta: Some(xml.into()), ..good }), object(Fault::OtherType));
 }
 
 #[test]

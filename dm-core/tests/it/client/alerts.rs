@@ -68,7 +68,7 @@ pub(crate) fn an_alert_before_the_start_goes_with_package_one() {
         mark: Some("critical".into()),
         ..Meta::default()
     };
-    assert_eq!(alert.items[0].meta, Some(meta), "format and type are there even where they are the defaults");
+    assert_eq!(alert.items[0].meta, Some(meta.into()), "format and type are there even where they are the defaults");
     let Command::Alert(without_object) = &message.commands[3] else { panic!() };
     assert_eq!((without_object.items[0].source.as_ref(), without_object.correlator.as_deref()), (None, None));
     device.take(reply(1, 1, &format!("{}{}<Final/>", status(1, 3, 202, ""), status(1, 4, 406, "")))).unwrap();

@@ -8,6 +8,7 @@ use dm_core::{
         Results, Search, Status, Sync,
     },
 };
+use smol_str::SmolStr;
 
 use super::{
     Side,
@@ -67,7 +68,7 @@ fn head(side: Side, header: &Header, notes: &mut Notes) -> String {
         user = notes.parse_cred(&text).ok().and_then(|(_, user)| user);
         words.push(format!("cred={text}"));
     }
-    if header.source.name != user {
+    if header.source.name.as_deref() != user.as_deref() {
         words.push(format!("name={}", header.source.name.as_deref().unwrap_or("-")));
     }
     words.extend(header.meta.as_ref().map(|found| format!("meta[{}]", meta(found, notes))));
@@ -154,7 +155,7 @@ fn status_words(side: Side, status: &Status, notes: &mut Notes) -> Vec<String> {
 }
 
 /// The references of a status for a header, written by `side`: the other one's `Target` and `Source`.
-fn usual_refs(side: Side) -> ([String; 1], [String; 1]) {
+fn usual_refs(side: Side) -> ([SmolStr; 1], [SmolStr; 1]) {
     ([side.address().into()], [side.other().address().into()])
 }
 
@@ -213,7 +214,7 @@ fn parse_head(side: Side, head: &str, notes: &Notes) -> Result<Header, String> {
             continue;
         }
         if let Some(text) = bracketed(word, "meta") {
-            header.meta = Some(parse_meta(text, notes)?);
+            header.meta = Some(parse_meta(text, notes)?.into());
             continue;
         }
         let (name, value) = word.split_once('=').ok_or_else(|| format!("{word} is no fact of a header"))?;
@@ -227,7 +228,7 @@ fn parse_head(side: Side, head: &str, notes: &Notes) -> Result<Header, String> {
             "name" => header.source.name = (value != "-").then(|| value.into()),
             "cred" => {
                 let (cred, user) = notes.parse_cred(value)?;
-                (header.cred, header.source.name) = (Some(cred), user);
+                (header.cred, header.source.name) = (Some(cred.into()), user.map(Into::into));
             }
             _ => return Err(format!("{name} is no fact of a header")),
         }
@@ -329,9 +330,9 @@ pub(super) fn parse_command(side: Side, line: &str, notes: &Notes) -> Result<Com
             })
         }
         "Status" => Command::Status(parse_status(side, id, &mut found, cred, items)?),
-        "Map" => Command::Map(Map { cmd_id, ..Map::default() }),
-        "Search" => Command::Search(Search { cmd_id, ..Search::default() }),
-        "Sync" => Command::Sync(Sync { cmd_id, ..Sync::default() }),
+        "Map" => Command::Map(Map { cmd_id, ..Map::default() }.into()),
+        "Search" => Command::Search(Search { cmd_id, ..Search::default() }.into()),
+        "Sync" => Command::Sync(Sync { cmd_id, ..Sync::default() }.into()),
         other => return Err(format!("{other} is no command")),
     };
     match found.plain.first() {
@@ -377,9 +378,9 @@ struct Arguments {
     meta: Option<Meta>,
     chal: Option<Box<Chal>>,
     correlator: Option<String>,
-    cmd: Option<String>,
-    to: Vec<String>,
-    from: Vec<String>,
+    cmd: Option<SmolStr>,
+    to: Vec<SmolStr>,
+    from: Vec<SmolStr>,
     /// Those that are known by their place.
     plain: Vec<String>,
 }

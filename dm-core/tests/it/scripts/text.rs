@@ -93,8 +93,8 @@ pub(super) fn meta(meta: &Meta, notes: &mut Notes) -> String {
         parts.push(if matches!(format, Format::Other(_)) { format!("format {name}") } else { name.into() });
     }
     if let Some(text) = &meta.media_type {
-        let plain = Format::parse(text) == Format::Other(text.clone()) && !text.contains(' ');
-        parts.push(if plain { text.clone() } else { format!("type {text}") });
+        let plain = Format::parse(text) == Format::Other(text.to_string()) && !text.contains(' ');
+        parts.push(if plain { text.to_string() } else { format!("type {text}") });
     }
     let sizes = [("size", meta.size), ("max-msg", meta.max_msg_size), ("max-obj", meta.max_obj_size)];
     parts.extend(sizes.iter().filter_map(|(name, size)| Some(format!("{name} {}", (*size)?))));
@@ -119,7 +119,7 @@ pub(super) fn parse_meta(text: &str, notes: &Notes) -> Result<Meta, String> {
             Some(("type", text)) => meta.media_type = Some(text.into()),
             Some(_) => return Err(format!("{part} is nothing that Meta has")),
             None => match Format::parse(part) {
-                Format::Other(text) => meta.media_type = Some(text),
+                Format::Other(text) => meta.media_type = Some(text.into()),
                 format => meta.format = Some(format),
             },
         }
@@ -161,7 +161,7 @@ pub(super) fn item(item: &Item, notes: &mut Notes) -> String {
 fn location(location: &Location) -> String {
     match &location.name {
         Some(name) => format!("{}({name})", location.uri),
-        None => location.uri.clone(),
+        None => location.uri.to_string(),
     }
 }
 
@@ -186,7 +186,7 @@ pub(super) fn parse_item(words: &[String], notes: &Notes) -> Result<Item, String
         item.target = Some(parse_location(first));
     }
     if let Some(text) = words.peek().and_then(|word| bracketed(word, "")) {
-        item.meta = Some(parse_meta(text, notes)?);
+        item.meta = Some(parse_meta(text, notes)?.into());
         words.next();
     }
     if words.next_if_eq(&"=").is_some() {
@@ -209,14 +209,14 @@ fn parse_value<'a>(words: &mut std::iter::Peekable<impl Iterator<Item = &'a str>
     while let Some(word) = words.next_if(|word| word.starts_with('"')) {
         text.push_str(&unquote(word)?);
     }
-    Ok(Data::Text(text))
+    Ok(Data::from(text))
 }
 
 /// What an item says that a node holds.
 pub(super) fn content(item: &Item) -> Content {
     let meta = item.meta.clone().unwrap_or_default();
     let data = item.data.as_ref().map(|data| data.as_bytes().into());
-    Content { format: meta.format, media_type: meta.media_type, data, in_parts: None }
+    Content { format: meta.format, media_type: meta.media_type.map(Into::into), data, in_parts: None }
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -295,7 +295,7 @@ fn captures_mean_the_same_to_libwbxml_in_both_directions() {
 
 /// A message that replaces one value.
 fn replacing(meta: Meta, octets: Vec<u8>) -> Message {
-    let item = Item { meta: Some(meta), data: Some(Data::Opaque(octets.into())), ..Item::target("./A") };
+    let item = Item { meta: Some(meta.into()), data: Some(Data::Opaque(octets.into())), ..Item::target("./A") };
     Message { commands: vec![Command::Replace(Edit { items: vec![item], ..Edit::default() })], ..Message::default() }
 }
 

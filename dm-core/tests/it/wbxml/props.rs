@@ -137,7 +137,7 @@ proptest! {
         items in vec((prop_oneof![octets(), generate::data()], option::of(generate::format())), 1..5),
     ) {
         let item = |(data, format)| Item {
-            meta: Some(Meta { format, ..Meta::default() }),
+            meta: Some(Meta { format, ..Meta::default() }.into()),
             data: Some(data),
             ..Item::default()
         };

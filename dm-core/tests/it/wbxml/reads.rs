@@ -88,7 +88,7 @@ fn octets_that_are_no_text_stay_octets() {
 fn the_format_does_not_decide_what_is_text() {
     let item = [&b"\x5A\x00\x01\x47\x03bin\0\x01\x01\x00\x00"[..], b"\x4F\xC3\x02ab\x01"].concat();
     let item = only_item(accepted(&with_body(&add(&item))));
-    assert_eq!(item.meta, Some(Meta { format: Some(Format::Bin), ..Meta::default() }));
+    assert_eq!(item.meta, Some(Meta { format: Some(Format::Bin), ..Meta::default() }.into()));
     assert_eq!(item.data, Some("ab".into()));
 }
 

@@ -218,5 +218,5 @@ fn size(item: &Item, command: &Command) -> Option<u64> {
         Command::Exec(exec) => exec.meta.as_deref(),
         _ => None,
     };
-    of(item.meta.as_ref()).or(of(meta))
+    of(item.meta.as_deref()).or(of(meta))
 }

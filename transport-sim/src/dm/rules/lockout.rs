@@ -65,7 +65,7 @@ impl Watcher for Closed {
         // By the node that judges: whoever repeats a message of somebody else may send it to another service.
         let service = stage.servers.get(&sight.server).copied();
         if let Some(service) = service {
-            self.claims.insert(sight.key, (service, sight.message.header.source.uri.clone()));
+            self.claims.insert(sight.key, (service, sight.message.header.source.uri.to_string()));
         }
     }
 

@@ -318,7 +318,7 @@ impl Rules {
         if side == Side::Client
             && let Some(session) = stage.session_mut(key)
         {
-            session.name = Some(read.message.header.source.uri.clone());
+            session.name = Some(read.message.header.source.uri.to_string());
         }
         if side == Side::Client && !first && opens(&read.message) {
             // Whoever shows no digest may open a session more than once, and so may a copy of its message.

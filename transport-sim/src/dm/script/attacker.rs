@@ -217,12 +217,12 @@ impl Attacker {
 
 fn show(message: &mut SyncMl, scheme: Scheme, signature: &Signature) {
     let meta = Meta { format: Some(Format::B64), media_type: Some(scheme.as_type().into()), ..Meta::default() };
-    message.header.cred = Some(Cred { meta: Some(meta), data: signature.data.as_str().into() });
+    message.header.cred = Some(Cred { meta: Some(meta), data: signature.data.as_str().into() }.into());
     message.header.source.name = Some(signature.user.clone());
 }
 
 /// The credentials of a message that was heard.
-fn cred_in(bytes: &Bytes) -> Option<Cred> {
+fn cred_in(bytes: &Bytes) -> Option<Box<Cred>> {
     let Envelope::Session(None, body) = Envelope::open(bytes) else { return None };
     decode(Encoding::Xml, &body, &WireLimits::SERVER).ok()?.message.header.cred
 }

@@ -25,7 +25,7 @@ fn message(session: &SessionId, msg_id: MsgId, target: &str, source: &str) -> Me
             msg_id,
             target: Location::new(target),
             source: Location::new(source),
-            meta: Some(Meta { max_msg_size: Some(16_000), max_obj_size: Some(100_000), ..Meta::default() }),
+            meta: Some(Meta { max_msg_size: Some(16_000), max_obj_size: Some(100_000), ..Meta::default() }.into()),
             ..Header::default()
         },
         commands: Vec::new(),

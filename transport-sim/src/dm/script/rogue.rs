@@ -279,7 +279,7 @@ fn atomic(commands: Vec<Command>) -> Command {
 }
 
 fn part(uri: &str, size: Option<u64>, text: &str, more: bool) -> Command {
-    let meta = size.map(|size| Meta { size: Some(size), ..Meta::default() });
+    let meta = size.map(|size| Meta { size: Some(size), ..Meta::default() }.into());
     let item = Item { meta, more_data: more, ..target(uri).with_data(text) };
     Command::Replace(Edit { items: vec![item], ..Edit::default() })
 }
