@@ -110,7 +110,7 @@ impl Vault {
                 digest,
                 body: BodyHash::of(body),
             }),
-            None => Presented::from_cred(header.cred.as_ref(), header.source.name.as_deref()),
+            None => Presented::from_cred(header.cred.as_deref(), header.source.name.as_deref()),
         };
         if presented == Presented::Nothing {
             return Proof::Nothing;

@@ -193,7 +193,7 @@ impl Attacker {
                 let older = usize::from(self.begun % 2);
                 let cred = ctx.shared().heard().filter_map(cred_in).nth(older)?;
                 message.header.cred = Some(cred);
-                message.header.source.name = Some(target.user.clone());
+                message.header.source.name = Some(target.user.as_str().into());
             }
             Attack::Endless | Attack::Reuse | Attack::Strays | Attack::Silence | Attack::Hog => {
                 let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None, body: None };
@@ -218,7 +218,7 @@ impl Attacker {
 fn show(message: &mut SyncMl, scheme: Scheme, signature: &Signature) {
     let meta = Meta { format: Some(Format::B64), media_type: Some(scheme.as_type().into()), ..Meta::default() };
     message.header.cred = Some(Cred { meta: Some(meta), data: signature.data.as_str().into() }.into());
-    message.header.source.name = Some(signature.user.clone());
+    message.header.source.name = Some(signature.user.as_str().into());
 }
 
 /// The credentials of a message that was heard.

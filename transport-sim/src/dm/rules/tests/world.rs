@@ -88,7 +88,7 @@ fn a_peer_that_answers_empty_messages_for_ever_is_found() {
 #[test]
 fn a_message_that_is_larger_than_its_receiver_takes_is_found() {
     let film = with_message(S1, |message| {
-        message.header.meta = Some(Meta { max_msg_size: Some(100), ..Meta::default() });
+        message.header.meta = Some(Meta { max_msg_size: Some(100), ..Meta::default() }.into());
     });
     assert_finds(&film, FITS);
 }
@@ -264,21 +264,21 @@ fn a_nonce_that_is_not_the_last_one_is_found() {
 #[test]
 fn the_nonce_of_resynchronisation_that_nobody_asked_for_is_found() {
     let cred = signed(&towards().client.resynchronising(), Scheme::Md5);
-    assert_finds(&with_message(C1, |message| message.header.cred = Some(cred)), ZERO);
+    assert_finds(&with_message(C1, |message| message.header.cred = Some(cred.into())), ZERO);
 }
 
 #[test]
 fn weaker_credentials_than_agreed_are_found() {
     let cred = signed(&towards().client, Scheme::Basic);
-    assert_finds(&with_message(C3, |message| message.header.cred = Some(cred)), NO_WEAKER);
+    assert_finds(&with_message(C3, |message| message.header.cred = Some(cred.into())), NO_WEAKER);
 }
 
 #[test]
 fn credentials_of_the_other_side_that_are_taken_are_found() {
     let Towards { server, .. } = towards();
     let film = with_message(C1, |message| {
-        message.header.cred = Some(signed(&server, Scheme::Md5));
-        message.header.source.name = Some(server.user.clone());
+        message.header.cred = Some(signed(&server, Scheme::Md5).into());
+        message.header.source.name = Some(server.user.into());
     });
     assert_finds(&film, OWN_ACCOUNT);
 }
@@ -289,8 +289,8 @@ fn a_reply_that_a_device_does_not_wait_for_claims_nothing() {
         let Towards { client, .. } = towards();
         let mut film = film();
         let mut foreign = message(&film, S1);
-        foreign.header.cred = Some(signed(&client, Scheme::Md5));
-        foreign.header.source.name = Some(client.user);
+        foreign.header.cred = Some(signed(&client, Scheme::Md5).into());
+        foreign.header.source.name = Some(client.user.into());
         if is_asked_for {
             film[S1] = Sent(Side::Server, foreign);
         } else {
@@ -351,7 +351,7 @@ fn a_message_with_a_broken_seal_that_is_done_is_found() {
     // As credentials of another kind they are none at all, and so no broken seal: these are.
     for scene in &mut film {
         if let Sent(_, message) = scene {
-            message.header.cred = Some(Cred { meta: None, data: "broken".into() });
+            message.header.cred = Some(Cred { meta: None, data: "broken".into() }.into());
         }
     }
     assert!(broken_of(rules, &film, &backend()).contains(&SEALED.id));
@@ -380,7 +380,7 @@ fn break_off(message: &mut SyncMl) {
     });
     let item = &mut replace.unwrap().items[0];
     item.more_data = true;
-    item.meta = Some(Meta { size: Some(99), ..Meta::default() });
+    item.meta = Some(Meta { size: Some(99), ..Meta::default() }.into());
 }
 
 #[test]
@@ -410,13 +410,13 @@ fn a_reply_of_another_session_breaks_no_value_off() {
 #[test]
 fn a_value_that_is_too_large_and_not_refused_is_found() {
     let mut film = with_message(C1, |message| {
-        message.header.meta = Some(Meta { max_obj_size: Some(10), ..Meta::default() });
+        message.header.meta = Some(Meta { max_obj_size: Some(10), ..Meta::default() }.into());
     });
     let Sent(_, first) = &mut film[S1] else { panic!("a message") };
     for command in &mut first.commands {
         if let Command::Replace(replace) = command {
             replace.items[0].more_data = true;
-            replace.items[0].meta = Some(Meta { size: Some(99), ..Meta::default() });
+            replace.items[0].meta = Some(Meta { size: Some(99), ..Meta::default() }.into());
         }
     }
     assert_finds(&film, BUFFERED);
