@@ -109,7 +109,8 @@ impl fmt::Display for Violation {
 /// Which rules had something to judge, and how they fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    rules: BTreeMap<RuleId, Line>,
+    /// In the order of their names.
+    rules: Vec<Line>,
     /// Rules of the world itself that held, since they were last entered into `rules`: they are judged at every event.
     held: [u64; OWN.len()],
     violations: Vec<Violation>,
@@ -187,24 +188,56 @@ impl fmt::Display for Gaps {
     }
 }
 
+/// A rule, and how often it was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
-    says: &'static str,
+    /// What its name begins with: mostly enough to tell it from others, and compared in one step.
+    head: u64,
+    rule: Rule,
     met: u64,
+}
+
+/// The first octets of a name as a number: in the same order as the names.
+fn head(id: RuleId) -> u64 {
+    let mut head = [0; 8];
+    head.iter_mut().zip(id.0.bytes()).for_each(|(to, octet)| *to = octet);
+    u64::from_be_bytes(head)
 }
 
 impl Ledger {
     /// Enters a rule, with nothing judged so far.
     pub fn enter(&mut self, rule: Rule) {
-        self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 });
+        self.meet(rule, 0);
+    }
+
+    fn line(&self, id: RuleId) -> Result<usize, usize> {
+        let head = head(id);
+        self.rules.binary_search_by(|line| line.head.cmp(&head).then_with(|| line.rule.id.cmp(&id)))
+    }
+
+    /// The rule had something to judge so many times.
+    fn meet(&mut self, rule: Rule, times: u64) {
+        let at = self.line(rule.id).unwrap_or_else(|at| {
+            self.rules.insert(at, Line { head: head(rule.id), rule, met: 0 });
+            at
+        });
+        if let Some(line) = self.rules.get_mut(at) {
+            line.met += times;
+        }
     }
 
     /// Notes that the rule had something to judge, and whether it held. `how` is asked for only if it did not.
     pub fn judge<D: fmt::Display>(&mut self, rule: Rule, held: bool, how: impl FnOnce() -> D) {
-        self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 }).met += 1;
+        self.meet(rule, 1);
         if !held {
             self.violations.push(Violation { rule: rule.id, at: self.now, how: how().to_string() });
         }
+    }
+
+    /// Notes that the rule had something to judge so many times, and held. For whoever judges so often that looking the rule
+    /// up each time is what it costs; what does not hold is [judged](Self::judge) by itself.
+    pub fn hold(&mut self, rule: Rule, times: u64) {
+        self.meet(rule, times);
     }
 
     /// Takes a figure together with what there is under its name.
@@ -220,7 +253,7 @@ impl Ledger {
 
     /// The rules by name, each with what it says and how often it was tried.
     pub fn rules(&self) -> impl Iterator<Item = (Rule, u64)> {
-        self.rules.iter().map(|(id, line)| (Rule { id: *id, says: line.says }, line.met + self.held_by_world(*id)))
+        self.rules.iter().map(|line| (line.rule, line.met + self.held_by_world(line.rule.id)))
     }
 
     fn held_by_world(&self, id: RuleId) -> u64 {
@@ -239,7 +272,7 @@ impl Ledger {
     /// Takes in what another run found: how often each rule had anything to judge, what was broken, the figures.
     pub fn add(&mut self, other: &Self) {
         for (rule, met) in other.rules() {
-            self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 }).met += met;
+            self.meet(rule, met);
         }
         self.violations.extend(other.violations.iter().cloned());
         other.figures().for_each(|(name, figure)| self.count(name, figure));
@@ -254,7 +287,8 @@ impl Ledger {
     /// How often the rule was tried.
     #[must_use]
     pub fn met(&self, rule: Rule) -> u64 {
-        self.rules.get(&rule.id).map_or(0, |line| line.met) + self.held_by_world(rule.id)
+        let line = self.line(rule.id).ok().and_then(|at| self.rules.get(at));
+        line.map_or(0, |line| line.met) + self.held_by_world(rule.id)
     }
 
     /// What was broken, in the order it happened.
@@ -291,5 +325,17 @@ mod tests {
         assert_eq!(gaps.to_string(), "T1    never judged  it sleeps\nF01   never happened  A request is lost.\n");
         assert_eq!((sum.met(WAKES), sum.met(CONSERVATION), sum.first_broken()), (1, 1, Some(WAKES.id)));
         assert!(Gaps::default().is_empty());
+    }
+
+    #[test]
+    fn rules_are_in_the_order_of_their_names_however_long() {
+        let mut ledger = Ledger::default();
+        let names = ["a rule of stock", "a rule of order", "b", "a rule", "", "a", "a rule of order"];
+        for (times, name) in (1..).zip(names) {
+            (0..times).for_each(|_| ledger.judge(Rule { id: RuleId(name), says: "it holds" }, true, || ""));
+        }
+        let rules: Vec<(&str, u64)> = ledger.rules().map(|(rule, met)| (rule.id.0, met)).collect();
+        let expected = [("", 5), ("a", 6), ("a rule", 4), ("a rule of order", 9), ("a rule of stock", 1), ("b", 3)];
+        assert_eq!(rules, expected);
     }
 }
