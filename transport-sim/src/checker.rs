@@ -12,6 +12,7 @@ use core_kit::Tick;
 use crate::{
     FaultCounts, FaultId, NodeId,
     node::{Message, Node},
+    table::STEP,
 };
 
 /// The stable name of an invariant, such as `D29`.
@@ -111,6 +112,7 @@ impl fmt::Display for Violation {
 pub struct Ledger {
     /// In the order of their names.
     rules: Vec<Line>,
+    guesses: Guesses,
     /// Rules of the world itself that held, since they were last entered into `rules`: they are judged at every event.
     held: [u64; OWN.len()],
     violations: Vec<Violation>,
@@ -191,17 +193,46 @@ impl fmt::Display for Gaps {
 /// A rule, and how often it was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
-    /// What its name begins with: mostly enough to tell it from others, and compared in one step.
-    head: u64,
     rule: Rule,
     met: u64,
 }
 
-/// The first octets of a name as a number: in the same order as the names.
-fn head(id: RuleId) -> u64 {
-    let mut head = [0; 8];
-    head.iter_mut().zip(id.0.bytes()).for_each(|(to, octet)| *to = octet);
-    u64::from_be_bytes(head)
+/// Where in a ledger a rule is, by a hash of its name: mostly right, and looked after. A session is judged a hundred times and
+/// more, so that a search for each rule would show.
+#[derive(Clone, Debug)]
+struct Guesses([u8; 256]);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+/// What was guessed last is no part of what a ledger says.
+impl PartialEq for Guesses {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Guesses {}
+
+impl Guesses {
+    fn slot(id: RuleId) -> usize {
+        let hash = id.0.bytes().fold(0u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(STEP));
+        let [.., top] = hash.to_le_bytes();
+        usize::from(top)
+    }
+
+    fn get(&self, slot: usize) -> usize {
+        self.0.get(slot).map_or(0, |at| usize::from(*at))
+    }
+
+    fn set(&mut self, slot: usize, at: usize) {
+        if let (Some(place), Ok(at)) = (self.0.get_mut(slot), u8::try_from(at)) {
+            *place = at;
+        }
+    }
 }
 
 impl Ledger {
@@ -210,17 +241,23 @@ impl Ledger {
         self.meet(rule, 0);
     }
 
-    fn line(&self, id: RuleId) -> Result<usize, usize> {
-        let head = head(id);
-        self.rules.binary_search_by(|line| line.head.cmp(&head).then_with(|| line.rule.id.cmp(&id)))
+    fn place(&self, id: RuleId) -> Result<usize, usize> {
+        self.rules.binary_search_by_key(&id, |line| line.rule.id)
     }
 
     /// The rule had something to judge so many times.
     fn meet(&mut self, rule: Rule, times: u64) {
-        let at = self.line(rule.id).unwrap_or_else(|at| {
-            self.rules.insert(at, Line { head: head(rule.id), rule, met: 0 });
+        let slot = Guesses::slot(rule.id);
+        let guessed = self.rules.get_mut(self.guesses.get(slot));
+        if let Some(line) = guessed.filter(|line| line.rule.id == rule.id) {
+            line.met += times;
+            return;
+        }
+        let at = self.place(rule.id).unwrap_or_else(|at| {
+            self.rules.insert(at, Line { rule, met: 0 });
             at
         });
+        self.guesses.set(slot, at);
         if let Some(line) = self.rules.get_mut(at) {
             line.met += times;
         }
@@ -232,12 +269,6 @@ impl Ledger {
         if !held {
             self.violations.push(Violation { rule: rule.id, at: self.now, how: how().to_string() });
         }
-    }
-
-    /// Notes that the rule had something to judge so many times, and held. For whoever judges so often that looking the rule
-    /// up each time is what it costs; what does not hold is [judged](Self::judge) by itself.
-    pub fn hold(&mut self, rule: Rule, times: u64) {
-        self.meet(rule, times);
     }
 
     /// Takes a figure together with what there is under its name.
@@ -287,7 +318,7 @@ impl Ledger {
     /// How often the rule was tried.
     #[must_use]
     pub fn met(&self, rule: Rule) -> u64 {
-        let line = self.line(rule.id).ok().and_then(|at| self.rules.get(at));
+        let line = self.place(rule.id).ok().and_then(|at| self.rules.get(at));
         line.map_or(0, |line| line.met) + self.held_by_world(rule.id)
     }
 

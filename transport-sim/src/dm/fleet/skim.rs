@@ -159,6 +159,20 @@ impl<'a> Open<'a> {
     }
 }
 
+/// Where the octet is. Mostly one tag follows right on another.
+fn find(octet: u8, bytes: &[u8]) -> Option<usize> {
+    if bytes.first() == Some(&octet) { Some(0) } else { memchr(octet, bytes) }
+}
+
+/// Octets of the longest name. A tag with attributes is longer.
+const NAME_MAX: usize = 16;
+
+/// The name in a tag.
+fn name_in(tag: &[u8]) -> &[u8] {
+    let end = if tag.len() > NAME_MAX { memchr(b' ', tag) } else { None };
+    end.and_then(|end| tag.get(..end)).unwrap_or(tag)
+}
+
 /// How long a closing tag is after its `</`, if it is that of an element.
 fn end_of(name: &[u8], closed: &[u8]) -> Option<usize> {
     let is_closed = closed.starts_with(name) && closed.get(name.len()) == Some(&b'>');
@@ -171,7 +185,7 @@ impl<'a> Skim<'a> {
         let text = core::str::from_utf8(bytes).ok()?;
         let mut skim = Self { commands: Vec::with_capacity(8), ..Self::default() };
         let (mut open, mut at) = (Open::default(), 0);
-        while let Some(found) = memchr(b'<', bytes.get(at..)?) {
+        while let Some(found) = find(b'<', bytes.get(at..)?) {
             at += found + 1;
             let inside = bytes.get(at..)?;
             match inside.first()? {
@@ -179,18 +193,18 @@ impl<'a> Skim<'a> {
                 b'/' => at += 1 + end_of(open.pop()?, inside.get(1..)?)?,
                 b'?' => at += 1 + memchr(b'>', inside)?,
                 _ => {
-                    let name = inside.get(..inside.iter().position(|octet| matches!(octet, b'>' | b' ' | b'/'))?)?;
-                    let end = name.len() + memchr(b'>', inside.get(name.len()..)?)?;
-                    at += end + 1;
-                    if inside.get(..end)?.last() == Some(&b'/') {
-                        skim.is_final |= name == b"Final";
+                    let whole = inside.get(..memchr(b'>', inside)?)?;
+                    at += whole.len() + 1;
+                    if let Some(empty) = whole.strip_suffix(b"/") {
+                        skim.is_final |= name_in(empty) == b"Final";
                         continue;
                     }
+                    let name = name_in(whole);
                     let tag = Tag::of(name);
                     skim.begin(&open, tag)?;
                     // Most elements are text, and over at once.
                     let rest = bytes.get(at..)?;
-                    let over = memchr(b'<', rest)?;
+                    let over = find(b'<', rest)?;
                     match rest.get(over + 1..)?.strip_prefix(b"/") {
                         Some(closed) => {
                             skim.take(&open, tag, || text.get(at..at + over))?;

@@ -9,12 +9,15 @@ use dm_core::{
 use super::super::{
     plan::{ORDERS, Plan, order_of},
     skim::{HEADER, Name, Seen, Skim},
+    trail,
 };
-use crate::{Channel, dm::side::Side};
+use crate::{Channel, Message, dm::side::Side};
 
 /// A message that was sent, as often as it is sent.
 pub(super) struct Told {
     pub(super) hash: u64,
+    /// Which message it was the last time.
+    pub(super) number: u64,
     pub(super) side: Side,
     pub(super) msg_id: u32,
     pub(super) has_arrived: bool,
@@ -190,6 +193,16 @@ impl Case {
             self.sent.push(Sent { id: *id, name: Some(*name), order, items: (*items).max(1), ..blank });
         }
         is_numbered
+    }
+
+    /// Which of those that were told a message is that arrives. One that was sent again, or that is not as it was sent, is known
+    /// by its octets.
+    pub(super) fn told_at(&self, side: Side, message: &Message) -> Option<usize> {
+        let is_last = |told: &Told| told.number == message.number && !message.altered;
+        self.told.iter().position(is_last).or_else(|| {
+            let hash = trail::hash(&message.bytes);
+            self.told.iter().position(|told| told.hash == hash && told.side == side)
+        })
     }
 
     /// Whether the server has been told by the device that the command of an order is done.

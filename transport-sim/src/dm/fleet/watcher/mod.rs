@@ -111,7 +111,8 @@ impl Watcher {
             }
             Side::Server => judge_reply(case, message, hash, ledger),
         }
-        if case.told.iter().any(|told| told.hash == hash && told.side == side) {
+        if let Some(told) = case.told.iter_mut().find(|told| told.hash == hash && told.side == side) {
+            told.number = message.number;
             return;
         }
         let read = Skim::read(&message.bytes).filter(|skim| session_of(skim) == Some(case.session));
@@ -121,15 +122,11 @@ impl Watcher {
         self.tally.exchanges += u64::from(side == Side::Client);
         judge_form(case, side, &skim, message, ledger);
         let mut finals = Vec::with_capacity(if side == Side::Client { skim.commands.len() } else { 0 });
-        let (mut were_sent, mut fit) = (0, 0);
         for status in skim.statuses() {
             let of = (status.msg_ref, status.cmd_ref);
             let sent = sent_mut(&mut case.sent, side.peer(), of);
-            if sent.as_ref().is_some_and(|sent| sent.as_str() == status.cmd) {
-                were_sent += 1;
-            } else {
-                ledger.judge(SENT, false, || format!("a status for {} {of:?}, which was not sent", status.cmd));
-            }
+            let named = sent.as_ref().is_some_and(|sent| sent.as_str() == status.cmd);
+            ledger.judge(SENT, named, || format!("a status for {} {of:?}, which was not sent", status.cmd));
             // 213 is for a part of a value, and not the last word.
             if status.code == 213 {
                 continue;
@@ -137,11 +134,8 @@ impl Watcher {
             if side == Side::Client {
                 finals.push(of);
             }
-            if sent.is_some_and(Sent::take) {
-                fit += 1;
-            } else {
-                ledger.judge(ANSWERED, false, || format!("{} {of:?} gets another final status", status.cmd));
-            }
+            let fits = sent.is_some_and(Sent::take);
+            ledger.judge(ANSWERED, fits, || format!("{} {of:?} gets another final status", status.cmd));
             if status.cmd == HEADER && (status.code == 401 || status.code == 407) {
                 self.tally.challenges += 1;
             }
@@ -154,12 +148,11 @@ impl Watcher {
                 }
             }
         }
-        ledger.hold(SENT, were_sent);
-        ledger.hold(ANSWERED, fit);
         let (proof, answer) = (case.proof(side, &skim), skim.answer());
         judge_taken(case, side, answer, ledger);
         let (msg_id, has_arrived, reply) = (skim.msg_id, false, None);
-        case.told.push(Told { hash, side, msg_id, has_arrived, finals, answer, proof, reply });
+        let number = message.number;
+        case.told.push(Told { hash, number, side, msg_id, has_arrived, finals, answer, proof, reply });
     }
 
     fn delivered(&mut self, plan: &Plan, message: &Message) {
@@ -169,8 +162,8 @@ impl Watcher {
         if side == Side::Server && taken {
             case.open = None;
         }
-        let hash = trail::hash(&message.bytes);
-        let Some(told) = case.told.iter_mut().find(|told| told.hash == hash && told.side == side) else { return };
+        let Some(at) = case.told_at(side, message) else { return };
+        let Some(told) = case.told.get_mut(at) else { return };
         let first = !core::mem::replace(&mut told.has_arrived, true);
         let (answer, proof) = (told.answer, told.proof);
         if let Proof::Good(_) = proof
@@ -189,8 +182,7 @@ impl Watcher {
         }
         if side == Side::Client && first {
             let Case { told, sent, .. } = case;
-            let told = told.iter().find(|told| told.hash == hash && told.side == side);
-            for of in told.iter().flat_map(|told| &told.finals) {
+            for of in told.get(at).iter().flat_map(|told| &told.finals) {
                 if let Some(sent) = sent_mut(sent, Side::Server, *of) {
                     sent.has_come_back = true;
                 }
@@ -302,21 +294,15 @@ impl Watcher {
         self.tally.completed += u64::from(is_completed);
         if is_completed {
             let [_, last] = case.last;
-            let mut answered = 0;
             for sent in &case.sent {
                 // The server's last message ends the session: nobody answers its header.
                 if sent.side == Side::Server && sent.msg_id == last && sent.name.is_none() {
                     continue;
                 }
-                if sent.is_answered() {
-                    answered += 1;
-                } else {
-                    ledger.judge(ANSWERED, false, || {
-                        format!("{} {} of message {} of the {:?}", sent.as_str(), sent.id, sent.msg_id, sent.side)
-                    });
-                }
+                ledger.judge(ANSWERED, sent.is_answered(), || {
+                    format!("{} {} of message {} of the {:?}", sent.as_str(), sent.id, sent.msg_id, sent.side)
+                });
             }
-            ledger.hold(ANSWERED, answered);
         }
         if let Some(row) = region.depot.device(device) {
             for (at, state) in row.orders.iter().enumerate().filter(|(at, _)| region.plan.has_order(*at)) {
