@@ -12,6 +12,7 @@ use core_kit::Tick;
 use crate::{
     FaultCounts, FaultId, NodeId,
     node::{Message, Node},
+    table::STEP,
 };
 
 /// The stable name of an invariant, such as `D29`.
@@ -109,7 +110,9 @@ impl fmt::Display for Violation {
 /// Which rules had something to judge, and how they fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    rules: BTreeMap<RuleId, Line>,
+    /// In the order of their names.
+    rules: Vec<Line>,
+    guesses: Guesses,
     /// Rules of the world itself that held, since they were last entered into `rules`: they are judged at every event.
     held: [u64; OWN.len()],
     violations: Vec<Violation>,
@@ -187,21 +190,82 @@ impl fmt::Display for Gaps {
     }
 }
 
+/// A rule, and how often it was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
-    says: &'static str,
+    rule: Rule,
     met: u64,
+}
+
+/// Where in a ledger a rule is, by a hash of its name: mostly right, and looked after. A session is judged a hundred times and
+/// more, so that a search for each rule would show.
+#[derive(Clone, Debug)]
+struct Guesses([u8; 256]);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+/// What was guessed last is no part of what a ledger says.
+impl PartialEq for Guesses {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Guesses {}
+
+impl Guesses {
+    fn slot(id: RuleId) -> usize {
+        let hash = id.0.bytes().fold(0u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(STEP));
+        let [.., top] = hash.to_le_bytes();
+        usize::from(top)
+    }
+
+    fn get(&self, slot: usize) -> usize {
+        self.0.get(slot).map_or(0, |at| usize::from(*at))
+    }
+
+    fn set(&mut self, slot: usize, at: usize) {
+        if let (Some(place), Ok(at)) = (self.0.get_mut(slot), u8::try_from(at)) {
+            *place = at;
+        }
+    }
 }
 
 impl Ledger {
     /// Enters a rule, with nothing judged so far.
     pub fn enter(&mut self, rule: Rule) {
-        self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 });
+        self.meet(rule, 0);
+    }
+
+    fn place(&self, id: RuleId) -> Result<usize, usize> {
+        self.rules.binary_search_by_key(&id, |line| line.rule.id)
+    }
+
+    /// The rule had something to judge so many times.
+    fn meet(&mut self, rule: Rule, times: u64) {
+        let slot = Guesses::slot(rule.id);
+        let guessed = self.rules.get_mut(self.guesses.get(slot));
+        if let Some(line) = guessed.filter(|line| line.rule.id == rule.id) {
+            line.met += times;
+            return;
+        }
+        let at = self.place(rule.id).unwrap_or_else(|at| {
+            self.rules.insert(at, Line { rule, met: 0 });
+            at
+        });
+        self.guesses.set(slot, at);
+        if let Some(line) = self.rules.get_mut(at) {
+            line.met += times;
+        }
     }
 
     /// Notes that the rule had something to judge, and whether it held. `how` is asked for only if it did not.
     pub fn judge<D: fmt::Display>(&mut self, rule: Rule, held: bool, how: impl FnOnce() -> D) {
-        self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 }).met += 1;
+        self.meet(rule, 1);
         if !held {
             self.violations.push(Violation { rule: rule.id, at: self.now, how: how().to_string() });
         }
@@ -220,7 +284,7 @@ impl Ledger {
 
     /// The rules by name, each with what it says and how often it was tried.
     pub fn rules(&self) -> impl Iterator<Item = (Rule, u64)> {
-        self.rules.iter().map(|(id, line)| (Rule { id: *id, says: line.says }, line.met + self.held_by_world(*id)))
+        self.rules.iter().map(|line| (line.rule, line.met + self.held_by_world(line.rule.id)))
     }
 
     fn held_by_world(&self, id: RuleId) -> u64 {
@@ -239,7 +303,7 @@ impl Ledger {
     /// Takes in what another run found: how often each rule had anything to judge, what was broken, the figures.
     pub fn add(&mut self, other: &Self) {
         for (rule, met) in other.rules() {
-            self.rules.entry(rule.id).or_insert(Line { says: rule.says, met: 0 }).met += met;
+            self.meet(rule, met);
         }
         self.violations.extend(other.violations.iter().cloned());
         other.figures().for_each(|(name, figure)| self.count(name, figure));
@@ -254,7 +318,8 @@ impl Ledger {
     /// How often the rule was tried.
     #[must_use]
     pub fn met(&self, rule: Rule) -> u64 {
-        self.rules.get(&rule.id).map_or(0, |line| line.met) + self.held_by_world(rule.id)
+        let line = self.place(rule.id).ok().and_then(|at| self.rules.get(at));
+        line.map_or(0, |line| line.met) + self.held_by_world(rule.id)
     }
 
     /// What was broken, in the order it happened.
@@ -291,5 +356,17 @@ mod tests {
         assert_eq!(gaps.to_string(), "T1    never judged  it sleeps\nF01   never happened  A request is lost.\n");
         assert_eq!((sum.met(WAKES), sum.met(CONSERVATION), sum.first_broken()), (1, 1, Some(WAKES.id)));
         assert!(Gaps::default().is_empty());
+    }
+
+    #[test]
+    fn rules_are_in_the_order_of_their_names_however_long() {
+        let mut ledger = Ledger::default();
+        let names = ["a rule of stock", "a rule of order", "b", "a rule", "", "a", "a rule of order"];
+        for (times, name) in (1..).zip(names) {
+            (0..times).for_each(|_| ledger.judge(Rule { id: RuleId(name), says: "it holds" }, true, || ""));
+        }
+        let rules: Vec<(&str, u64)> = ledger.rules().map(|(rule, met)| (rule.id.0, met)).collect();
+        let expected = [("", 5), ("a", 6), ("a rule", 4), ("a rule of order", 9), ("a rule of stock", 1), ("b", 3)];
+        assert_eq!(rules, expected);
     }
 }

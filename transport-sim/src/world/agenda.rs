@@ -124,9 +124,9 @@ impl Agenda {
         self.put(at, Due::Plan(plan));
     }
 
-    pub(super) fn next_at(&mut self) -> Option<Tick> {
+    pub(super) fn next(&mut self) -> Option<&Scheduled> {
         self.come_near();
-        self.near.peek().map(|Reverse(next)| next.at)
+        self.near.peek().map(|Reverse(next)| next)
     }
 
     pub(super) fn pop(&mut self) -> Option<Scheduled> {

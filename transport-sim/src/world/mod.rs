@@ -56,6 +56,21 @@ pub enum Extent {
     FirstBroken,
 }
 
+/// What the next event of a world makes work: events of a kind run through the same code, which is in the cache then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A message comes to a server.
+    Request,
+    /// A server's timer fires.
+    Work,
+    /// Everything else: what devices do, mostly.
+    Other,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Other, Self::Request, Self::Work];
+}
+
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halt {
@@ -196,8 +211,8 @@ impl<N: Node> World<N> {
     /// Lets the world happen until nothing is left or a bound is reached. It can go on with another call.
     pub fn run(&mut self, bounds: Bounds) -> Halt {
         let mut events = 0;
-        while let Some(at) = self.ground.agenda.next_at() {
-            if at > bounds.until {
+        while let Some(next) = self.ground.agenda.next() {
+            if next.at > bounds.until {
                 return Halt::OutOfTime;
             }
             if events == bounds.events {
@@ -209,6 +224,27 @@ impl<N: Node> World<N> {
             events += u64::from(self.step());
         }
         Halt::Quiet
+    }
+
+    /// Lets the world happen up to a time, as far as its next events are of a kind; whether anything did. Whoever has many
+    /// worlds takes them through their events together in this way, kind by kind.
+    pub(crate) fn run_kind(&mut self, kind: Kind, until: Tick) -> bool {
+        let mut has_run = false;
+        while self.ground.agenda.next().copied().is_some_and(|next| next.at <= until && self.kind(next.what) == kind) {
+            self.step();
+            has_run = true;
+        }
+        has_run
+    }
+
+    fn kind(&self, what: Due) -> Kind {
+        let is_server = |slot: Slot| self.nodes.get(slot.index()).is_some_and(Node::is_server);
+        let arrives_at = |message| self.ground.places.slot(self.ground.agenda.messages.get(message)?.to);
+        match what {
+            Due::Arrival(message) if arrives_at(message).is_some_and(is_server) => Kind::Request,
+            Due::Timer(slot, _) if is_server(slot) => Kind::Work,
+            _ => Kind::Other,
+        }
     }
 
     /// Lets the world happen as [`run`](Self::run) does, and heals it when the mode says so.

@@ -7,18 +7,18 @@ use std::collections::{BTreeSet, VecDeque};
 
 use core_kit::{Millis, Tick};
 use dm_core::{
-    auth::{Account, Nonce},
-    server::{ItemDone, Report, Snapshot},
+    auth::Nonce,
+    server::{Facts, ItemDone, Report, Snapshot},
 };
 
 use super::{
     Mistake,
     folded::Kept,
     plan::{ORDERS, Package, Plan},
-    server::Attempt,
+    server::{Attempt, Read},
     trail,
 };
-use crate::{Commit, Row, Store, dm::side::Side};
+use crate::dm::side::Side;
 
 /// How long a session is kept when it is over: a client that has missed the last reply asks for it again in that time.
 const RETENTION: Millis = Millis::from_secs(420);
@@ -39,9 +39,13 @@ pub(super) enum OrderState {
     Refused,
 }
 
-/// What the server knows of a device apart from sessions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the server knows of a device.
+#[derive(Debug)]
 pub(super) struct DeviceRow {
+    /// Grows with every commit; 0 before the first.
+    revision: u64,
+    /// Those of its sessions of which something may still come: mostly one.
+    sessions: Vec<StoredSession>,
     /// The last nonces: of the device, and of the server towards it.
     nonces: [Kept; 2],
     pub(super) orders: [OrderState; ORDERS.len()],
@@ -55,16 +59,20 @@ pub(super) struct DeviceRow {
 
 impl DeviceRow {
     fn new(plan: &Plan, device: u32) -> Self {
-        let nonce = |side| Kept::of(&plan.account_of(device, side).nonce);
+        let nonce = |side| Kept::of(&plan.nonce_of(device, side));
         let mut queue = [0; ORDERS.len()];
         queue.iter_mut().zip(plan.packages()).for_each(|(place, package)| *place = package);
         let nonces = [nonce(Side::Client), nonce(Side::Server)];
-        Self { nonces, orders: [OrderState::Queued; ORDERS.len()], queue, read: Vec::new(), over: 0 }
+        let (orders, read) = ([OrderState::Queued; ORDERS.len()], Vec::new());
+        Self { revision: 0, sessions: Vec::new(), nonces, orders, queue, read, over: 0 }
     }
 
-    pub(super) fn account(&self, plan: &Plan, device: u32, side: Side) -> Account {
-        let nonce = self.nonces.get(side.index()).map(Kept::nonce).unwrap_or_default();
-        plan.account_with(device, side, nonce)
+    fn read(&self) -> Read {
+        Read { revision: self.revision, nonces: self.nonces.clone(), next: self.next_package(), claimed: 0 }
+    }
+
+    fn session(&self, session: u16) -> Option<&StoredSession> {
+        self.sessions.iter().find(|stored| stored.session == session)
     }
 
     fn keep(&mut self, side: Side, nonce: &Nonce) {
@@ -74,7 +82,7 @@ impl DeviceRow {
     }
 
     /// The package that is next; 0 for none.
-    pub(super) const fn next_package(&self) -> Package {
+    const fn next_package(&self) -> Package {
         self.queue[0]
     }
 
@@ -152,8 +160,10 @@ impl DeviceRow {
 }
 
 /// A stored session.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct StoredSession {
+    session: u16,
+    revision: u64,
     pub(super) snapshot: Snapshot,
     deadline: Option<Tick>,
 }
@@ -161,36 +171,43 @@ pub(super) struct StoredSession {
 /// A device, and the number of a session.
 pub(super) type Key = (u32, u16);
 
-/// The store.
-#[derive(Default)]
+/// The store. As in [`Store`](crate::Store), a commit is lost if and only if another one came in between.
 pub(super) struct Depot {
-    sessions: Store<Key, StoredSession>,
-    devices: Store<u32, DeviceRow>,
+    devices: Vec<Option<Box<DeviceRow>>>,
     deadlines: BTreeSet<(Tick, Key)>,
     /// Sessions that are over, and when they are dropped; oldest first.
     over: VecDeque<(Tick, Key)>,
+    /// Sessions that are stored.
+    stored: usize,
 }
 
 impl Depot {
-    pub(super) fn session(&self, key: Key) -> Option<&Row<StoredSession>> {
-        self.sessions.load(&key)
+    /// A store that knows of no device yet, for so many.
+    pub(super) fn new(devices: u32) -> Self {
+        let devices = (0..devices).map(|_| None).collect();
+        Self { devices, deadlines: BTreeSet::new(), over: VecDeque::new(), stored: 0 }
     }
 
-    /// What is stored of the device; what was agreed on with it, where nothing is yet.
-    pub(super) fn device(&self, plan: &Plan, device: u32) -> (u64, DeviceRow) {
-        match self.devices.load(&device) {
-            Some(row) => (row.revision, row.value.clone()),
-            None => (0, DeviceRow::new(plan, device)),
-        }
+    pub(super) fn session(&self, (device, session): Key) -> Option<&StoredSession> {
+        self.device(device)?.session(session)
     }
 
-    pub(super) fn device_row(&self, device: u32) -> Option<&DeviceRow> {
-        self.devices.load(&device).map(|row| &row.value)
+    pub(super) fn device(&self, device: u32) -> Option<&DeviceRow> {
+        self.devices.get(device as usize)?.as_deref()
+    }
+
+    fn device_mut(&mut self, device: u32) -> Option<&mut DeviceRow> {
+        self.devices.get_mut(device as usize)?.as_deref_mut()
+    }
+
+    /// What a turn needs to know of the device: what was agreed on with it, where nothing is stored yet.
+    pub(super) fn read(&self, plan: &Plan, device: u32) -> Read {
+        self.device(device).map_or_else(|| DeviceRow::new(plan, device).read(), DeviceRow::read)
     }
 
     /// Whether the session is over and dropped.
-    pub(super) fn is_over(&self, key: Key) -> bool {
-        self.sessions.load(&key).is_none() && self.devices.load(&key.0).is_some_and(|row| row.value.over >= key.1)
+    pub(super) fn is_over(&self, (device, session): Key) -> bool {
+        self.device(device).is_some_and(|row| row.over >= session && row.session(session).is_none())
     }
 
     /// The session that must be woken first, of those that are `free`, and when.
@@ -200,49 +217,68 @@ impl Depot {
 
     /// Sessions with a deadline, and sessions that are stored.
     pub(super) fn open(&self) -> (usize, usize) {
-        (self.deadlines.len(), self.sessions.rows().count())
+        (self.deadlines.len(), self.stored)
     }
 
-    /// Stores an attempt: the session with its deadline, and what became of orders and nonces, or nothing of it.
-    pub(super) fn commit(&mut self, plan: &Plan, attempt: &Attempt, now: Tick) -> Commit {
-        let Attempt { key, loaded, read, after, facts, .. } = attempt;
-        let row = match read {
-            Some(read) if self.devices.revision(&key.0) != read.revision => return Commit::Lost,
-            _ => self.device(plan, key.0),
+    /// Whether nobody else has stored anything that the attempt should have known.
+    fn is_current(&self, attempt: &Attempt) -> bool {
+        let Attempt { key: (device, session), loaded, after, read, .. } = attempt;
+        let row = self.device(*device);
+        let revision = row.map_or(0, |row| row.revision);
+        let stored = row.and_then(|row| row.session(*session)).map_or(0, |stored| stored.revision);
+        read.as_ref().is_none_or(|read| read.revision == revision) && stored == *loaded && after.revision > *loaded
+    }
+
+    /// Stores an attempt: the session with its deadline, and what became of orders and nonces. Gives the attempt's facts
+    /// back; nothing if the commit is lost, and then nothing of it is stored.
+    pub(super) fn commit(&mut self, plan: &Plan, attempt: Attempt, now: Tick) -> Option<Facts> {
+        if !self.is_current(&attempt) {
+            return None;
+        }
+        let Attempt { key, after, read, facts, .. } = attempt;
+        let (device, session) = key;
+        let row = self.devices.get_mut(device as usize)?;
+        let row = row.get_or_insert_with(|| Box::new(DeviceRow::new(plan, device)));
+        row.revision += 1;
+        row.hear(plan, read.as_ref().map_or(0, |read| read.claimed), &facts.reports);
+        let next =
+            StoredSession { session, revision: after.revision, snapshot: after.snapshot, deadline: after.deadline };
+        let before = if let Some(stored) = row.sessions.iter_mut().find(|stored| stored.session == session) {
+            core::mem::replace(stored, next).deadline
+        } else {
+            self.stored += 1;
+            row.sessions.push(next);
+            None
         };
-        let before = self.sessions.load(key).and_then(|row| row.value.deadline);
-        let stored = StoredSession { snapshot: after.snapshot.clone(), deadline: after.deadline };
-        if self.sessions.compare_and_swap(*key, *loaded, after.revision, stored) == Commit::Lost {
-            return Commit::Lost;
-        }
-        if let Some(before) = before {
-            self.deadlines.remove(&(before, *key));
-        }
-        if let Some(deadline) = after.deadline {
-            self.deadlines.insert((deadline, *key));
+        if before != after.deadline {
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, key));
+            }
+            if let Some(deadline) = after.deadline {
+                self.deadlines.insert((deadline, key));
+            }
         }
         if facts.finished.is_some() {
-            self.over.push_back((now + RETENTION, *key));
+            self.over.push_back((now + RETENTION, key));
         }
-        let (revision, mut device) = row;
-        device.hear(plan, read.as_ref().map_or(0, |read| read.claimed), &facts.reports);
-        // The revision was compared above where the attempt had read the row; where it had not, it only adds.
-        let _ = self.devices.compare_and_swap(key.0, revision, revision + 1, device);
-        Commit::Done
+        Some(facts)
     }
 
     /// Drops the sessions of which nothing comes any more.
     pub(super) fn drop_until(&mut self, now: Tick) {
-        while let Some((at, key)) = self.over.front().copied()
+        while let Some((at, (device, session))) = self.over.front().copied()
             && at <= now
         {
             self.over.pop_front();
-            self.sessions.remove(&key);
-            let Some(row) = self.devices.load(&key.0) else { continue };
-            let (revision, mut device) = (row.revision, row.value.clone());
-            device.over = device.over.max(key.1);
-            device.read.shrink_to_fit();
-            let _ = self.devices.compare_and_swap(key.0, revision, revision + 1, device);
+            let Some(row) = self.device_mut(device) else { continue };
+            let before = row.sessions.len();
+            row.sessions.retain(|stored| stored.session != session);
+            row.sessions.shrink_to_fit();
+            row.read.shrink_to_fit();
+            row.over = row.over.max(session);
+            row.revision += 1;
+            let dropped = before - row.sessions.len();
+            self.stored = self.stored.saturating_sub(dropped);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A device of a fleet: a few octets while it has nothing to do, and everything while it has a session.
 
-use bytes::Bytes;
 use core_kit::{Durable, Machine, Millis};
 use dm_core::{
     Packet,
@@ -17,7 +16,8 @@ use super::{
     Member, Mistake,
     fact::Fact,
     folded::{Change, Folded, Kept, unfold},
-    plan::{ORDERS, Plan},
+    plan::{ORDERS, Plan, order_of},
+    trail,
 };
 use crate::{
     Channel, Context, Message, NodeId, Site, Span,
@@ -223,7 +223,7 @@ impl Device {
         let Some(mut awake) = self.awake.take() else { return };
         // What a session left half-way is nobody's any more.
         awake.tree.abandon();
-        let values = ORDERS.iter().map(|(_, uri)| awake.value(uri)).collect();
+        let values = ORDERS.map(|(_, uri)| awake.value(uri));
         let [own, server] = &awake.accounts;
         let nonces = [Kept::of(&own.nonce), Kept::of(&server.nonce)];
         let folded = Folded { nonces, changes: awake.changes.into() };
@@ -293,8 +293,10 @@ impl Awake {
         }
     }
 
-    fn value(&self, uri: &str) -> Option<Bytes> {
-        self.tree.node(uri)?.value().map(core_kit::Body::to_bytes)
+    /// The hash of the value that a leaf has.
+    fn value(&self, uri: &str) -> Option<u64> {
+        let leaf = uri.split('/').skip(1).try_fold(self.tree.root(), |node, name| node.child(name))?;
+        leaf.value().map(|value| trail::hash(value))
     }
 
     fn ask_tree(&mut self, ctx: &mut Context<'_, Member>, ops: &Ops) -> Vec<OpResult> {
@@ -312,10 +314,15 @@ impl Awake {
                 if result.status.is_success() {
                     self.changes.extend(Change::of(op, ops.at));
                 }
-                ctx.note(&Fact::Executed { kind, uri: uri.into(), status: result.status });
+                let known = order_of(kind, uri).and_then(|order| ORDERS.get(order));
+                let uri = known.map_or_else(|| uri.to_owned().into(), |(_, uri)| (*uri).into());
+                ctx.note(&Fact::Executed { kind, uri, status: result.status });
             }
         }
-        self.answered = Some((ops.id, results.clone()));
+        // Nobody asks again but after a crash.
+        if self.survives.is_some() {
+            self.answered = Some((ops.id, results.clone()));
+        }
         results
     }
 }

@@ -1,10 +1,11 @@
 //! What devices and server nodes of a fleet note about themselves.
 
 use core::fmt;
+use std::borrow::Cow;
 
-use bytes::Bytes;
 use dm_core::{codes::StatusCode, session::Outcome};
 
+use super::plan::ORDERS;
 use crate::dm::OpKind;
 
 /// Something that a member of a fleet did. Sessions are told by their number, devices by theirs in the region.
@@ -13,12 +14,12 @@ pub(super) enum Fact {
     /// A device began a session.
     Began(u16),
     /// A device's tree did what the server asked for.
-    Executed { kind: OpKind, uri: String, status: StatusCode },
+    Executed { kind: OpKind, uri: Cow<'static, str>, status: StatusCode },
     /// A device's session is over.
     Ended(u16, Outcome),
     /// A device has no session now. What is left of the last one is nothing, or `open` or `kept`; the orders' nodes hold
-    /// these values; and so many octets is what the device takes until its next session.
-    Rested { open: bool, kept: bool, values: Vec<Option<Bytes>>, octets: usize },
+    /// values with these hashes; and so many octets is what the device takes until its next session.
+    Rested { open: bool, kept: bool, values: [Option<u64>; ORDERS.len()], octets: usize },
     /// A server node stored a step.
     Committed { device: u32, session: u16 },
     /// By what a server node stored, a session is over.

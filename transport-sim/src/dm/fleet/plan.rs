@@ -38,6 +38,14 @@ pub(super) const ORDERS: [(OpKind, &str); 7] = [
     (OpKind::Get, "./Sim/Value"),
 ];
 
+/// The order that does this.
+pub(super) fn order_of(kind: OpKind, uri: &str) -> Option<usize> {
+    ORDERS.iter().position(|(known, at)| *known == kind && *at == uri)
+}
+
+/// What each of them is told apart by.
+const TAGS: [&str; ORDERS.len()] = ["0", "1", "2", "3", "4", "5", "6"];
+
 /// A package: its orders, as bits.
 pub(super) type Package = u8;
 /// The packages, first to last.
@@ -118,20 +126,26 @@ impl Plan {
 
     /// What one side proves itself to the other with, before their first session.
     pub(super) fn account_of(&self, device: u32, side: Side) -> Account {
-        let nonce = self.word(device, side, 0);
-        let account = self.account_with(device, side, Nonce::default());
-        let nonce: Vec<u8> = nonce.to_be_bytes().into_iter().chain(mix(nonce).to_be_bytes()).collect();
-        Account { nonce: Nonce::new(&nonce), ..account }
+        self.account_with(device, side, self.nonce_of(device, side))
     }
 
-    /// The same with another nonce.
+    /// The nonce that a side has before the first session.
+    pub(super) fn nonce_of(&self, device: u32, side: Side) -> Nonce {
+        let word = self.word(device, side, 0);
+        let mut nonce = [0; Nonce::DRAWN_BYTES];
+        let octets = word.to_be_bytes().into_iter().chain(mix(word).to_be_bytes());
+        nonce.iter_mut().zip(octets).for_each(|(to, octet)| *to = octet);
+        Nonce::new(&nonce)
+    }
+
+    /// The same account with another nonce.
     pub(super) fn account_with(&self, device: u32, side: Side, nonce: Nonce) -> Account {
-        let password = format!("{:016x}", self.word(device, side, 1));
         let user = match side {
             Side::Client => self.name_of(device),
             Side::Server => SERVER_ID.to_owned(),
         };
-        Account { nonce, ..Account::new(&user, &password, Scheme::Md5) }
+        let password = format!("{:016x}", self.word(device, side, 1)).into();
+        Account { user, password, scheme: Scheme::Md5, nonce }
     }
 
     fn word(&self, device: u32, side: Side, which: u64) -> u64 {
@@ -158,12 +172,12 @@ impl Plan {
             OpKind::Exec => Request::Exec { entry: Entry::bare(uri), correlator: None },
             _ => Request::Replace(vec![Entry::text(uri, &self.value(order, device))]),
         };
-        Some(Order::new(order.to_string().as_str(), request))
+        Some(Order::new(*TAGS.get(order)?, request))
     }
 
     /// The order that has the tag.
     pub(super) fn order_tagged(tag: &JobTag) -> Option<usize> {
-        tag.as_str().parse().ok().filter(|order| *order < ORDERS.len())
+        TAGS.iter().position(|known| *known == tag.as_str())
     }
 
     /// What an order writes: something that no other device has.

@@ -7,18 +7,19 @@ use bytes::Bytes;
 use core_kit::{Durable, Env, Millis, Tick};
 use dm_core::{
     Packet,
-    auth::{Scheme, Scope, Verdict},
+    auth::{Account, Scheme, Scope, Verdict},
     server::{Arrival, Facts, Input, Misuse, Order, Question, RestoreError, SessionKey, Snapshot, Turn},
     wire::Encoding,
 };
 
 use super::{
     Member, Mistake, Region,
-    depot::{DeviceRow, Key},
+    depot::Key,
     fact::Fact,
+    folded::Kept,
     plan::{Package, Plan, orders_of},
 };
-use crate::{Channel, Commit, Context, Message, NodeId, Site, Span, dm::side::Side};
+use crate::{Channel, Context, Message, NodeId, Site, Span, dm::side::Side};
 
 const WORK: Site = Site("fleet.work");
 const RIVAL: Site = Site("fleet.rival");
@@ -33,7 +34,7 @@ const SWEEP: Millis = Millis::from_secs(5);
 /// One server process.
 #[derive(Default)]
 pub(super) struct Server {
-    open: BTreeMap<(Tick, u64), Task>,
+    open: BTreeMap<(Tick, u64), Box<Task>>,
     begun: u64,
     armed: Option<Tick>,
 }
@@ -68,7 +69,10 @@ pub(super) struct After {
 /// What a turn learnt of a device.
 pub(super) struct Read {
     pub(super) revision: u64,
-    row: DeviceRow,
+    /// The last nonces: of the device, and of the server towards it.
+    pub(super) nonces: [Kept; 2],
+    /// The package that waits; 0 for none.
+    pub(super) next: Package,
     /// The package that it takes; 0 for none.
     pub(super) claimed: Package,
 }
@@ -111,7 +115,7 @@ impl Server {
             && entry.key().0 <= now
         {
             let task = entry.remove();
-            if !self.end(ctx, task) {
+            if !self.end(ctx, *task) {
                 // It has crashed.
                 return;
             }
@@ -159,7 +163,7 @@ impl Server {
             Ok(attempt) => {
                 let at = ctx.now() + ctx.draw(WORK, Some(about), WORK_MS);
                 self.begun += 1;
-                self.open.insert((at, self.begun), Task { reply_to, input, attempt });
+                self.open.insert((at, self.begun), Box::new(Task { reply_to, input, attempt }));
             }
             Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
@@ -172,23 +176,24 @@ impl Server {
         if passes_away(ctx, about) {
             return false;
         }
-        if attempt.counts {
+        let facts = if attempt.counts {
             let_a_rival_in(ctx, key, &input);
-            match commit(ctx, &attempt) {
-                Commit::Done => {}
-                Commit::Lost => {
-                    ctx.note(&Fact::LostRace { device: key.0 });
-                    self.begin(ctx, key, input, None, reply_to);
-                    return true;
-                }
-            }
+            let Some(facts) = commit(ctx, attempt) else {
+                ctx.note(&Fact::LostRace { device: key.0 });
+                self.begin(ctx, key, input, None, reply_to);
+                return true;
+            };
             if passes_away(ctx, about) {
                 return false;
             }
-        } else if attempt.facts.reply.is_some() && attempt.loaded == attempt.after.revision {
-            ctx.note(&Fact::Repeated { device: key.0 });
-        }
-        match (attempt.facts.reply, reply_to) {
+            facts
+        } else {
+            if attempt.facts.reply.is_some() && attempt.loaded == attempt.after.revision {
+                ctx.note(&Fact::Repeated { device: key.0 });
+            }
+            attempt.facts
+        };
+        match (facts.reply, reply_to) {
             (Some(packet), Some(channel)) => ctx.send(about, channel, packet.body.to_bytes()),
             (None, Some(channel)) => refuse(ctx, about, channel),
             // What a woken session may have to say has nowhere to go.
@@ -198,19 +203,16 @@ impl Server {
     }
 }
 
-/// Commits, and tells of it.
-fn commit(ctx: &mut Context<'_, Member>, attempt: &Attempt) -> Commit {
-    let now = ctx.now();
+/// Commits, and tells of it; nothing if another node was first.
+fn commit(ctx: &mut Context<'_, Member>, attempt: Attempt) -> Option<Facts> {
+    let (now, (device, session)) = (ctx.now(), attempt.key);
     let Region { plan, depot, .. } = ctx.shared();
-    let done = depot.commit(plan, attempt, now);
-    if done == Commit::Done {
-        let (device, session) = attempt.key;
-        ctx.note(&Fact::Committed { device, session });
-        if let Some(outcome) = attempt.facts.finished.clone() {
-            ctx.note(&Fact::ServerEnded { device, session, outcome });
-        }
+    let facts = depot.commit(plan, attempt, now)?;
+    ctx.note(&Fact::Committed { device, session });
+    if let Some(outcome) = facts.finished.clone() {
+        ctx.note(&Fact::ServerEnded { device, session, outcome });
     }
-    done
+    Some(facts)
 }
 
 /// Now and then another node has been given the same input, and its commit comes first. What it replies is lost with its
@@ -224,7 +226,7 @@ fn let_a_rival_in(ctx: &mut Context<'_, Member>, key: Key, input: &Input) {
     if let Ok(rival) = Attempt::run(ctx.shared(), &env, key, input, None)
         && rival.counts
     {
-        let _ = commit(ctx, &rival);
+        let _ = commit(ctx, rival);
     }
 }
 
@@ -259,7 +261,7 @@ impl Attempt {
         arrival: Option<Arrival>,
     ) -> Result<Self, AttemptError> {
         let Region { plan, depot, .. } = region;
-        let stored = depot.session(key).map(|row| row.value.snapshot.clone());
+        let stored = depot.session(key).map(|stored| stored.snapshot.clone());
         let mut turn = Turn::begin(stored, &plan.server)?.unrecorded();
         let mut read: Option<Read> = None;
         let mut open = match arrival {
@@ -267,10 +269,7 @@ impl Attempt {
             None => turn.step(env, input.clone())?,
         };
         while let Some(question) = open {
-            let read = read.get_or_insert_with(|| {
-                let (revision, row) = depot.device(plan, key.0);
-                Read { revision, row, claimed: 0 }
-            });
+            let read = read.get_or_insert_with(|| depot.read(plan, key.0));
             let answer = read.answer(plan, key.0, question);
             open = turn.step(env, answer)?;
         }
@@ -282,18 +281,22 @@ impl Attempt {
 }
 
 impl Read {
+    fn account(&self, plan: &Plan, device: u32, side: Side) -> Account {
+        let nonce = self.nonces.get(side.index()).map(Kept::nonce).unwrap_or_default();
+        plan.account_with(device, side, nonce)
+    }
+
     fn answer(&mut self, plan: &Plan, device: u32, question: Question) -> Input {
-        let account = |row: &DeviceRow, side| row.account(plan, device, side);
         match question {
             Question::Authenticate(ask) => {
                 let verdict = match plan.mistake {
                     Some(Mistake::AnyoneIsBelieved) => Verdict::Accepted(Scope::Session),
-                    _ => account(&self.row, Side::Client).judge(&ask.claim),
+                    _ => self.account(plan, device, Side::Client).judge(&ask.claim),
                 };
                 ask.answer(verdict, Some(Scheme::Md5))
             }
             Question::Commands(ask) => {
-                let package = self.row.next_package();
+                let package = self.next;
                 if plan.mistake != Some(Mistake::OrderedTwice) || ask.taken > 0 {
                     self.claimed = package;
                 }
@@ -302,7 +305,7 @@ impl Read {
             }
             Question::Fetch(ask) => ask.decline(),
             Question::Sign(ask) => {
-                let signature = account(&self.row, Side::Server).sign(&ask.request);
+                let signature = self.account(plan, device, Side::Server).sign(&ask.request);
                 ask.answer(signature)
             }
         }

@@ -74,7 +74,7 @@ impl Trail {
             }
             Fact::Rested { values, octets, .. } => {
                 self.take(4 << 56 | *octets as u64);
-                values.iter().flatten().for_each(|value| self.take(hash(value)));
+                values.iter().flatten().for_each(|value| self.take(*value));
             }
             Fact::Committed { device, session } => self.take(5 << 56 | key(*device, *session)),
             Fact::ServerEnded { device, session, outcome } => {

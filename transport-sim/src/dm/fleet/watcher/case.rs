@@ -1,6 +1,5 @@
 //! All that the rules know of one session while something of it may still happen.
 
-use bytes::Bytes;
 use core_kit::Tick;
 use dm_core::{
     auth::{CredentialHash, Nonce, digest},
@@ -8,19 +7,21 @@ use dm_core::{
 };
 
 use super::super::{
-    plan::Plan,
+    plan::{ORDERS, Plan, order_of},
     skim::{HEADER, Name, Seen, Skim},
+    trail,
 };
-use super::order_of;
-use crate::{Channel, dm::side::Side};
+use crate::{Channel, Message, dm::side::Side};
 
 /// A message that was sent, as often as it is sent.
 pub(super) struct Told {
     pub(super) hash: u64,
+    /// Which message it was the last time.
+    pub(super) number: u64,
     pub(super) side: Side,
     pub(super) msg_id: u32,
     pub(super) has_arrived: bool,
-    /// The final statuses in it: for which command of which message.
+    /// The final statuses in it, where it is the device's: for which command of which message.
     pub(super) finals: Vec<(u32, u32)>,
     /// What its sender says of the message that it answers.
     pub(super) answer: Option<(u32, u16)>,
@@ -108,8 +109,8 @@ pub(super) struct Case {
     pub(super) asked: Vec<(Channel, u64)>,
     /// The exchange that the device waits for.
     pub(super) open: Option<Channel>,
-    /// What the orders' nodes held when the session was over.
-    pub(super) values: Vec<Option<Bytes>>,
+    /// Hashes of what the orders' nodes held when the session was over.
+    pub(super) values: [Option<u64>; ORDERS.len()],
     /// Messages that were sent for the first time.
     pub(super) messages: u32,
 }
@@ -143,7 +144,7 @@ impl Case {
             takes: [None; 2],
             asked: Vec::with_capacity(4),
             open: None,
-            values: Vec::new(),
+            values: [None; ORDERS.len()],
             messages: 0,
         }
     }
@@ -194,12 +195,23 @@ impl Case {
         is_numbered
     }
 
-    pub(super) fn sent_mut(&mut self, side: Side, (msg_id, id): (u32, u32)) -> Option<&mut Sent> {
-        self.sent.iter_mut().find(|sent| sent.side == side && sent.msg_id == msg_id && sent.id == id)
+    /// Which of those that were told a message is that arrives. One that was sent again, or that is not as it was sent, is known
+    /// by its octets.
+    pub(super) fn told_at(&self, side: Side, message: &Message) -> Option<usize> {
+        let is_last = |told: &Told| told.number == message.number && !message.altered;
+        self.told.iter().position(is_last).or_else(|| {
+            let hash = trail::hash(&message.bytes);
+            self.told.iter().position(|told| told.hash == hash && told.side == side)
+        })
     }
 
     /// Whether the server has been told by the device that the command of an order is done.
     pub(super) fn has_come_back(&self, order: usize) -> bool {
         self.sent.iter().any(|sent| sent.order == Some(order) && sent.has_come_back)
     }
+}
+
+/// A command that a side has sent.
+pub(super) fn sent_mut(sent: &mut [Sent], side: Side, (msg_id, id): (u32, u32)) -> Option<&mut Sent> {
+    sent.iter_mut().find(|sent| sent.side == side && sent.msg_id == msg_id && sent.id == id)
 }

@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use core_kit::{Millis, Tick};
 use dm_core::{auth::Nonce, ids::ServerId, tree::Right};
 
@@ -18,7 +17,7 @@ use super::{
     Member, Region,
     depot::OrderState,
     fact::Fact,
-    plan::{ORDERS, Plan, SERVER_ID},
+    plan::{ORDERS, Plan, SERVER_ID, order_of},
     skim::{HEADER, Skim},
     trail::{self, Trail},
 };
@@ -32,7 +31,7 @@ use crate::{
 
 mod case;
 
-use case::{Case, Proof, Sent, Told};
+use case::{Case, Proof, Sent, Told, sent_mut};
 
 /// What an idle device may take.
 pub const COMPACT: Rule = Rule { id: RuleId("idle"), says: "a device takes at most 300 octets between two sessions" };
@@ -47,7 +46,8 @@ const NONCES_MAX: usize = 4;
 
 /// Watches a region.
 pub(super) struct Watcher {
-    cases: BTreeMap<u32, Case>,
+    /// Of each device the session that is judged.
+    cases: Vec<Option<Box<Case>>>,
     /// Devices whose session may be over, and when to look.
     closing: VecDeque<(Tick, u32)>,
     /// Which orders each device has carried out, by bits.
@@ -80,7 +80,7 @@ struct Tally {
 impl Watcher {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
-            cases: BTreeMap::new(),
+            cases: (0..plan.devices).map(|_| None).collect(),
             closing: VecDeque::new(),
             done: vec![0; plan.devices as usize],
             permitted: ORDERS.map(|(kind, uri)| is_permitted(plan, kind, uri)),
@@ -90,9 +90,13 @@ impl Watcher {
         }
     }
 
+    fn case(&self, device: u32) -> Option<&Case> {
+        self.cases.get(device as usize)?.as_deref()
+    }
+
     fn sent(&mut self, plan: &Plan, message: &Message, hash: u64, ledger: &mut Ledger) {
         let Some((device, side)) = ends_of(plan, message) else { return };
-        let Some(case) = self.cases.get_mut(&device) else {
+        let Some(case) = case_of(&mut self.cases, device) else {
             // What a server says when a session is over and forgotten is that it does not know it.
             let is_refusal = side == Side::Server && message.bytes.is_empty();
             return ledger.judge(ENDS, is_refusal, || format!("device {device} has no session, and a message is sent"));
@@ -107,7 +111,8 @@ impl Watcher {
             }
             Side::Server => judge_reply(case, message, hash, ledger),
         }
-        if case.told.iter().any(|told| told.hash == hash && told.side == side) {
+        if let Some(told) = case.told.iter_mut().find(|told| told.hash == hash && told.side == side) {
+            told.number = message.number;
             return;
         }
         let read = Skim::read(&message.bytes).filter(|skim| session_of(skim) == Some(case.session));
@@ -116,17 +121,19 @@ impl Watcher {
         case.messages += 1;
         self.tally.exchanges += u64::from(side == Side::Client);
         judge_form(case, side, &skim, message, ledger);
-        let mut finals = Vec::with_capacity(skim.commands.len());
+        let mut finals = Vec::with_capacity(if side == Side::Client { skim.commands.len() } else { 0 });
         for status in skim.statuses() {
             let of = (status.msg_ref, status.cmd_ref);
-            let sent = case.sent_mut(side.peer(), of);
+            let sent = sent_mut(&mut case.sent, side.peer(), of);
             let named = sent.as_ref().is_some_and(|sent| sent.as_str() == status.cmd);
             ledger.judge(SENT, named, || format!("a status for {} {of:?}, which was not sent", status.cmd));
             // 213 is for a part of a value, and not the last word.
             if status.code == 213 {
                 continue;
             }
-            finals.push(of);
+            if side == Side::Client {
+                finals.push(of);
+            }
             let fits = sent.is_some_and(Sent::take);
             ledger.judge(ANSWERED, fits, || format!("{} {of:?} gets another final status", status.cmd));
             if status.cmd == HEADER && (status.code == 401 || status.code == 407) {
@@ -144,18 +151,19 @@ impl Watcher {
         let (proof, answer) = (case.proof(side, &skim), skim.answer());
         judge_taken(case, side, answer, ledger);
         let (msg_id, has_arrived, reply) = (skim.msg_id, false, None);
-        case.told.push(Told { hash, side, msg_id, has_arrived, finals, answer, proof, reply });
+        let number = message.number;
+        case.told.push(Told { hash, number, side, msg_id, has_arrived, finals, answer, proof, reply });
     }
 
     fn delivered(&mut self, plan: &Plan, message: &Message) {
         let Some((device, side)) = ends_of(plan, message) else { return };
-        let Some(case) = self.cases.get_mut(&device) else { return };
+        let Some(case) = case_of(&mut self.cases, device) else { return };
         let taken = side == Side::Client || case.open == Some(message.channel);
         if side == Side::Server && taken {
             case.open = None;
         }
-        let hash = trail::hash(&message.bytes);
-        let Some(told) = case.told.iter_mut().find(|told| told.hash == hash && told.side == side) else { return };
+        let Some(at) = case.told_at(side, message) else { return };
+        let Some(told) = case.told.get_mut(at) else { return };
         let first = !core::mem::replace(&mut told.has_arrived, true);
         let (answer, proof) = (told.answer, told.proof);
         if let Proof::Good(_) = proof
@@ -173,10 +181,11 @@ impl Watcher {
             *waits = None;
         }
         if side == Side::Client && first {
-            let told = case.told.iter().find(|told| told.hash == hash && told.side == side);
-            let finals = told.map(|told| told.finals.clone()).unwrap_or_default();
-            for of in finals {
-                case.sent_mut(Side::Server, of).into_iter().for_each(|sent| sent.has_come_back = true);
+            let Case { told, sent, .. } = case;
+            for of in told.get(at).iter().flat_map(|told| &told.finals) {
+                if let Some(sent) = sent_mut(sent, Side::Server, *of) {
+                    sent.has_come_back = true;
+                }
             }
         }
     }
@@ -187,7 +196,8 @@ impl Watcher {
             (Fact::Began(session), Some(device)) => {
                 self.tally.sessions += 1;
                 let nonces = self.carried.remove(&device);
-                let before = self.cases.insert(device, Case::new(plan, device, *session, at, nonces));
+                let case = Box::new(Case::new(plan, device, *session, at, nonces));
+                let before = self.cases.get_mut(device as usize).and_then(|place| place.replace(case));
                 ledger.judge(ENDS, before.is_none(), || format!("device {device} begins a session in another one"));
             }
             (Fact::Executed { kind, uri, status }, Some(device)) => {
@@ -198,7 +208,7 @@ impl Watcher {
                 // Whatever its machine was told it took, or it would not have come so far.
                 ledger.judge(USED_WELL, true, || "");
                 *self.tally.outcomes.entry(outcome.name()).or_default() += 1;
-                if let Some(case) = self.cases.get_mut(&device) {
+                if let Some(case) = case_of(&mut self.cases, device) {
                     case.client = Some(outcome.clone());
                     case.unanswered = [None; 2];
                     case.over = at;
@@ -214,10 +224,12 @@ impl Watcher {
                 ledger.judge(LEAKS, !open && !kept, || format!("device {device} rests with something left"));
                 ledger.judge(COMPACT, *octets <= IDLE_MAX, || format!("device {device} takes {octets} octets"));
                 self.tally.idle_octets = self.tally.idle_octets.max(*octets as u64);
-                self.cases.get_mut(&device).into_iter().for_each(|case| case.values.clone_from(values));
+                if let Some(case) = case_of(&mut self.cases, device) {
+                    case.values = *values;
+                }
             }
             (Fact::Committed { device, session }, _) => {
-                let case = self.cases.get_mut(device).filter(|case| case.session == *session);
+                let case = case_of(&mut self.cases, *device).filter(|case| case.session == *session);
                 ledger.judge(ENDS, case.is_some(), || {
                     format!("session {session:X} of device {device} is over, and is stored anew")
                 });
@@ -226,7 +238,7 @@ impl Watcher {
                 }
             }
             (Fact::ServerEnded { device, outcome, .. }, _) => {
-                if let Some(case) = self.cases.get_mut(device) {
+                if let Some(case) = case_of(&mut self.cases, *device) {
                     case.server = Some(outcome.clone());
                     case.over = at;
                     self.closing.push_back((at + plan.linger, *device));
@@ -244,7 +256,7 @@ impl Watcher {
     }
 
     fn executed(&mut self, device: u32, kind: OpKind, uri: &str, is_success: bool, ledger: &mut Ledger) {
-        let case = self.cases.get_mut(&device);
+        let case = case_of(&mut self.cases, device);
         let is_proven = case.as_ref().is_some_and(|case| case.shown == [true; 2] && case.told_good);
         let say = |what: &str| format!("{} {uri} at device {device} {what}", kind.name());
         ledger.judge(AUTHENTICATED, is_proven, || say("before both sides have shown credentials"));
@@ -269,15 +281,15 @@ impl Watcher {
         {
             self.closing.pop_front();
             let is_closed = |case: &Case| case.is_over() && case.over + region.plan.linger <= now;
-            if self.cases.get(&device).is_some_and(is_closed)
-                && let Some(case) = self.cases.remove(&device)
+            if self.case(device).is_some_and(is_closed)
+                && let Some(case) = self.cases.get_mut(device as usize).and_then(Option::take)
             {
                 self.judge_closed(region, device, case, ledger);
             }
         }
     }
 
-    fn judge_closed(&mut self, region: &Region, device: u32, case: Case, ledger: &mut Ledger) {
+    fn judge_closed(&mut self, region: &Region, device: u32, case: Box<Case>, ledger: &mut Ledger) {
         let is_completed = case.is_completed();
         self.tally.completed += u64::from(is_completed);
         if is_completed {
@@ -292,7 +304,7 @@ impl Watcher {
                 });
             }
         }
-        if let Some(row) = region.depot.device_row(device) {
+        if let Some(row) = region.depot.device(device) {
             for (at, state) in row.orders.iter().enumerate().filter(|(at, _)| region.plan.has_order(*at)) {
                 let waits = row.waits(at);
                 let is_settled = match state {
@@ -306,8 +318,8 @@ impl Watcher {
             }
             if is_completed {
                 for (order, read) in &row.read {
-                    let value = case.values.get(usize::from(*order)).and_then(Option::as_ref);
-                    let is_same = value.is_some_and(|value: &Bytes| trail::hash(value) == *read);
+                    let value = case.values.get(usize::from(*order)).copied().flatten();
+                    let is_same = value.is_some_and(|value| value == *read);
                     ledger.judge(SAME_VIEW, is_same, || format!("order {order} has read what device {device} has not"));
                 }
             }
@@ -322,9 +334,9 @@ impl Watcher {
     }
 }
 
-/// The order that does this.
-fn order_of(kind: OpKind, uri: &str) -> Option<usize> {
-    ORDERS.iter().position(|order| *order == (kind, uri))
+/// The session of a device, where it is judged.
+fn case_of(cases: &mut [Option<Box<Case>>], device: u32) -> Option<&mut Case> {
+    cases.get_mut(device as usize)?.as_deref_mut()
 }
 
 /// The reply to a request is the one that it had before. What nobody has stored yet may be said anew.
@@ -444,7 +456,7 @@ impl Checker<Member> for Watcher {
                 self.noted(at, *node, fact, region, ledger);
             }
             Event::Crashed(node) => {
-                if let Some(case) = region.plan.device_at(*node).and_then(|device| self.cases.get_mut(&device)) {
+                if let Some(case) = region.plan.device_at(*node).and_then(|device| case_of(&mut self.cases, device)) {
                     self.tally.crashed_awake += u64::from(case.client.is_none());
                     case.open = None;
                 }
@@ -456,7 +468,8 @@ impl Checker<Member> for Watcher {
     fn finish(&mut self, end: &End<'_, Region>, ledger: &mut Ledger) {
         let region = end.shared;
         self.close(Tick(u64::MAX), region, ledger);
-        for (device, case) in &self.cases {
+        for (device, case) in self.cases.iter().enumerate().filter_map(|(device, case)| Some((device, case.as_ref()?)))
+        {
             ledger.judge(ENDS, false, || format!("session {:X} of device {device} goes on", case.session));
         }
         let (timers, _) = region.depot.open();
