@@ -106,7 +106,11 @@ fn hostap_puts_the_target_ref_after_the_code() {
     let read: Vec<_> = statuses(&message)
         .iter()
         .map(|status| {
-            (status.cmd.as_str(), status.code, status.target_refs.iter().map(smol_str::SmolStr::as_str).collect::<Vec<_>>())
+            (
+                status.cmd.as_str(),
+                status.code,
+                status.target_refs.iter().map(smol_str::SmolStr::as_str).collect::<Vec<_>>(),
+            )
         })
         .collect();
     let subscription = "./Wi-Fi/wi-fi.org/PerProviderSubscription/x";
