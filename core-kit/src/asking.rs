@@ -9,8 +9,11 @@
 //! open question knows as `Asking`, which is never stored. When an input opens a question, [`Phase::begin`] notes the
 //! state before it; when the answer comes, [`Phase::answer`] gives that note back with the answer added, and it goes into
 //! the next [`Phase::Asking`], or is dropped at the next [`Phase::Rest`].
+//!
+//! The note is a copy, and a stored form is shared by its copies. So a machine that was restored is given what it was
+//! restored from, and its first message is worked on without another copy of the state.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::mem;
 
 use serde::{Deserialize, Serialize};
@@ -23,22 +26,22 @@ pub enum Phase<Common, Rest, Asking, Input> {
     /// Between messages.
     Rest(Rest),
     /// A question is open; with what the machine is stored as meanwhile.
-    Asking(Box<Asking>, Box<Since<Common, Rest, Input>>),
+    Asking(Box<Asking>, Since<Common, Rest, Input>),
 }
 
 /// A state between messages: what is known in every phase, and the phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stable<Common, Rest> {
-    common: Box<Common>,
+    common: Common,
     phase: Rest,
 }
 
-/// A state between messages and what came in since: the stored form of a machine in any phase.
+/// A state between messages and what came in since: the stored form of a machine in any phase. Copies share the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Since<Common, Rest, Input> {
-    base: Stable<Common, Rest>,
+    base: Arc<Stable<Common, Rest>>,
     /// At most one message and the answers to its questions.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     steps: Vec<Taken<Input>>,
@@ -76,8 +79,8 @@ impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
     #[must_use]
     pub fn into_stored(self, common: Common) -> Since<Common, Rest, Input> {
         match self {
-            Self::Rest(phase) => Since { base: Stable { common: Box::new(common), phase }, steps: Vec::new() },
-            Self::Asking(_, since) => *since,
+            Self::Rest(phase) => Since { base: Arc::new(Stable { common, phase }), steps: Vec::new() },
+            Self::Asking(_, since) => since,
         }
     }
 }
@@ -87,16 +90,31 @@ impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, R
     #[must_use]
     pub fn stored(&self, common: &Common) -> Since<Common, Rest, Input> {
         match self {
-            Self::Rest(phase) => Since { base: stable(common, phase), steps: Vec::new() },
-            Self::Asking(_, since) => (**since).clone(),
+            Self::Rest(phase) => {
+                let base = Stable { common: common.clone(), phase: phase.clone() };
+                Since { base: Arc::new(base), steps: Vec::new() }
+            }
+            Self::Asking(_, since) => since.clone(),
         }
     }
 
-    /// What the machine will be stored as while it works on this input; nothing if a question is open already.
-    #[must_use]
-    pub fn begin(&self, common: &Common, env: &Env, input: Input) -> Option<Since<Common, Rest, Input>> {
-        let Self::Rest(phase) = self else { return None };
-        Some(Since { base: stable(common, phase), steps: [Taken { env: *env, input }].into() })
+    /// Leaves the rest: what the machine will be stored as while it works on this input; nothing if a question is open
+    /// already. `kept` is the state as it is, where the machine has been restored from it and nothing has changed since.
+    /// The machine owes the phase a new value then: until it has one, it is at the default rest.
+    pub fn begin(
+        &mut self,
+        kept: Option<Arc<Stable<Common, Rest>>>,
+        common: &Common,
+        env: &Env,
+        input: Input,
+    ) -> Option<Since<Common, Rest, Input>> {
+        let Self::Rest(rest) = self else { return None };
+        let phase = mem::take(rest);
+        let base = kept.unwrap_or_else(|| Arc::new(Stable { common: common.clone(), phase }));
+        // Few messages take more than two questions.
+        let mut steps = Vec::with_capacity(3);
+        steps.push(Taken { env: *env, input });
+        Some(Since { base, steps })
     }
 
     /// Takes the open question out, now that this input answers it; nothing if none is open. The machine owes the phase
@@ -105,7 +123,7 @@ impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, R
         match mem::replace(self, Self::Rest(Rest::default())) {
             Self::Asking(asking, mut since) => {
                 since.steps.push(Taken { env: *env, input });
-                Some((asking, *since))
+                Some((asking, since))
             }
             rest @ Self::Rest(_) => {
                 *self = rest;
@@ -115,24 +133,24 @@ impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, R
     }
 }
 
-fn stable<Common: Clone, Rest: Clone>(common: &Common, phase: &Rest) -> Stable<Common, Rest> {
-    Stable { common: Box::new(common.clone()), phase: phase.clone() }
-}
-
-impl<Common, Rest, Input> Since<Common, Rest, Input> {
+impl<Common: Clone, Rest: Clone, Input> Since<Common, Rest, Input> {
     /// The last input taken; nothing at rest.
     #[must_use]
     pub fn last_input(&self) -> Option<&Input> {
         self.steps.last().map(|taken| &taken.input)
     }
 
-    /// The machine again: as it was at rest, then every input since.
+    /// The machine again: as it was at rest, then every input since. `at_rest` is given what a machine is made of that is
+    /// at rest, and the state as it was stored, to [begin](Phase::begin) from.
     ///
     /// # Errors
     /// An input is refused that was taken before: the stored form is damaged, or of another build.
-    pub fn restore<M: Machine<Input = Input>>(self, at_rest: impl FnOnce(Common, Rest) -> M) -> Result<M, M::Misuse> {
-        let Self { base: Stable { common, phase }, steps } = self;
-        let mut machine = at_rest(*common, phase);
+    pub fn restore<M: Machine<Input = Input>>(
+        self,
+        at_rest: impl FnOnce(Common, Rest, Arc<Stable<Common, Rest>>) -> M,
+    ) -> Result<M, M::Misuse> {
+        let Self { base, steps } = self;
+        let mut machine = at_rest(base.common.clone(), base.phase.clone(), base);
         let mut said_before = Vec::new();
         for Taken { env, input } in steps {
             machine.handle(&env, input, &mut said_before)?;
@@ -153,6 +171,7 @@ mod tests {
     struct Adder {
         sums: Vec<u32>,
         phase: Phase<Vec<u32>, Rest, u32, u32>,
+        kept: Option<Arc<Stable<Vec<u32>, Rest>>>,
     }
 
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,9 +191,9 @@ mod tests {
             if self.phase.at_rest() == Some(&Rest::Over) {
                 return Err("over");
             }
-            if let Some(since) = self.phase.begin(&self.sums, env, input) {
+            if let Some(since) = self.phase.begin(self.kept.take(), &self.sums, env, input) {
                 out.push(String::from("and?"));
-                self.phase = Phase::Asking(input.into(), since.into());
+                self.phase = Phase::Asking(input.into(), since);
             } else if let Some((first, _)) = self.phase.answer(env, input) {
                 self.sums.push(*first + input);
                 self.phase = Phase::Rest(if self.sums.len() < 2 { Rest::Ready } else { Rest::Over });
@@ -193,7 +212,11 @@ mod tests {
         }
 
         fn at_rest(sums: Vec<u32>, rest: Rest) -> Self {
-            Self { sums, phase: Phase::Rest(rest) }
+            Self { sums, phase: Phase::Rest(rest), kept: None }
+        }
+
+        fn restored(sums: Vec<u32>, rest: Rest, kept: Arc<Stable<Vec<u32>, Rest>>) -> Self {
+            Self { kept: Some(kept), ..Self::at_rest(sums, rest) }
         }
 
         fn stored(&self) -> Since<Vec<u32>, Rest, u32> {
@@ -218,7 +241,7 @@ mod tests {
             stored.add(number);
             assert_eq!(stored.stored(), kept.stored());
             assert_eq!(stored.clone().phase.into_stored(stored.sums.clone()), kept.stored());
-            stored = stored.stored().restore(Adder::at_rest).unwrap();
+            stored = stored.stored().restore(Adder::restored).unwrap();
             assert_eq!((&stored.sums, stored.phase.open()), (&kept.sums, kept.phase.open()));
         }
         assert_eq!((kept.sums, kept.phase.at_rest()), (vec![3, 7], Some(&Rest::Over)));
@@ -231,7 +254,7 @@ mod tests {
         adder.add(2);
         adder.add(3);
         let stored = adder.stored();
-        assert_eq!((&*stored.base.common, &stored.base.phase), (&vec![3], &Rest::Ready));
+        assert_eq!((&stored.base.common, &stored.base.phase), (&vec![3], &Rest::Ready));
         assert_eq!((stored.steps.len(), stored.last_input()), (1, Some(&3)));
         adder.add(4);
         assert_eq!((adder.stored().steps.len(), adder.stored().last_input()), (0, None));
@@ -243,7 +266,17 @@ mod tests {
         assert!(adder.phase.answer(&env(), 1).is_none());
         assert_eq!(adder.phase.at_rest(), Some(&Rest::Ready), "the phase is as it was");
         adder.add(1);
-        assert!(adder.phase.begin(&adder.sums, &env(), 2).is_none());
+        assert!(adder.phase.begin(None, &adder.sums, &env(), 2).is_none());
+    }
+
+    #[test]
+    fn a_restored_machine_begins_from_the_state_that_it_was_restored_from() {
+        let mut adder = Adder::new();
+        adder.add(1);
+        let stored = adder.stored();
+        let restored = stored.clone().restore(Adder::restored).unwrap();
+        assert!(Arc::ptr_eq(&restored.stored().base, &stored.base));
+        assert_eq!(restored.stored(), stored);
     }
 
     #[test]
@@ -251,7 +284,7 @@ mod tests {
         let mut adder = Adder::new();
         adder.add(1);
         let stored = adder.stored();
-        let refused = stored.restore(|sums, _| Adder::at_rest(sums, Rest::Over));
+        let refused = stored.restore(|sums, _, _| Adder::at_rest(sums, Rest::Over));
         assert_eq!(refused.map(drop), Err("over"));
     }
 }

@@ -119,7 +119,7 @@ impl World {
         let mut client_profile = client::Profile::new(DEVICE, SERVER, "srv");
         client_profile.encoding = encoding;
         client_profile.device_info =
-            ["DevId", "Man", "Mod", "DmV", "Lang"].map(|name| format!("./DevInfo/{name}")).into();
+            ["DevId", "Man", "Mod", "DmV", "Lang"].iter().map(|name| format!("./DevInfo/{name}").into()).collect();
         Ok(Self {
             watch: Watch::default(),
             heard: None,

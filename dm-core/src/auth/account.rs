@@ -1,6 +1,6 @@
 //! What a party knows of its own credentials, or of its peer's.
 
-use alloc::string::String;
+use smol_str::SmolStr;
 
 use super::{Claim, CredentialHash, Nonce, Presented, Scheme, Scope, SignRequest, Signature, Verdict, digest};
 use crate::{codes::StatusCode, wire::Secret};
@@ -9,7 +9,7 @@ use crate::{codes::StatusCode, wire::Secret};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The name.
-    pub user: String,
+    pub user: SmolStr,
     /// The password.
     pub password: Secret,
     /// The only scheme that is good enough: a peer cannot talk an account down.
@@ -30,7 +30,7 @@ impl Account {
     pub fn judge(&self, claim: &Claim) -> Verdict {
         let own = self.hash();
         let nonce = claim.nonce.as_ref().unwrap_or(&self.nonce);
-        let named = |user: &Option<String>| user.as_ref().is_none_or(|user| *user == self.user);
+        let named = |user: &Option<SmolStr>| user.as_ref().is_none_or(|user| *user == self.user);
         let proven = match &claim.presented {
             Presented::Basic { user, hash } => *user == self.user && own.matches(hash),
             Presented::Md5 { digest, .. }

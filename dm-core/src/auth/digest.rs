@@ -8,6 +8,7 @@ use core::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest as _, Md5};
+use smol_str::SmolStr;
 use subtle::ConstantTimeEq;
 
 use super::Nonce;
@@ -122,7 +123,7 @@ pub fn basic(user: &str, password: &str) -> String {
 
 /// The name and the credential hash in `Cred/Data` of type `syncml:auth-basic`; nothing if it is none.
 #[must_use]
-pub fn open_basic(data: &str) -> Option<(String, CredentialHash)> {
+pub fn open_basic(data: &str) -> Option<(SmolStr, CredentialHash)> {
     let text = STANDARD.decode(data.trim()).ok()?;
     let colon = text.iter().position(|byte| *byte == b':')?;
     let user = core::str::from_utf8(text.get(..colon)?).ok()?;

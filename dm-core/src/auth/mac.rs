@@ -7,6 +7,7 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Digest, Signature, digest};
 
@@ -50,7 +51,7 @@ impl fmt::Debug for MacField {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mac {
     /// The name, the same as `Source/LocName` of the message.
-    pub user: String,
+    pub user: SmolStr,
     /// Over the account's credentials, a nonce and the message as it is on the wire.
     pub digest: Digest,
 }
@@ -83,7 +84,7 @@ impl Mac {
         if algorithm.is_some_and(|algorithm| !algorithm.eq_ignore_ascii_case("MD5")) {
             return None;
         }
-        Some(Self { user: user?, digest: open(&mac?)? })
+        Some(Self { user: user?.into(), digest: open(&mac?)? })
     }
 
     /// What a signature over a finished message says; nothing where it is no digest.

@@ -8,6 +8,7 @@ use core::fmt;
 
 use core_kit::Body;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use smol_str::SmolStr;
 
 use crate::{
     Packet,
@@ -131,21 +132,21 @@ pub enum Presented {
     /// The password, as its hash: the password itself goes no further than the message.
     Basic {
         /// The name in the credentials.
-        user: String,
+        user: SmolStr,
         /// Of name and password.
         hash: CredentialHash,
     },
     /// A digest.
     Md5 {
         /// `Source/LocName`, which some clients leave out.
-        user: Option<String>,
+        user: Option<SmolStr>,
         /// Over the account's credentials and a nonce.
         digest: Digest,
     },
     /// A digest over the whole message.
     Mac {
         /// The name in the transport's header.
-        user: String,
+        user: SmolStr,
         /// Over the account's credentials, a nonce and the message.
         digest: Digest,
         /// Of the message as it came in.
@@ -179,7 +180,7 @@ impl Presented {
         if named.is_some_and(is_named_only) {
             return Self::Unsupported;
         }
-        let (data, user) = (cred.data.reveal(), user.map(String::from));
+        let (data, user) = (cred.data.reveal(), user.map(SmolStr::from));
         let read = match named.and_then(Scheme::from_type) {
             Some(Scheme::Basic) => digest::open_basic(data).map(|(user, hash)| Self::Basic { user, hash }),
             Some(Scheme::Md5) => Digest::from_base64(data).map(|digest| Self::Md5 { user, digest }),
@@ -230,7 +231,7 @@ impl Presented {
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// The `Source/LocURI` of the header: a device identifier at the server, an address at the client.
-    pub peer: String,
+    pub peer: SmolStr,
     /// In which session.
     pub session: SessionId,
     /// What the message shows.
@@ -279,7 +280,7 @@ pub enum Scope {
 #[serde(deny_unknown_fields)]
 pub struct SignRequest {
     /// Whom it goes to.
-    pub peer: String,
+    pub peer: SmolStr,
     /// How.
     pub scheme: Scheme,
     /// The nonce that the peer gave in this session. Nothing: the one stored with the account counts.
@@ -297,7 +298,7 @@ pub struct SignRequest {
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// `Source/LocName`.
-    pub user: String,
+    pub user: SmolStr,
     /// `Cred/Data`, or the `mac` of [`Mac`]; empty where the request was for the name.
     pub data: String,
 }

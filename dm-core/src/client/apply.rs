@@ -92,7 +92,7 @@ impl Session {
     /// The server does not want the rest of the object that is on its way.
     fn stop_telling(&mut self, out: &mut Vec<Output>) {
         if let Some(at) = self.telling() {
-            let dropped = self.common.queue.remove(at);
+            let dropped = self.common.queue_mut().remove(at);
             Self::abandon(&dropped, out);
         }
     }
@@ -268,7 +268,7 @@ impl Session {
         work.set(own, code);
         work.asked = [Asked::RollBack(block)].into();
         let server = Some(self.profile.server_id.clone());
-        let ops = Ops::new(self.next_question(), env.wall, server, [Op::RollBack].into());
+        let ops = Ops::new(self.next_question(), env.wall, server, [Op::RollBack]);
         Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into())
     }
 
@@ -325,19 +325,19 @@ impl Session {
 
     /// Takes the answers into what is to be said.
     fn note(&mut self, work: &mut Work) {
-        let mut said = Vec::new();
+        let mut said = Vec::with_capacity(work.answers.len());
         let mut next = Vec::new();
         let mut weight: u64 = self.common.queue.iter().map(Say::weight).sum();
         let atomics: Vec<_> =
             work.blocks.iter().filter(|block| block.is_atomic).map(|block| block.answers.clone()).collect();
         let mut together: Vec<Told> = Vec::new();
-        for (at, answer) in work.answers.iter_mut().enumerate() {
+        for (at, mut answer) in core::mem::take(&mut work.answers).into_iter().enumerate() {
             for place in &mut answer.places {
                 weight = self.weigh(place, weight);
             }
-            let told: Vec<Told> = answer.told(work.msg_id).collect();
+            let told = answer.told(work.msg_id);
             if answer.is_next {
-                next.extend(told.into_iter().map(Say::Next));
+                next.extend(told.map(Say::Next));
                 continue;
             }
             if let Some(atomic) = atomics.iter().find(|atomic| atomic.contains(&at)) {
@@ -351,11 +351,11 @@ impl Session {
                 continue;
             }
             if core_kit::planted!("D01-status-twice") {
-                said.extend(told.iter().cloned().map(|told| Say::Statuses([told].into())));
+                said.extend(answer.told(work.msg_id).map(|told| Say::Statuses([told].into())));
             }
-            said.extend(told.into_iter().map(|told| Say::Statuses([told].into())));
-            let found = answer.places.iter_mut().flat_map(|place| core::mem::take(&mut place.found));
-            let (msg_id, cmd_id) = (work.msg_id, &answer.cmd_id);
+            said.extend(told.map(|told| Say::Statuses([told].into())));
+            let (msg_id, cmd_id) = (work.msg_id, answer.cmd_id);
+            let found = answer.places.into_iter().flat_map(|place| place.found);
             let times = if core_kit::planted!("D03-results-twice") { 2 } else { 1 };
             let found = found.flat_map(|found| core::iter::repeat_n(found, times));
             said.extend(found.map(|found| Say::Result(Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 })));
@@ -364,8 +364,13 @@ impl Session {
         // An alert that is not begun has time.
         let not_begun = |say: &Say| matches!(say, Say::Alert(alerting) if alerting.sent == 0);
         let at = self.common.queue.iter().position(not_begun).unwrap_or(self.common.queue.len());
-        self.common.queue.splice(at..at, said);
-        self.common.queue.splice(0..0, next);
+        let queue = self.common.queue_mut();
+        if queue.is_empty() {
+            *queue = said;
+        } else {
+            queue.splice(at..at, said);
+        }
+        queue.splice(0..0, next);
     }
 
     /// What was found goes to the server if it takes objects so large, and if they can be kept until it has them; the

@@ -1,6 +1,6 @@
 //! What a client session is told, and what it asks.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use core_kit::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -118,8 +118,8 @@ pub struct Ops {
     #[serde(default)]
     pub at: UnixMillis,
     /// What to do. After a crash in the middle the question comes again: an embedder whose tree is durable keeps the
-    /// results under [`id`](Self::id) with it.
-    pub ops: Vec<Op>,
+    /// results under [`id`](Self::id) with it. Copies of the question share them.
+    pub ops: Arc<[Op]>,
     /// Whether the first operation that fails keeps those after it from being done; they get 215.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub stops_at_failure: bool,
@@ -129,8 +129,8 @@ pub struct Ops {
 }
 
 impl Ops {
-    pub(super) const fn new(id: QuestionId, at: UnixMillis, server: Option<ServerId>, ops: Vec<Op>) -> Self {
-        Self { id, server, at, ops, stops_at_failure: false, whole_bytes_max: None }
+    pub(super) fn new(id: QuestionId, at: UnixMillis, server: Option<ServerId>, ops: impl Into<Arc<[Op]>>) -> Self {
+        Self { id, server, at, ops: ops.into(), stops_at_failure: false, whole_bytes_max: None }
     }
 
     /// How the operations are to be done.

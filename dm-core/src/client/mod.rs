@@ -11,7 +11,7 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use core_kit::{Deadline, Durable, Env, Machine, Tick, asking::Since};
+use core_kit::{Deadline, Durable, Env, Machine, Tick};
 
 use crate::{
     Packet,
@@ -48,7 +48,10 @@ pub use profile::{Profile, Retry};
 pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
-use phase::{Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Rest, Sender, Standing, Wait, Waiting};
+use phase::{
+    Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Rest, Sender, Since, Stable, Standing, Wait,
+    Waiting,
+};
 
 /// One session with one server.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Session {
     profile: Arc<Profile>,
     common: Common,
     phase: Phase,
+    /// The state as it was stored, until the first input after that.
+    kept: Option<Arc<Stable>>,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
     walked: Option<Row>,
 }
@@ -95,7 +100,7 @@ impl Session {
             max_obj_size: None,
             server_open: false,
             package: Package::default(),
-            queue: Vec::new(),
+            queue: Arc::default(),
             flight: Flight::default(),
             part_out: None,
             moved: false,
@@ -104,7 +109,7 @@ impl Session {
             own,
             server,
         };
-        Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(Rest::Fresh), walked: None }
+        Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(Rest::Fresh), kept: None, walked: None }
     }
 
     /// The open question, to be asked again after a restore.
@@ -147,14 +152,16 @@ impl Session {
     }
 
     /// Fires the timer for a late reply. The one for sending again fires on [`Input::Wake`] only: a reply that comes
-    /// just then makes it needless.
-    fn expire(&mut self, now: Tick, out: &mut Vec<Output>) {
+    /// just then makes it needless. Tells whether it did.
+    fn expire(&mut self, now: Tick, out: &mut Vec<Output>) -> bool {
         if let Phase::Rest(Rest::Waiting(waiting)) = &self.phase
             && matches!(waiting.wait, Wait::Reply(until) if until <= now)
         {
             let (waiting, late) = (waiting.clone(), Outcome::TimedOut);
             self.try_again(now, waiting, None, late, out);
+            return true;
         }
+        false
     }
 
     /// Whether [`expire`](Self::expire) would end the session.
@@ -265,7 +272,7 @@ impl Session {
         }
     }
 
-    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
+    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, kept: Option<Arc<Stable>>, out: &mut Vec<Output>) {
         match accepted {
             Accepted::Nothing => {}
             Accepted::Wake => self.wake(env.now, out),
@@ -282,7 +289,7 @@ impl Session {
                 self.take_alert(new);
             }
             Accepted::Start(trigger) => {
-                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
+                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
                 let next = self.start(env, trigger);
                 self.enter(PhaseKind::Fresh, EventKind::Started, next, since, out);
             }
@@ -290,7 +297,7 @@ impl Session {
                 if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
                     return self.end(Outcome::Aborted(reason), out);
                 }
-                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
+                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
                 let draft = Draft {
                     alert: Some(AlertCode::SESSION_ABORT),
                     end: Some(Outcome::Aborted(reason)),
@@ -303,7 +310,7 @@ impl Session {
                 if !deviations.is_empty() {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
-                let Some(since) = self.phase.begin(&self.common, env, input) else { return };
+                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
                 let next = self.receive(env, *message, status, sender, out);
                 self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
             }
@@ -371,7 +378,7 @@ impl Session {
     }
 
     fn gather(&mut self, env: &Env) -> Next {
-        let ops = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
+        let ops: Arc<[Op]> = self.profile.device_info.iter().map(|uri| Op::Get { uri: uri.clone() }).collect();
         Next::Ask(Asking::Gathering(Ops::new(self.next_question(), env.wall, None, ops)).into())
     }
 
@@ -407,14 +414,7 @@ impl Session {
     }
 
     /// Changes phase, and asks what the new one asks.
-    fn enter(
-        &mut self,
-        from: PhaseKind,
-        event: EventKind,
-        next: Next,
-        since: Since<Common, Rest, Input>,
-        out: &mut Vec<Output>,
-    ) {
+    fn enter(&mut self, from: PhaseKind, event: EventKind, next: Next, since: Since, out: &mut Vec<Output>) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
         self.walk(from, event, next.kind());
         if let Next::Rest(Rest::Over(outcome)) = &next {
@@ -425,7 +425,7 @@ impl Session {
             Next::Rest(rest) => Phase::Rest(rest),
             Next::Ask(asking) => {
                 out.push(Output::Ask(asking.question()));
-                Phase::Asking(asking, since.into())
+                Phase::Asking(asking, since)
             }
         };
         self.common.revision += 1;
@@ -448,7 +448,7 @@ impl Session {
 
     /// Nothing is said any more: a session that is over is small.
     fn forget(&mut self) {
-        (self.common.queue, self.common.device_info) = (Vec::new(), Arc::default());
+        (self.common.queue, self.common.device_info) = (Arc::default(), Arc::default());
         self.common.unanswered = Vec::new();
         (self.common.flight, self.common.incoming) = (Flight::default(), None);
     }
@@ -509,9 +509,9 @@ impl Machine for Session {
     fn handle(&mut self, env: &Env, input: Input, out: &mut Vec<Output>) -> Result<(), Misuse> {
         let env = Env { now: env.now.max(self.common.now), ..*env };
         let accepted = self.accept(&input, env.now)?;
-        let start = out.len();
-        self.expire(env.now, out);
-        self.apply(&env, input, accepted, out);
+        let (start, kept) = (out.len(), self.kept.take());
+        let has_expired = self.expire(env.now, out);
+        self.apply(&env, input, accepted, kept.filter(|_| !has_expired), out);
         if let Some(new) = out.get_mut(start..) {
             new.sort_by_key(Output::rank);
         }

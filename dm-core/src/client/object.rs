@@ -4,6 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use core_kit::Body;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::say::octets;
 use crate::{
@@ -18,9 +19,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct Incoming {
     what: What,
-    pub(super) uri: String,
+    pub(super) uri: SmolStr,
     format: Option<Format>,
-    media_type: Option<String>,
+    media_type: Option<SmolStr>,
     size: u64,
     received: u64,
     /// The status that its chunks get, where it is not taken. It is kept all the same, so that its last chunk, which
@@ -107,7 +108,7 @@ impl Incoming {
     /// Begins with the first chunk; nothing if the command cannot come in chunks.
     pub(super) fn begin(command: &Command, supported: bool, size_max: Option<u64>) -> Option<Chunk> {
         let (what, item, meta) = chunkable(command)?;
-        let uri = String::from(item.target_uri()?);
+        let uri = SmolStr::from(item.target_uri()?);
         let content = content_of(item, meta);
         let (format, media_type) = (content.format.clone(), content.media_type.clone());
         let size = said_size(item, meta);

@@ -1,8 +1,7 @@
 //! What a client session wants done, and what it tells.
 
-use alloc::string::String;
-
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::input::Question;
 use crate::{
@@ -35,7 +34,7 @@ pub enum Output {
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The address: the server's, or the `RespURI` that it gave.
-    pub url: String,
+    pub url: SmolStr,
     /// The message. When sent again it is the same to the byte.
     pub packet: Packet,
     /// Whether a reply is waited for; it is not for the message that aborts a session.
@@ -85,7 +84,7 @@ pub enum Report {
     /// a part.
     ValueAbandoned {
         /// The node.
-        uri: String,
+        uri: SmolStr,
     },
     /// A package of the server was carried out, with so many commands.
     Executed {

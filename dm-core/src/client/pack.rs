@@ -1,6 +1,8 @@
 //! What goes into one message of a package: as much as the server takes [DM 1.2, 6 and 7; digest 3.4 to 3.7].
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
+
+use smol_str::SmolStr;
 
 use super::{
     Session,
@@ -12,7 +14,7 @@ use crate::{
     codes::AlertCode,
     fault::PeerFault,
     ids::MsgId,
-    session::{header_status, number},
+    session::{Form, header_status, number},
     tree::Found,
     wire::{self, Alert, Command, Edit, Message, Results},
 };
@@ -38,7 +40,7 @@ pub(super) enum Stuck {
 
 /// A part of a value that the tree is to be asked for.
 pub(super) struct Wanted {
-    pub(super) uri: String,
+    pub(super) uri: SmolStr,
     pub(super) offset: u64,
     pub(super) bytes: u64,
     /// Whether the server's rights count: it is an answer to a `Get`.
@@ -108,8 +110,10 @@ impl Session {
     /// Whether what a `Get` found can reach the server: in one message, or in chunks.
     pub(super) fn can_tell(&self, found: &Found) -> bool {
         let value = Value { content: &found.content, uri: Some(&found.uri), sent: 0 };
-        let size = value.form(self.profile.encoding).size(value.total());
-        if self.common.max_obj_size.is_some_and(|max| size > max) {
+        let size = || value.form(self.profile.encoding).size(value.total());
+        // No form is longer than base64; which one it is shows only when the whole value is looked at.
+        let may_be_too_large = |max: &u64| Form::Base64.size(value.total()) > *max;
+        if self.common.max_obj_size.filter(may_be_too_large).is_some_and(|max| size() > max) {
             return false;
         }
         if self.profile.large_objects && found.content.format != Some(wire::Format::Node) {
@@ -309,8 +313,10 @@ impl<'a> Pages<'a> {
 
     fn left(&self, say: &'a Say) -> Left<'a> {
         let Some(value) = say.value() else { return Left::Whole };
-        let form = value.form(self.session.profile.encoding);
-        let end = |octets| Left::End(Piece { octets, form, size: None, more: false });
+        let end = |octets| {
+            let form = value.form(self.session.profile.encoding);
+            Left::End(Piece { octets, form, size: None, more: false })
+        };
         let Some(total) = value.content.in_parts else {
             let sent = usize::try_from(value.sent).unwrap_or(usize::MAX);
             let rest = value.content.data.as_deref().and_then(|data| data.get(sent..)).filter(|_| sent > 0);

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use core_kit::{Tick, asking};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Authenticate, Input, Ops, Question, Request, Sign, User, object::Incoming, plan::Work, say::Say};
 use crate::{
@@ -19,6 +20,12 @@ use crate::{
 
 /// The phase that a session is in.
 pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+
+/// A session at rest, as it is stored.
+pub(super) type Stable = asking::Stable<Common, Rest>;
+
+/// What a session is stored as while it works on a message.
+pub(super) type Since = asking::Since<Common, Rest, Input>;
 
 /// The phases between messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,7 +253,7 @@ pub(super) struct Common {
     /// Alert 1200 or 1201.
     pub(super) start: AlertCode,
     /// Where the next message goes.
-    pub(super) url: String,
+    pub(super) url: SmolStr,
     /// What the tree told about the device.
     pub(super) device_info: Arc<Vec<Found>>,
     /// The number of the last message out, and of the commands in it.
@@ -266,8 +273,9 @@ pub(super) struct Common {
     pub(super) server_open: bool,
     /// This client's package.
     pub(super) package: Package,
-    /// What is to be said, in order, until the server has it.
-    pub(super) queue: Vec<Say>,
+    /// What is to be said, in order, until the server has it. It is shared with the state before the message that is
+    /// worked on: most often all of it was said, and then it is not copied but replaced.
+    pub(super) queue: Arc<Vec<Say>>,
     /// What of it is out.
     pub(super) flight: Flight,
     /// The number of the command out with a part of a value.
@@ -282,6 +290,13 @@ pub(super) struct Common {
     pub(super) own: Own,
     /// What is known of the server.
     pub(super) server: Standing,
+}
+
+impl Common {
+    /// What is to be said, to be changed.
+    pub(super) fn queue_mut(&mut self) -> &mut Vec<Say> {
+        Arc::make_mut(&mut self.queue)
+    }
 }
 
 /// What the server knows of this client.
@@ -308,7 +323,7 @@ pub(super) struct Own {
     pub(super) recommended: Option<VersionHint>,
     /// The client's name, once a signature has told it; from then on messages are sealed where that is the scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<String>,
+    pub(super) user: Option<SmolStr>,
 }
 
 impl Own {

@@ -17,7 +17,7 @@ use crate::{
     prompt::Prompt,
     session::{content_of, refuse_all},
     tree::{Found, Op},
-    wire::{Alert, Block as WireBlock, Command, Exec, Header, Item, Location, Message, Meta},
+    wire::{Alert, Block as WireBlock, Command, Exec, Header, Item, Message, Meta},
 };
 
 /// A message of the server that is worked on, and the answer to it as far as it is known.
@@ -35,7 +35,7 @@ pub(super) struct Work {
     /// What is left to do, in order.
     pub(super) tasks: VecDeque<Task>,
     /// Objects that the server broke off.
-    pub(super) broken_off: Vec<String>,
+    pub(super) broken_off: Vec<SmolStr>,
     /// The object that goes on in the next message, if its chunk of this one is kept.
     pub(super) object: Option<Incoming>,
     /// What the operations of the open question are for.
@@ -69,7 +69,7 @@ pub(super) struct Place {
     /// What a `Get` found.
     pub(super) found: Vec<Found>,
     /// The node that could not be made.
-    pub(super) failed_at: Option<String>,
+    pub(super) failed_at: Option<SmolStr>,
 }
 
 /// Where an answer's place is: the number of the answer and of the place in it.
@@ -162,7 +162,7 @@ pub(super) struct Planner<'a> {
     answers: Vec<Answer>,
     blocks: Vec<Block>,
     tasks: VecDeque<Task>,
-    broken_off: Vec<String>,
+    broken_off: Vec<SmolStr>,
     object: Option<Incoming>,
     progress: bool,
     /// The server gives up an object that this client sends.
@@ -319,7 +319,6 @@ impl<'a> Planner<'a> {
             Command::Exec(exec) => exec.items.first().and_then(target),
             _ => None,
         };
-        let target = target.map(SmolStr::from);
         let places = [Place { target, ..Place::default() }].into();
         self.answers.push(Answer { cmd, cmd_id, is_next: false, places });
         let spot = Spot(at, 0);
@@ -375,24 +374,25 @@ impl<'a> Planner<'a> {
                 self.answer_all(command, StatusCode::COMMAND_FAILED);
             }
             Command::Get(get) => {
-                self.items(command, get.cred.is_some(), &get.items, |item| Some(Op::Get { uri: target(item)? }));
+                self.items(command, get.cred.is_some(), &get.items, |_, uri| Some(Op::Get { uri }));
             }
             Command::Add(add) => {
                 let meta = self.meta(add.meta.as_deref());
-                self.items(command, add.cred.is_some(), &add.items, |item| {
-                    Some(Op::Add { uri: target(item)?, content: content_of(item, meta.as_ref()) })
+                self.items(command, add.cred.is_some(), &add.items, |item, uri| {
+                    Some(Op::Add { uri, content: content_of(item, meta.as_ref()) })
                 });
             }
             Command::Replace(replace) => {
                 let meta = self.meta(replace.meta.as_deref());
-                self.items(command, replace.cred.is_some(), &replace.items, |item| {
-                    Some(Op::Replace { uri: target(item)?, content: content_of(item, meta.as_ref()) })
+                self.items(command, replace.cred.is_some(), &replace.items, |item, uri| {
+                    Some(Op::Replace { uri, content: content_of(item, meta.as_ref()) })
                 });
             }
-            Command::Delete(delete) => self
-                .items(command, delete.cred.is_some(), &delete.items, |item| Some(Op::Delete { uri: target(item)? })),
-            Command::Copy(copy) => self.items(command, copy.cred.is_some(), &copy.items, |item| {
-                Some(Op::Copy { from: item.source_uri()?.into(), to: target(item)? })
+            Command::Delete(delete) => {
+                self.items(command, delete.cred.is_some(), &delete.items, |_, uri| Some(Op::Delete { uri }));
+            }
+            Command::Copy(copy) => self.items(command, copy.cred.is_some(), &copy.items, |item, to| {
+                Some(Op::Copy { from: source(item)?, to })
             }),
             Command::Exec(exec) => self.exec(command, exec),
             // Neither is in DM's sets for blocks [DM RepPro 1.2, 6.6.3 and 6.6.14].
@@ -429,9 +429,9 @@ impl<'a> Planner<'a> {
             return self.answer_all(command, StatusCode::BAD_REQUEST);
         }
         let meta = self.meta(exec.meta.as_deref());
-        self.items(command, exec.cred.is_some(), &exec.items, |item| {
+        self.items(command, exec.cred.is_some(), &exec.items, |item, uri| {
             let argument = content_of(item, meta.as_ref());
-            Some(Op::Exec { uri: target(item)?, argument, correlator: exec.correlator.clone() })
+            Some(Op::Exec { uri, argument, correlator: exec.correlator.clone() })
         });
     }
 
@@ -512,7 +512,7 @@ impl<'a> Planner<'a> {
     }
 
     /// One operation for each item; an item without an address gets 404 [digest 6.1].
-    fn items(&mut self, command: &Command, cred: bool, items: &[Item], op: impl Fn(&Item) -> Option<Op>) {
+    fn items(&mut self, command: &Command, cred: bool, items: &[Item], op: impl Fn(&Item, SmolStr) -> Option<Op>) {
         let cmd_id = command.cmd_id().cloned().unwrap_or_default();
         if cred {
             self.fault(PeerFault::CredInCommand(cmd_id.clone()));
@@ -524,10 +524,10 @@ impl<'a> Planner<'a> {
         let block = self.inside.map(|(block, _)| block);
         let mut places = Vec::with_capacity(items.len());
         for item in items {
-            let named = |location: &Option<Location>| location.as_ref().map(|location| location.uri.clone());
-            let (target, source) = (named(&item.target), named(&item.source));
+            let (target, source) = (target(item), source(item));
+            let op = target.clone().and_then(|target| op(item, target));
             let mut place = Place { target, source, ..Place::default() };
-            match op(item) {
+            match op {
                 Some(op) => self.tasks.push_back(Task::Op { spot: Spot(at, places.len()), op, block }),
                 None => place.code = Some(StatusCode::NOT_FOUND),
             }
@@ -585,6 +585,10 @@ impl Answer {
     }
 }
 
-fn target(item: &Item) -> Option<String> {
-    item.target_uri().map(String::from)
+fn target(item: &Item) -> Option<SmolStr> {
+    item.target.as_ref().map(|target| target.uri.clone())
+}
+
+fn source(item: &Item) -> Option<SmolStr> {
+    item.source.as_ref().map(|source| source.uri.clone())
 }

@@ -1,9 +1,10 @@
 //! What stays the same for all sessions of a client with one server.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use core_kit::Millis;
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     auth::Scheme,
@@ -21,7 +22,7 @@ pub struct Profile {
     /// The client's name on the wire, equal to `./DevInfo/DevId`.
     pub device: DeviceId,
     /// Where the server is: `Target` of the messages and the first address they go to.
-    pub server: String,
+    pub server: SmolStr,
     /// The server's name in access control lists.
     pub server_id: ServerId,
     /// How messages are written.
@@ -36,7 +37,7 @@ pub struct Profile {
     /// How the server must prove itself in messages; nothing where the transport has proved it.
     pub server_scheme: Option<Scheme>,
     /// The nodes that tell about the device in package 1.
-    pub device_info: Vec<String>,
+    pub device_info: Arc<[SmolStr]>,
     /// `MaxMsgSize` that the client announces, in octets; nothing to announce none.
     pub max_msg_size: Option<u64>,
     /// Whether values may come and go in chunks, as `./DevDetail/LrgObj` says too.
@@ -89,7 +90,7 @@ impl Retry {
 impl Profile {
     /// A client of one server, in XML, with digests in both directions and the digest's limits.
     #[must_use]
-    pub fn new(device: impl Into<DeviceId>, server: impl Into<String>, server_id: impl Into<ServerId>) -> Self {
+    pub fn new(device: impl Into<DeviceId>, server: impl Into<SmolStr>, server_id: impl Into<ServerId>) -> Self {
         let leaves = ["DevId", "Man", "Mod", "DmV", "Lang"];
         Self {
             device: device.into(),
@@ -100,7 +101,7 @@ impl Profile {
             first: Some(Scheme::Md5),
             weakest: Scheme::Md5,
             server_scheme: Some(Scheme::Md5),
-            device_info: leaves.iter().map(|leaf| alloc::format!("./DevInfo/{leaf}")).collect(),
+            device_info: leaves.iter().map(|leaf| format_smolstr!("./DevInfo/{leaf}")).collect(),
             max_msg_size: Some(WireLimits::CLIENT.message_bytes_max as u64),
             large_objects: true,
             max_obj_size: Some(TreeLimits::DEFAULT.value_bytes_max as u64),

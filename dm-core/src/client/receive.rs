@@ -1,6 +1,6 @@
 //! From a reply that came in to what it means for both sides' standing.
 
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
 
@@ -35,7 +35,7 @@ impl Session {
             return Next::over(Outcome::Failed(PeerFault::Endless));
         }
         if let Some(url) = &header.resp_uri {
-            self.common.url.clone_from(url);
+            self.common.url = url.as_str().into();
         }
         if let Some(size) = header.meta.as_ref().and_then(|meta| meta.max_msg_size) {
             self.common.max_msg_size = Some(size);
@@ -67,7 +67,7 @@ impl Session {
         };
         let Sender { presented, identity } = sender;
         let claim = Claim {
-            peer: header.source.uri.to_string(),
+            peer: header.source.uri.clone(),
             session: header.session_id.clone(),
             presented,
             nonce: issued,

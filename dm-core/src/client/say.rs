@@ -31,7 +31,7 @@ pub(super) enum Say {
     /// An alert of the device.
     Alert(Alerting),
     /// Alert 1225: the object for this node will not be completed.
-    NoEnd(String),
+    NoEnd(SmolStr),
 }
 
 /// A status.
@@ -51,7 +51,7 @@ pub(super) struct Told {
     pub(super) texts: Vec<String>,
     /// The node that could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) failed_at: Option<String>,
+    pub(super) failed_at: Option<SmolStr>,
 }
 
 /// A node that a `Get` found.

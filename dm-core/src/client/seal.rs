@@ -43,7 +43,7 @@ impl Session {
 
     /// `Source/LocName` of a message that will be sealed.
     pub(super) fn name_to_show(&self) -> Option<SmolStr> {
-        self.common.own.user.as_deref().filter(|_| self.common.own.seals()).map(Into::into)
+        self.common.own.user.clone().filter(|_| self.common.own.seals())
     }
 
     /// Lets a written message go, once it is sealed where it must be.

@@ -1,6 +1,6 @@
 //! From what is to be said to a message that goes out, and what its arrival means.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use core_kit::Env;
 
@@ -26,17 +26,19 @@ impl Session {
     /// Sends the next message of the package: what there is to say, as far as it fits. Asks for a part of a value first
     /// if one is due, then for credentials.
     pub(super) fn sign_and_send(&mut self, env: &Env, mut draft: Draft, out: &mut Vec<Output>) -> Next {
-        let statuses = draft.commands.drain(..).filter_map(|command| match command {
-            Command::Status(status) => Some(Say::Statuses([Told::of(status)].into())),
-            _ => None,
-        });
-        self.common.queue.splice(0..0, statuses);
+        if !draft.commands.is_empty() {
+            let statuses = draft.commands.drain(..).filter_map(|command| match command {
+                Command::Status(status) => Some(Say::Statuses([Told::of(status)].into())),
+                _ => None,
+            });
+            self.common.queue_mut().splice(0..0, statuses);
+        }
         self.common.package.opening |= draft.opening;
         self.drop_too_large(out);
         if let Some(wanted) = self.wanted_part(&draft) {
             let server: Option<ServerId> = wanted.for_server.then(|| self.profile.server_id.clone());
             let op = Op::Read { uri: wanted.uri, offset: wanted.offset, bytes: wanted.bytes };
-            let ops = Ops::new(self.next_question(), env.wall, server, [op].into());
+            let ops = Ops::new(self.next_question(), env.wall, server, [op]);
             return Next::Ask(Asking::Applying(ops, Doing::Part(draft.into())).into());
         }
         self.prove_and_send(env, draft, out)
@@ -69,7 +71,7 @@ impl Session {
 
     fn abandon_first(&mut self, which: impl Fn(&Say) -> bool, out: &mut Vec<Output>) {
         if let Some(at) = self.common.queue.iter().position(which) {
-            let dropped = self.common.queue.remove(at);
+            let dropped = self.common.queue_mut().remove(at);
             Self::abandon(&dropped, out);
         }
     }
@@ -121,10 +123,11 @@ impl Session {
 
     /// Makes what does not fit into any message fit, or leaves it out.
     fn give_way(&mut self, at: usize, out: &mut Vec<Output>) -> Result<(), PeerFault> {
-        match self.common.queue.get_mut(at) {
+        let queue = self.common.queue_mut();
+        match queue.get_mut(at) {
             Some(Say::Statuses(all)) if all.len() > 1 => {
                 let single: Vec<Say> = all.drain(..).map(|told| Say::Statuses([told].into())).collect();
-                self.common.queue.splice(at..=at, single);
+                queue.splice(at..=at, single);
             }
             Some(Say::Statuses(all)) => match all.first_mut() {
                 // What the user said is too long for the server.
@@ -146,10 +149,10 @@ impl Session {
                     Say::Alert(Alerting { tag: tag.clone(), alert, sent: 0 })
                 });
                 let single: Vec<Say> = single.collect();
-                self.common.queue.splice(at..=at, single);
+                queue.splice(at..=at, single);
             }
             Some(Say::Alert(_) | Say::Result(_) | Say::NoEnd(_)) => {
-                let dropped = self.common.queue.remove(at);
+                let dropped = queue.remove(at);
                 Self::abandon(&dropped, out);
             }
             Some(Say::Next(_)) | None => return Err(PeerFault::PeerTooSmall),
@@ -168,8 +171,14 @@ impl Session {
         }
         self.common.package.opening = false;
         let said = usize::try_from(said).unwrap_or(usize::MAX).min(self.common.queue.len());
-        self.common.queue.drain(..said);
-        if let (Some(octets), Some(say)) = (part, self.common.queue.first_mut()) {
+        if said == self.common.queue.len() {
+            // The usual case; and what is stored of the session keeps its own.
+            self.common.queue = Arc::default();
+            return;
+        }
+        let queue = self.common.queue_mut();
+        queue.drain(..said);
+        if let (Some(octets), Some(say)) = (part, queue.first_mut()) {
             say.set_sent(if core_kit::planted!("D37-octets-skipped") { octets + 3 } else { octets });
         }
     }
@@ -201,7 +210,7 @@ impl Session {
             // It must be there, even where it says nothing new [DM 1.2, 8.7].
             item.content.format.get_or_insert(Format::Chr);
         }
-        self.common.queue.push(Say::Alert(Alerting { tag, alert, sent: 0 }));
+        self.common.queue_mut().push(Say::Alert(Alerting { tag, alert, sent: 0 }));
     }
 
     pub(super) fn header(&self, opening: bool, signature: Option<&(Scheme, Signature)>) -> Header {
@@ -224,7 +233,7 @@ impl Session {
                 ..Location::new(self.common.url.clone())
             },
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.as_str().into()).or_else(|| self.name_to_show()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or_else(|| self.name_to_show()),
                 ..Location::new(self.profile.device.as_str())
             },
             resp_uri: None,

@@ -2,12 +2,11 @@
 
 use alloc::sync::Arc;
 
-use core_kit::asking::Since;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Input, Profile, Session,
-    phase::{Common, Phase, Rest},
+    Profile, Session,
+    phase::{Phase, Since},
 };
 use crate::session::RestoreError;
 
@@ -24,7 +23,7 @@ pub enum Snapshot {
 /// A state between messages, and what came in since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Stored(Since<Common, Rest, Input>);
+pub struct Stored(Since);
 
 impl Session {
     pub(super) fn to_snapshot(&self) -> Snapshot {
@@ -33,8 +32,9 @@ impl Session {
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
+        let profile = Arc::new(profile.clone());
         let at_rest =
-            |common, rest| Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(rest), walked: None };
+            |common, rest, kept| Self { profile, common, phase: Phase::Rest(rest), kept: Some(kept), walked: None };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

@@ -1,9 +1,10 @@
 //! What a server session is told, and what it asks.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Body;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Order;
 use crate::{
@@ -125,7 +126,7 @@ pub struct Fetch {
     /// Whose value.
     pub tag: JobTag,
     /// The node that it is for.
-    pub uri: String,
+    pub uri: SmolStr,
     /// Octets before the part.
     pub offset: u64,
     /// Octets of the part. The session may send fewer of them, and asks for the rest again.

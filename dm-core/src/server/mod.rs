@@ -57,7 +57,7 @@ pub use turn::{Facts, Turn};
 
 pub use crate::session::{Misuse, RestoreError};
 use arrival::Read;
-use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Standing, Taken};
+use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Stable, Standing, Taken};
 
 /// One session with one device.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub struct Session {
     profile: Arc<Profile>,
     common: Common,
     phase: Phase,
+    /// The state as it was stored, until the first input after that.
+    kept: Option<Arc<Stable>>,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
     walked: Option<Row>,
 }
@@ -113,6 +115,7 @@ impl Session {
             profile: Arc::new(profile.clone()),
             common: Common::default(),
             phase: Phase::Rest(Rest::Fresh),
+            kept: None,
             walked: None,
         }
     }
@@ -256,13 +259,14 @@ impl Session {
         let env = Env { now: env.now.max(self.common.now), ..*env };
         let due = self.due(env.now);
         let accepted = self.accept(&input, read, due)?;
-        let start = out.len();
+        let (start, mut kept) = (out.len(), self.kept.take());
         if due {
+            kept = None;
             self.common.now = env.now;
             let outcome = self.common.abort.map_or(Outcome::TimedOut, Outcome::Aborted);
             self.end(outcome, out);
         }
-        self.apply(&env, input, accepted, out);
+        self.apply(&env, input, accepted, kept, out);
         if let Some(new) = out.get_mut(start..) {
             new.sort_by_key(Output::rank);
         }
@@ -270,22 +274,22 @@ impl Session {
     }
 
     /// Takes what was accepted.
-    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, out: &mut Vec<Output>) {
+    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, kept: Option<Arc<Stable>>, out: &mut Vec<Output>) {
         match accepted {
             Accepted::Nothing => {}
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
             Accepted::Anew { taken, deviations } => {
-                let Some((_, since)) = self.leave_rest(env, input) else { return };
+                let Some((_, since)) = self.leave_rest(env, input, kept) else { return };
                 self.begin_anew();
                 self.take_message(env, PhaseKind::Fresh, taken, deviations, since, out);
             }
             Accepted::Message { taken, deviations } => {
-                let Some((from, since)) = self.leave_rest(env, input) else { return };
+                let Some((from, since)) = self.leave_rest(env, input, kept) else { return };
                 self.take_message(env, from, taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
-                let Some((from, since)) = self.leave_rest(env, input) else { return };
+                let Some((from, since)) = self.leave_rest(env, input, kept) else { return };
                 let next = self.refuse(env, header, hash, encoding_of(&since), fault, out);
                 self.enter(from, EventKind::Ended, next, since, out);
             }
@@ -347,8 +351,9 @@ impl Session {
         self.phase = Phase::Rest(Rest::Fresh);
     }
 
-    fn leave_rest(&self, env: &Env, input: Input) -> Option<(PhaseKind, Since)> {
-        Some((self.phase(), self.phase.begin(&self.common, env, input)?))
+    fn leave_rest(&mut self, env: &Env, input: Input, kept: Option<Arc<Stable>>) -> Option<(PhaseKind, Since)> {
+        let from = self.phase();
+        Some((from, self.phase.begin(kept, &self.common, env, input)?))
     }
 
     /// Changes phase, and asks what the new one asks.
@@ -364,7 +369,7 @@ impl Session {
             Next::Rest(rest) => Phase::Rest(rest),
             Next::Ask(asking) => {
                 out.push(Output::Ask(asking.question()));
-                Phase::Asking(asking, since.into())
+                Phase::Asking(asking, since)
             }
         };
         self.common.revision += 1;

@@ -3,9 +3,10 @@
 //! The session holds how far it is, and none of the octets: those of a value that comes are reported part by part, and
 //! those of one that goes are asked for part by part, unless its order has them.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Done, ItemDone, Order, OrderFault, Output, Part, PartOf, Report, Session, phase::Draft, receive::Work};
 use crate::{
@@ -37,7 +38,7 @@ pub(super) struct Sending {
 #[serde(deny_unknown_fields)]
 pub(super) struct Receiving {
     key: Key,
-    uri: Option<String>,
+    uri: Option<SmolStr>,
     /// Octets in all, and octets so far.
     size: u64,
     came: u64,
@@ -103,7 +104,7 @@ impl Session {
                 work.fault(PeerFault::ObjectTooLarge(size));
                 return Err(StatusCode::TOO_LARGE);
             }
-            self.common.receiving = Some(Receiving { key, uri: uri.map(String::from), size, came: 0 });
+            self.common.receiving = Some(Receiving { key, uri: uri.map(SmolStr::from), size, came: 0 });
         }
         let Some(object) = &mut self.common.receiving else { return Err(StatusCode::COMMAND_FAILED) };
         let data = item.data.as_ref().map(wire::Data::as_bytes).unwrap_or_default();

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     ids::JobTag,
@@ -43,13 +44,13 @@ impl Order {
 #[non_exhaustive]
 pub enum Request {
     /// Read nodes.
-    Get(Vec<String>),
+    Get(Vec<SmolStr>),
     /// Create nodes.
     Add(Vec<Entry>),
     /// Overwrite values.
     Replace(Vec<Entry>),
     /// Remove nodes.
-    Delete(Vec<String>),
+    Delete(Vec<SmolStr>),
     /// Copy values.
     Copy(Vec<Pair>),
     /// Run a node.
@@ -76,7 +77,7 @@ pub enum Request {
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The node.
-    pub uri: String,
+    pub uri: SmolStr,
     /// Its content.
     pub content: Content,
 }
@@ -112,9 +113,9 @@ impl Entry {
 #[serde(deny_unknown_fields)]
 pub struct Pair {
     /// The leaf to read.
-    pub from: String,
+    pub from: SmolStr,
     /// The leaf to write.
-    pub to: String,
+    pub to: SmolStr,
 }
 
 /// Why an order is not sent.
@@ -157,13 +158,13 @@ pub enum OrderFault {
 impl Request {
     /// The addresses of the items, in order; for a copy those that are written.
     pub(super) fn uris(&self) -> impl Iterator<Item = &str> {
-        let (uris, pairs): (&[String], &[Pair]) = match self {
+        let (uris, pairs): (&[SmolStr], &[Pair]) = match self {
             Self::Get(uris) | Self::Delete(uris) => (uris, &[]),
             Self::Copy(pairs) => (&[], pairs),
             _ => (&[], &[]),
         };
         let entries = self.entries().iter().map(|entry| entry.uri.as_str());
-        uris.iter().map(String::as_str).chain(entries).chain(pairs.iter().map(|pair| pair.to.as_str()))
+        uris.iter().map(SmolStr::as_str).chain(entries).chain(pairs.iter().map(|pair| pair.to.as_str()))
     }
 
     /// How many outcomes there are: one for each item, or one where there are none.
@@ -265,8 +266,8 @@ impl Request {
 
     /// The command as it goes out, its `CmdID` still to be set. A value in parts is left empty.
     pub(super) fn command(&self, encoding: Encoding) -> Command {
-        let targets = |uris: &[String]| uris.iter().map(Item::target).collect();
-        let entry = |entry: &Entry| filled(&entry.uri, &entry.content, encoding);
+        let targets = |uris: &[SmolStr]| uris.iter().cloned().map(Item::target).collect();
+        let entry = |entry: &Entry| filled(entry, encoding);
         let edit = |entries: &[Entry]| Edit { items: entries.iter().map(entry).collect(), ..Edit::default() };
         let block = |orders: &[Order]| {
             // One level deep: a block is in no other one.
@@ -279,7 +280,10 @@ impl Request {
             Self::Add(entries) => Command::Add(edit(entries)),
             Self::Replace(entries) => Command::Replace(edit(entries)),
             Self::Copy(pairs) => {
-                let item = |pair: &Pair| Item { source: Some(Location::new(&pair.from)), ..Item::target(&pair.to) };
+                let item = |pair: &Pair| Item {
+                    source: Some(Location::new(pair.from.clone())),
+                    ..Item::target(pair.to.clone())
+                };
                 Command::Copy(Edit { items: pairs.iter().map(item).collect(), ..Edit::default() })
             }
             Self::Exec { entry: one, correlator } => {
@@ -292,9 +296,9 @@ impl Request {
     }
 }
 
-fn filled(uri: &str, content: &Content, encoding: Encoding) -> Item {
-    let mut item = Item::target(uri);
-    fill(&mut item, content, encoding);
+fn filled(entry: &Entry, encoding: Encoding) -> Item {
+    let mut item = Item::target(entry.uri.clone());
+    fill(&mut item, &entry.content, encoding);
     item
 }
 

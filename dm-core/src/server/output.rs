@@ -1,9 +1,10 @@
 //! What a server session wants done, and what it tells.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Body;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{OrderFault, Question};
 use crate::{
@@ -51,7 +52,7 @@ pub enum Report {
     /// The device proved itself.
     Authenticated {
         /// The name that it used.
-        user: Option<String>,
+        user: Option<SmolStr>,
         /// How; nothing where the transport had done it.
         scheme: Option<Scheme>,
     },
@@ -77,7 +78,7 @@ pub enum Report {
         /// What they belong to.
         of: PartOf,
         /// The node.
-        uri: Option<String>,
+        uri: Option<SmolStr>,
     },
     /// An order has been carried out, as far as it has.
     Done(Done),
@@ -111,7 +112,7 @@ pub struct Part {
     /// What it belongs to.
     pub of: PartOf,
     /// The node.
-    pub uri: Option<String>,
+    pub uri: Option<SmolStr>,
     /// Octets of the whole value, as they are transferred: with format `b64` those of the base64 text.
     pub size: u64,
     /// Octets before this part.
@@ -153,7 +154,7 @@ impl Done {
 #[serde(deny_unknown_fields)]
 pub struct ItemDone {
     /// The node; empty for a prompt or a block, which are about none.
-    pub uri: String,
+    pub uri: SmolStr,
     /// What the device said; nothing if it spoke of other items of the order only.
     pub status: Option<StatusCode>,
     /// What a `Get` found.

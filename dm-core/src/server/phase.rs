@@ -5,6 +5,7 @@ use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 use core_kit::{Body, Tick, asking};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
 use super::{
     Authenticate, Fetch, Input, NextCommands, Order, Question, Sign,
@@ -23,6 +24,9 @@ use crate::{
 
 /// The phase that a session is in.
 pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+
+/// A session at rest, as it is stored.
+pub(super) type Stable = asking::Stable<Common, Rest>;
 
 /// What a session is stored as while it works on a message.
 pub(super) type Since = asking::Since<Common, Rest, Input>;
@@ -153,7 +157,7 @@ pub(super) struct Draft {
     /// Next Message or Session Abort.
     pub(super) alert: Option<AlertCode>,
     /// The node of an object of the device that something came in between of: Alert 1225.
-    pub(super) interrupted: Option<String>,
+    pub(super) interrupted: Option<SmolStr>,
     /// The part of a value that goes along.
     pub(super) part: Option<Body>,
     /// Whether orders go along, and the session ends if there are none.
@@ -308,7 +312,7 @@ pub(super) struct Own {
     pub(super) refusals: u32,
     /// The server's name, once a signature has told it; from then on messages are sealed where that is the scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<String>,
+    pub(super) user: Option<SmolStr>,
 }
 
 impl Own {

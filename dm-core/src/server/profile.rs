@@ -4,6 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use core_kit::Millis;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     limits::{SessionLimits, WireLimits},
@@ -15,7 +16,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The server's address: `Source` of its messages.
-    pub address: String,
+    pub address: SmolStr,
     /// `RespURI`, where the client's next message shall go; nothing for the address that it has.
     pub resp_uri: Option<String>,
     /// `MaxMsgSize` that the server announces, in octets; nothing to announce none.
@@ -52,7 +53,7 @@ impl Profile {
 
     /// A server at `address` with the digest's limits.
     #[must_use]
-    pub fn new(address: impl Into<String>) -> Self {
+    pub fn new(address: impl Into<SmolStr>) -> Self {
         Self {
             address: address.into(),
             resp_uri: None,

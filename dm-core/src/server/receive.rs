@@ -1,6 +1,6 @@
 //! What the commands of a believed device come to.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use smol_str::SmolStr;
 
@@ -27,7 +27,7 @@ pub(super) struct Work {
     /// Whether the message brought anything that was waited for.
     pub(super) progress: bool,
     /// The node of an object that something else came in between of; empty where it had none.
-    pub(super) interrupted: Option<String>,
+    pub(super) interrupted: Option<SmolStr>,
 }
 
 impl Work {

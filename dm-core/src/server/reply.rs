@@ -142,7 +142,7 @@ impl Session {
             msg_id: self.common.sent.next(),
             target: Location::new(draft.answering.source.clone()),
             source: Location {
-                name: signature.map(|(_, signature)| signature.user.as_str().into()).or_else(|| self.name_to_show()),
+                name: signature.map(|(_, signature)| signature.user.clone()).or_else(|| self.name_to_show()),
                 ..Location::new(self.profile.address.clone())
             },
             resp_uri: self.profile.resp_uri.clone(),

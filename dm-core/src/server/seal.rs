@@ -46,7 +46,7 @@ impl Session {
 
     /// `Source/LocName` of a reply that will be sealed.
     pub(super) fn name_to_show(&self) -> Option<SmolStr> {
-        self.common.own.user.as_deref().filter(|_| self.is_sealing()).map(Into::into)
+        self.common.own.user.clone().filter(|_| self.is_sealing())
     }
 
     /// Lets a written reply go, once it is sealed where it must be.

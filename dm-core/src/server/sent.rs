@@ -1,8 +1,9 @@
 //! Orders that are out, and what the device says of them.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Done, ItemDone, Order, Report, Request};
 use crate::{
@@ -98,9 +99,9 @@ impl Sent {
     fn take_found(&mut self, uri: &str, content: Content) -> bool {
         let Request::Get(uris) = &self.order.request else { return false };
         let node = plain(uri);
-        let exact = |asked: &String| plain(asked) == node;
+        let exact = |asked: &SmolStr| plain(asked) == node;
         // A Get of a sub-tree is answered with nodes below the one that was asked for.
-        let above = |asked: &String| node.strip_prefix(plain(asked)).is_some_and(|below| below.starts_with('/'));
+        let above = |asked: &SmolStr| node.strip_prefix(plain(asked)).is_some_and(|below| below.starts_with('/'));
         let only = (self.items.len() == 1).then_some(0);
         let at = only.or_else(|| uris.iter().position(exact)).or_else(|| uris.iter().position(above));
         let Some(state) = at.and_then(|at| self.items.get_mut(at)) else { return false };
@@ -196,6 +197,6 @@ fn plain(uri: &str) -> &str {
 
 /// A device information item or another one that the device sent of its own accord.
 pub(super) fn told(items: &[Item], meta: Option<&crate::wire::Meta>) -> Vec<Found> {
-    let uri = |item: &Item| item.source_uri().or(item.target_uri()).map(String::from);
+    let uri = |item: &Item| item.source_uri().or(item.target_uri()).map(SmolStr::from);
     items.iter().filter_map(|item| Some(Found { uri: uri(item)?, content: content_of(item, meta) })).collect()
 }

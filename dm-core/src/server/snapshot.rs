@@ -37,8 +37,9 @@ impl Session {
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
+        let profile = Arc::new(profile.clone());
         let at_rest =
-            |common, rest| Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(rest), walked: None };
+            |common, rest, kept| Self { profile, common, phase: Phase::Rest(rest), kept: Some(kept), walked: None };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

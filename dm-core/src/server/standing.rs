@@ -1,6 +1,6 @@
 //! Who believes whom: verdicts on the device, and what the device says of this server [DM SEC 1.2, 5.3; digest 4.6].
 
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Env;
 
@@ -52,7 +52,7 @@ impl Session {
             Standing::Unproven { nonce, .. } | Standing::PerMessage { nonce, .. } => nonce.clone(),
         };
         let claim = Claim {
-            peer: taken.message.header.source.uri.to_string(),
+            peer: taken.message.header.source.uri.clone(),
             session: taken.message.header.session_id.clone(),
             presented: taken.presented.clone(),
             nonce: issued,

@@ -1,8 +1,7 @@
 //! Between the items of a message and the contents of a tree.
 
-use alloc::string::String;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
+use smol_str::SmolStr;
 
 use crate::{
     tree::Content,
@@ -17,7 +16,7 @@ pub(crate) fn content_of(item: &Item, command: Option<&Meta>) -> Content {
     Content {
         format,
         // Real peers pad the type with white space [digest 12.4].
-        media_type: media_type.map(|text| String::from(text.trim())),
+        media_type: media_type.map(|text| SmolStr::from(text.trim())),
         data: item.data.as_ref().map(|data| data.as_bytes().into()),
         in_parts: None,
     }
@@ -45,7 +44,7 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
     };
     item.data = data;
     if format.is_some() || content.media_type.is_some() {
-        let media_type = content.media_type.as_deref().map(Into::into);
+        let media_type = content.media_type.clone();
         item.meta = Some(Meta { format, media_type, ..Meta::default() }.into());
     }
 }

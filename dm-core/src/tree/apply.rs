@@ -3,6 +3,7 @@
 use alloc::{borrow::Cow, collections::BTreeMap, string::String, vec::Vec};
 
 use core_kit::Body;
+use smol_str::SmolStr;
 
 use super::{
     acl::Acl,
@@ -28,7 +29,7 @@ pub(super) enum Step {
     /// Creates a node and the ancestors that are missing; the first of them gets the list.
     Create { uri: LocUri, node: Node, creator: Acl },
     /// Overwrites a leaf.
-    Write { uri: LocUri, format: Format, media_type: String, value: Body },
+    Write { uri: LocUri, format: Format, media_type: SmolStr, value: Body },
     /// Gives a node another list of its own, or none.
     SetAcl { uri: LocUri, acl: Acl },
     /// Gives a node another title.
@@ -264,7 +265,7 @@ impl Memory {
         children.insert(name.into(), node);
     }
 
-    fn write(&mut self, uri: &LocUri, format: Format, media_type: String, value: Body) {
+    fn write(&mut self, uri: &LocUri, format: Format, media_type: SmolStr, value: Body) {
         let written = value.len();
         let Some(node) = self.node_mut(uri) else { return };
         let replaced = node.value().map_or(0, |value| value.len());

@@ -235,7 +235,7 @@ impl MountedTree {
             }
             let uri = format!("{point}?list={list}");
             let suffix = Suffix::List(list.into());
-            let below = self.call(actor, &Op::Get { uri }, at, "", Some(&suffix));
+            let below = self.call(actor, &Op::Get { uri: uri.into() }, at, "", Some(&suffix));
             // The point itself is in memory.
             let point = point.to_string();
             let below = below.found.into_iter().filter(|found| below.status.is_success() && found.uri != point);

@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use core_kit::{Body, UnixMillis};
+use smol_str::SmolStr;
 
 use super::{
     access::{AccessType, Verb},
@@ -22,7 +23,7 @@ pub(super) const PLAIN: &str = "text/plain";
 pub struct Node {
     pub(super) kind: Kind,
     /// For an interior node the management object's identifier, or nothing.
-    pub(super) media_type: String,
+    pub(super) media_type: SmolStr,
     pub(super) permanent: bool,
     pub(super) access: AccessType,
     /// How `Exec` is answered where it is admitted.
@@ -46,15 +47,15 @@ pub(super) enum Kind {
 }
 
 impl Node {
-    pub(super) fn interior(media_type: impl Into<String>) -> Self {
+    pub(super) fn interior(media_type: impl Into<SmolStr>) -> Self {
         Self::new(Kind::Interior(BTreeMap::new()), media_type.into())
     }
 
-    pub(super) fn leaf(format: Format, media_type: impl Into<String>, value: Body) -> Self {
+    pub(super) fn leaf(format: Format, media_type: impl Into<SmolStr>, value: Body) -> Self {
         Self::new(Kind::Leaf { format, value }, media_type.into())
     }
 
-    fn new(kind: Kind, media_type: String) -> Self {
+    fn new(kind: Kind, media_type: SmolStr) -> Self {
         Self {
             kind,
             media_type,

@@ -4,6 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use core_kit::Body;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{codes::StatusCode, wire::Format};
 
@@ -14,38 +15,38 @@ pub enum Op {
     /// Read a node, or with `?prop=` one of its properties [DM RepPro 1.2, 6.6.7].
     Get {
         /// The node.
-        uri: String,
+        uri: SmolStr,
     },
     /// Create a node; 418 if it is there [DM RepPro 1.2, 6.6.1].
     Add {
         /// The node.
-        uri: String,
+        uri: SmolStr,
         /// What it shall be and hold.
         content: Content,
     },
     /// Overwrite a value or a property; 404 if the node is not there [DM RepPro 1.2, 6.6.11].
     Replace {
         /// The node, or with `?prop=` the property.
-        uri: String,
+        uri: SmolStr,
         /// What it shall hold.
         content: Content,
     },
     /// Remove a node and all below it [DM RepPro 1.2, 6.6.5].
     Delete {
         /// The node.
-        uri: String,
+        uri: SmolStr,
     },
     /// Copy the value of a leaf [DM RepPro 1.2, 6.6.4].
     Copy {
         /// The leaf to read.
-        from: String,
+        from: SmolStr,
         /// The leaf to write.
-        to: String,
+        to: SmolStr,
     },
     /// Run a node [DM RepPro 1.2, 6.6.6].
     Exec {
         /// The node.
-        uri: String,
+        uri: SmolStr,
         /// The argument.
         argument: Content,
         /// Comes back in the alert that reports the end of a run which was answered with 202.
@@ -57,7 +58,7 @@ pub enum Op {
     /// [`Content::in_parts`]: 424 if what was kept has another size. Done or not, nothing is kept then any more.
     Stage {
         /// The node that the value is for.
-        uri: String,
+        uri: SmolStr,
         /// Octets of the whole value.
         size: u64,
         /// Octets before this part.
@@ -71,7 +72,7 @@ pub enum Op {
     /// octets asked for, also where that cuts a character in two, but for a value that ends before.
     Read {
         /// The node.
-        uri: String,
+        uri: SmolStr,
         /// Octets before the part.
         offset: u64,
         /// Octets of the part.
@@ -148,7 +149,7 @@ pub struct Content {
     /// `Format`, where the command or the item has one; `chr` is meant where neither has.
     pub format: Option<Format>,
     /// `Type`, likewise; `text/plain` is meant where there is none.
-    pub media_type: Option<String>,
+    pub media_type: Option<SmolStr>,
     /// `Data`: text as UTF-8, or octets. With format `b64` this is still the base64 text.
     pub data: Option<Body>,
     /// Octets of a value that is not in `data`: one that came by [`Op::Stage`], or one that a `Get` leaves to
@@ -177,7 +178,7 @@ pub struct OpResult {
     pub found: Vec<Found>,
     /// The node that could not be made, where it is an ancestor of the one to be added [DM RepPro 1.2, 6.6.1].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<String>,
+    pub failed_at: Option<SmolStr>,
     /// For [`Op::RollBack`]: the operations since [`Op::Begin`] that could not be undone, counted from 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_undone: Vec<u32>,
@@ -223,7 +224,7 @@ impl OpResult {
 #[serde(deny_unknown_fields)]
 pub struct Found {
     /// The node's address.
-    pub uri: String,
+    pub uri: SmolStr,
     /// What the node is and holds. An interior node has format `node`, and as data its children's names joined by `/`.
     /// Octets of format `bin` are raw; the session writes them as the encoding of the message demands.
     pub content: Content,

@@ -7,6 +7,7 @@ use alloc::{
 
 use core_kit::{Body, UnixMillis};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use smol_str::SmolStr;
 
 use super::{
     access::AccessType,
@@ -75,7 +76,7 @@ struct StoredNode {
     uri: LocUri,
     format: Format,
     #[serde(rename = "type")]
-    media_type: String,
+    media_type: SmolStr,
     /// For leaves only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<Body>,

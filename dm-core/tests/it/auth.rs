@@ -75,7 +75,7 @@ fn next_nonce(packet: &Packet) -> Option<Nonce> {
 /// The same message under a seal.
 fn sealed(packet: Packet, account: &Account, nonce: Option<&Nonce>) -> Packet {
     let body = Some(BodyHash::of(&packet.body));
-    let request = SignRequest { peer: String::new(), scheme: Scheme::Mac, nonce: nonce.cloned(), body };
+    let request = SignRequest { peer: "".into(), scheme: Scheme::Mac, nonce: nonce.cloned(), body };
     let digest = digest::Digest::from_base64(&account.sign(&request).data).unwrap();
     let field = Mac { user: account.user.clone(), digest }.to_field();
     packet.with_mac(field)
@@ -245,7 +245,7 @@ fn a_mac_is_never_believed_inside_a_message() {
     let (_, mut server) = pair(Some(Scheme::Mac), None);
     let account = server.device.clone().unwrap();
     let request = SignRequest {
-        peer: String::new(),
+        peer: "".into(),
         scheme: Scheme::Mac,
         nonce: None,
         body: Some(BodyHash::of(&from_device(1, "", PACKAGE_ONE).body)),

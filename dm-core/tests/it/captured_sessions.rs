@@ -25,7 +25,7 @@ macro_rules! captured {
 }
 
 fn get(uris: &[&str]) -> Order {
-    Order::new("get", Request::Get(uris.iter().map(|uri| String::from(*uri)).collect()))
+    Order::new("get", Request::Get(uris.iter().map(|uri| (*uri).into()).collect()))
 }
 
 fn server(address: &str, scheme: Scheme, orders: Vec<Vec<Order>>) -> Server {

@@ -59,7 +59,7 @@ pub(crate) const PACKAGE_ONE: &str = "<Alert><CmdID>1</CmdID><Data>1201</Data></
 /// `Cred` of an account that showed itself with a nonce.
 pub(crate) fn cred(account: &Account, nonce: Option<&[u8]>) -> String {
     let nonce = nonce.map(dm_core::auth::Nonce::new);
-    let request = dm_core::auth::SignRequest { peer: String::new(), scheme: account.scheme, nonce, body: None };
+    let request = dm_core::auth::SignRequest { peer: "".into(), scheme: account.scheme, nonce, body: None };
     format!(
         "<Cred><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>{}</Type></Meta>\
          <Data>{}</Data></Cred>",
@@ -294,7 +294,7 @@ impl Device {
 
     pub(crate) fn usual() -> ClientProfile {
         let mut profile = ClientProfile::new(DEVICE, SERVER, "srv");
-        profile.device_info = vec!["./DevInfo/Man".into(), "./DevInfo/Mod".into()];
+        profile.device_info = ["./DevInfo/Man".into(), "./DevInfo/Mod".into()].into();
         profile
     }
 
@@ -338,7 +338,7 @@ impl Device {
     pub(crate) fn answer(&mut self, question: client::Question) -> client::Input {
         match question {
             client::Question::Tree(ops) => {
-                self.asked.push(ops.ops.clone());
+                self.asked.push(ops.ops.to_vec());
                 let results = self.tree.answer(&ops);
                 ops.answer(results)
             }

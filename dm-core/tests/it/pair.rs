@@ -181,7 +181,7 @@ pub(crate) fn an_order_that_never_fits_or_cannot_be_written_does_not_stop_the_ot
     let add = |tag: &str, uri: &str, text: &str| Order::new(tag, Request::Add(vec![Entry::text(uri, text)]));
     let mut server = Server::trusting(vec![vec![
         add("fits", "./Settings/A", "a"),
-        Order::new("huge", Request::Get((0..99).map(|n| format!("./Settings/B{n}")).collect())),
+        Order::new("huge", Request::Get((0..99).map(|n| format!("./Settings/B{n}").into()).collect())),
         Order::new("unwritable", Request::Exec { entry: Entry::bare("./D"), correlator: Some("\u{1}".into()) }),
         Order::new("empty", Request::Get(Vec::new())),
         add("also fits", "./Settings/C", "c"),

@@ -255,7 +255,7 @@ impl Device {
             Report::NotSent { tag, fault: None } => self.set(tag, Progress::Queued),
             Report::NotSent { tag, fault: Some(fault) } => self.set(tag, Progress::Failed(*fault)),
             Report::DevInfo(found) => {
-                self.info.extend(found.iter().map(|found| (found.uri.clone(), found.content.clone())));
+                self.info.extend(found.iter().map(|found| (found.uri.to_string(), found.content.clone())));
             }
             _ => {}
         }

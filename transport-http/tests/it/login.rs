@@ -73,7 +73,8 @@ async fn seals_go_over_http_in_both_directions() {
 async fn a_device_that_is_guessed_at_waits_and_says_so_in_http() {
     let node = Node::start(router(kit::app(&kit::memory(), LIMITS)), LIMITS).await;
     let transport = kit::http(&kit::client_profile(&node.url()));
-    let post = async |packet| transport.exchange(&client::Request { url: node.url(), packet, wants_reply: true }).await;
+    let post =
+        async |packet| transport.exchange(&client::Request { url: node.url().into(), packet, wants_reply: true }).await;
     for number in 1..=3 {
         post(guess(number, DEVICE)).await.unwrap();
     }

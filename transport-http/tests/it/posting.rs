@@ -57,7 +57,7 @@ async fn server(answer: fn(&str) -> Response) -> (Node, Log) {
 
 fn request(node: &Node, path: &str) -> client::Request {
     let url = format!("http://{}{path}", node.address);
-    client::Request { url, packet: Packet::xml("<question/>".to_owned()), wants_reply: true }
+    client::Request { url: url.into(), packet: Packet::xml("<question/>".to_owned()), wants_reply: true }
 }
 
 async fn exchanged(node: &Node, path: &str) -> Result<Packet, Undelivered> {
@@ -194,7 +194,7 @@ async fn exchanged_at(url: String, response_ms: Millis) -> Undelivered {
     let mut profile = kit::client_profile(&url);
     profile.retry.response_ms = response_ms;
     let packet = Packet::xml("<question/>".to_owned());
-    kit::http(&profile).exchange(&client::Request { url, packet, wants_reply: true }).await.unwrap_err()
+    kit::http(&profile).exchange(&client::Request { url: url.into(), packet, wants_reply: true }).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ struct Anywhere(Arc<kit::MemoryApp>, Mutex<Vec<String>>);
 #[async_trait]
 impl Transport for Anywhere {
     async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
-        self.1.lock().unwrap().push(request.url.clone());
+        self.1.lock().unwrap().push(request.url.to_string());
         self.0.exchange(request.packet.clone()).await.map_err(|error| Undelivered::Broken(error.into()))
     }
 }

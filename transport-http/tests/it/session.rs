@@ -204,7 +204,7 @@ struct Restarting(Arc<Memory>);
 impl Transport for Restarting {
     async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
         let node = Node::start(router(kit::app(&self.0, Limits::DEFAULT)), Limits::DEFAULT).await;
-        let there = client::Request { url: node.url(), ..request.clone() };
+        let there = client::Request { url: node.url().into(), ..request.clone() };
         let reply = kit::http(&kit::client_profile(&node.url())).exchange(&there).await;
         node.stop().await;
         reply

@@ -541,16 +541,17 @@ const KINDS: u64 = 22;
 /// What a service has a device do; `mark` makes addresses its own.
 fn request(kind: u64, service: usize, mark: &str) -> Request {
     let own = |name: &str| format!("./S{service}/{name}");
+    let node = |name: &str| own(name).into();
     let at = |name: &str, text: &str| Entry::text(&own(name), text);
     let text = |uri: &str, text: &str| Request::Replace(vec![Entry::text(uri, text)]);
     let order = |name: &str, request: Request| Order::new(format!("{service} {mark} {name}"), request);
     match kind {
-        0 => Request::Get(vec!["./DevInfo/Man".into(), own("Value")]),
-        1 => Request::Get(vec![own("Folder"), own("Value?prop=ACL"), own("Missing")]),
+        0 => Request::Get(vec!["./DevInfo/Man".into(), node("Value")]),
+        1 => Request::Get(vec![node("Folder"), node("Value?prop=ACL"), node("Missing")]),
         2 => Request::Add(vec![at(&format!("A{mark}"), mark), at(&format!("New{mark}/Deep/Leaf"), mark)]),
         3 => text(&own("Value"), mark),
-        4 => Request::Delete(vec![own("Folder/One"), own(&format!("A{mark}"))]),
-        5 => Request::Copy(vec![Pair { from: own("Value"), to: own(&format!("C{mark}")) }]),
+        4 => Request::Delete(vec![node("Folder/One"), node(&format!("A{mark}"))]),
+        5 => Request::Copy(vec![Pair { from: node("Value"), to: node(&format!("C{mark}")) }]),
         6 => Request::Exec { entry: Entry::bare("./Sim/Run"), correlator: None },
         7 => Request::Atomic(vec![
             order("a", Request::Replace(vec![at("Value", "atomic")])),
@@ -560,11 +561,11 @@ fn request(kind: u64, service: usize, mark: &str) -> Request {
             order("a", Request::Replace(vec![at("Value", "undone")])),
             order("b", Request::Add(vec![at(&format!("U{mark}"), mark)])),
             order("c", Request::Replace(vec![at("Missing", "fails")])),
-            order("d", Request::Delete(vec![own("Value")])),
+            order("d", Request::Delete(vec![node("Value")])),
         ]),
         9 => Request::Sequence(vec![
             order("a", Request::Replace(vec![at("Value", mark)])),
-            order("b", Request::Get(vec![own("Value")])),
+            order("b", Request::Get(vec![node("Value")])),
             order("c", Request::Add(vec![at(&format!("Q{mark}"), mark)])),
         ]),
         10 => Request::Ask(Prompt::new("Agreed?", Wanted::Consent { default: None })),
@@ -575,9 +576,9 @@ fn request(kind: u64, service: usize, mark: &str) -> Request {
                 data: None,
                 in_parts: Some(OBJECT_BYTES as u64),
             };
-            Request::Replace(vec![Entry { uri: own("Big"), content }])
+            Request::Replace(vec![Entry { uri: node("Big"), content }])
         }
-        13 => Request::Get(vec![own("Large")]),
+        13 => Request::Get(vec![node("Large")]),
         14 => text("./?prop=ACL", ""),
         15 => text(&own("Value?prop=ACL"), &format!("Get=*&Replace=srv{service}")),
         16 => text(&own("Folder?prop=Title"), mark),

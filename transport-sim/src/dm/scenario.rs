@@ -294,7 +294,7 @@ impl Scenario {
                 let orders = self.packages.iter().flatten();
                 let to_device = orders.clone().filter_map(|order| match &order.request {
                     Request::Add(entries) | Request::Replace(entries) => {
-                        Some((entries.first()?.uri.clone(), self.values.get(&order.tag)?.clone()))
+                        Some((entries.first()?.uri.to_string(), self.values.get(&order.tag)?.clone()))
                     }
                     _ => None,
                 });
@@ -321,7 +321,7 @@ impl Scenario {
             Request::Add(entries) | Request::Replace(entries) => entries.first(),
             _ => None,
         });
-        entries.map(|entry| entry.uri.clone()).collect()
+        entries.map(|entry| entry.uri.to_string()).collect()
     }
 
     /// What the rules know beforehand: each side's account as the other side has it.

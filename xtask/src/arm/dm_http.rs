@@ -258,7 +258,7 @@ impl Transport for Wire {
             std::future::pending::<()>().await;
         }
         let url = format!("{}&session={}", self.url, *lock(&self.session));
-        let reply = self.inner.exchange(&client::Request { url, ..request.clone() }).await?;
+        let reply = self.inner.exchange(&client::Request { url: url.into(), ..request.clone() }).await?;
         self.keep(Speaker::Server, &reply);
         if self.replies.fetch_add(1, Ordering::SeqCst) + 1 == self.aborts_after.load(Ordering::SeqCst) {
             self.has_enough.notify_one();

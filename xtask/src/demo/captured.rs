@@ -93,7 +93,7 @@ fn captures() -> [Capture; 3] {
 fn converse(demo: &mut Demo, capture: &Capture) -> Result<()> {
     println!("\n  {}: {}\n", capture.name, capture.what);
     let keys = Keys { client: capture.account.clone(), server: Account::new("funambol", "srvpwd", Scheme::Md5) };
-    let get = capture.get.iter().map(|uri| String::from(*uri)).collect();
+    let get = capture.get.iter().map(|uri| (*uri).into()).collect();
     let mut server = Server::new(Profile::new(SERVER), keys, vec![Order::new("get", Request::Get(get))]);
     server.challenge = capture.nonce.map(Nonce::new);
     for bytes in capture.messages {
@@ -117,12 +117,9 @@ fn compare(capture: &Capture, done: &[Done]) -> Result<()> {
     let told = items.map(|item| {
         let value = item.found.first().and_then(|found| found.content.data.as_ref());
         let value = value.map(|data| String::from_utf8_lossy(data).into_owned());
-        (item.uri.clone(), item.status.map(|status| status.0), value)
+        (item.uri.as_str(), item.status.map(|status| status.0), value)
     });
-    let expected = capture
-        .expected
-        .iter()
-        .map(|(uri, status, value)| (String::from(*uri), Some(*status), value.map(String::from)));
+    let expected = capture.expected.iter().map(|(uri, status, value)| (*uri, Some(*status), value.map(String::from)));
     let (told, expected): (Vec<_>, Vec<_>) = (told.collect(), expected.collect());
     ensure!(told == expected, "the client's package was not understood: {told:?} instead of {expected:?}");
     println!("    every status and value as the client sent it");

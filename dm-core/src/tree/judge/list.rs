@@ -1,6 +1,8 @@
 //! What a `Get` of a sub-tree finds [DM TND 1.2, 8].
 
-use alloc::{string::ToString, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
+
+use smol_str::ToSmolStr;
 
 use super::{Judge, Judged};
 use crate::{
@@ -113,7 +115,7 @@ impl<'a> Judge<'a> {
             data: Some(data.into()),
             in_parts: None,
         };
-        Ok(vec![Found { uri: uri.ancestor(0).to_string(), content }])
+        Ok(vec![Found { uri: uri.ancestor(0).to_smolstr(), content }])
     }
 }
 
@@ -123,7 +125,7 @@ fn told(visit: &Visit<'_>, with_data: bool) -> Found {
     let media_type = Some(node.media_type()).filter(|media_type| !media_type.is_empty()).map(Into::into);
     let data = node.value().filter(|_| with_data).cloned();
     let content = Content { format: Some(node.format().clone()), media_type, data, in_parts: None };
-    Found { uri: uri.to_string(), content }
+    Found { uri: uri.to_smolstr(), content }
 }
 
 /// A node of a serialised sub-tree whose topmost node is `depth` levels below the root.

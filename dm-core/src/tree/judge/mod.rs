@@ -4,9 +4,10 @@
 //! one order for all commands [digest 6.6]: address, suffix, existence, what the node admits, rights, format and type,
 //! size, room.
 
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 
 use core_kit::Body;
+use smol_str::ToSmolStr;
 
 use super::{
     access::Verb,
@@ -62,7 +63,7 @@ impl From<TreeFault> for Refusal {
 
 impl From<Refusal> for OpResult {
     fn from(refusal: Refusal) -> Self {
-        Self { failed_at: refusal.failed_at.map(|uri| uri.to_string()), ..Self::status(refusal.status) }
+        Self { failed_at: refusal.failed_at.map(|uri| uri.to_smolstr()), ..Self::status(refusal.status) }
     }
 }
 
@@ -245,7 +246,7 @@ impl<'a> Judge<'a> {
             let target = self.vacant(&to)?;
             self.may(Right::Get, source.acl)?;
             self.may_add(&to, target)?;
-            let copy = Node::leaf(source.node.format().clone(), source.node.media_type(), value.clone());
+            let copy = Node::leaf(source.node.format().clone(), source.node.media_type.clone(), value.clone());
             return self.creation(to, target, copy);
         }
         let Kind::Leaf { format, value: old } = &target.node.kind else { return Err(StatusCode::FORBIDDEN.into()) };
@@ -325,14 +326,15 @@ impl<'a> Judge<'a> {
     /// The address of the node, and what is asked for instead of it.
     fn parse_any(self, text: &str) -> Judged<(LocUri, Option<Asked>)> {
         let uri = LocUri::parse(text, self.tree.limits.uri).map_err(TreeFault::Uri)?;
-        let asked = match uri.suffix() {
+        let (uri, suffix) = uri.split();
+        let asked = match suffix {
             None => None,
             Some(Suffix::Prop(name)) => {
-                Property::parse(name).map(Asked::Property).ok_or(StatusCode::NOT_SUPPORTED)?.into()
+                Property::parse(&name).map(Asked::Property).ok_or(StatusCode::NOT_SUPPORTED)?.into()
             }
-            Some(Suffix::List(word)) => Listing::parse(word).map(Asked::List).ok_or(StatusCode::NOT_SUPPORTED)?.into(),
+            Some(Suffix::List(word)) => Listing::parse(&word).map(Asked::List).ok_or(StatusCode::NOT_SUPPORTED)?.into(),
         };
-        Ok((uri.ancestor(0), asked))
+        Ok((uri, asked))
     }
 
     fn existing(self, uri: &LocUri) -> Judged<Place<'a>> {

@@ -269,7 +269,7 @@ impl Memory {
             // The device adds it, whatever its parent admits to servers.
             let parent = format!("{account}/AppAuth/{name}");
             let admitted = self.set_access(&parent, AccessType::USUAL);
-            let result = self.apply_one(Actor::Device, &Op::Add { uri: uri.clone(), content });
+            let result = self.apply_one(Actor::Device, &Op::Add { uri: uri.as_str().into(), content });
             if let Some(admitted) = admitted {
                 self.set_access(&parent, admitted);
             }

@@ -31,7 +31,7 @@ fn by_hand(body: &str, answers: &[&[u16]]) -> (String, Vec<Vec<Op>>) {
         for output in device.session.step(&env(device.now), input, &device.profile).unwrap() {
             match output {
                 Output::Ask(Question::Tree(ops)) => {
-                    asked.push(ops.ops.clone());
+                    asked.push(ops.ops.to_vec());
                     let codes = answers.next().expect("an answer for each question");
                     todo = Some(answer(ops, codes));
                 }

@@ -94,7 +94,7 @@ pub(crate) fn nothing_is_lost_when_a_message_in_the_middle_is_repeated() {
 pub(crate) fn a_message_that_is_not_believed_is_said_again_whole() {
     let mut device = with_values(700);
     device.profile.first = Some(Scheme::Md5);
-    device.profile.device_info = vec!["./Ops/Reboot".into()];
+    device.profile.device_info = ["./Ops/Reboot".into()].into();
     device.session = Session::new(&device.profile);
     device.start();
     let body = format!("{}<Final/>", three_gets());

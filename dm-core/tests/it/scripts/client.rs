@@ -157,7 +157,7 @@ impl Client {
         if results.len() != ops.ops.len() {
             return Err(format!("{} operations are asked for", ops.ops.len()));
         }
-        let results = results.iter().zip(&ops.ops).map(|(words, op)| result(words, op, world));
+        let results = results.iter().zip(ops.ops.iter()).map(|(words, op)| result(words, op, world));
         let results = results.collect::<Result<Vec<OpResult>, String>>()?;
         Ok(ops.answer(results))
     }

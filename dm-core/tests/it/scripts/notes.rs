@@ -111,10 +111,10 @@ impl Notes {
 
     fn signed(alias: &str, scheme: Scheme, nonce: Option<Nonce>) -> Result<(Cred, Option<String>), String> {
         let account = Self::account(alias, scheme)?;
-        let signature = account.sign(&SignRequest { peer: String::new(), scheme, nonce, body: None });
+        let signature = account.sign(&SignRequest { peer: "".into(), scheme, nonce, body: None });
         let format = Some(dm_core::wire::Format::B64);
         let meta = Meta { format, media_type: Some(scheme.as_type().into()), ..Meta::default() };
-        Ok((Cred { meta: Some(meta), data: signature.data.as_str().into() }, Some(account.user)))
+        Ok((Cred { meta: Some(meta), data: signature.data.as_str().into() }, Some(account.user.into())))
     }
 
     fn all_nonces(&self) -> Vec<Option<Nonce>> {
@@ -145,7 +145,7 @@ impl Notes {
     fn sealed(alias: &str, nonce: Nonce, body: &[u8]) -> Result<Mac, String> {
         let account = Self::account(alias, Scheme::Mac)?;
         let (nonce, body) = (Some(nonce), Some(BodyHash::of(body)));
-        let signature = account.sign(&SignRequest { peer: String::new(), scheme: Scheme::Mac, nonce, body });
+        let signature = account.sign(&SignRequest { peer: "".into(), scheme: Scheme::Mac, nonce, body });
         let digest = Digest::from_base64(&signature.data).ok_or("a signature is in base64")?;
         Ok(Mac { user: signature.user, digest })
     }

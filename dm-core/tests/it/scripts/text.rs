@@ -216,7 +216,7 @@ fn parse_value<'a>(words: &mut std::iter::Peekable<impl Iterator<Item = &'a str>
 pub(super) fn content(item: &Item) -> Content {
     let meta = item.meta.clone().unwrap_or_default();
     let data = item.data.as_ref().map(|data| data.as_bytes().into());
-    Content { format: meta.format, media_type: meta.media_type.map(Into::into), data, in_parts: None }
+    Content { format: meta.format, media_type: meta.media_type, data, in_parts: None }
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -40,7 +40,7 @@ fn listed(tree: &mut Memory, uri: &str) -> Vec<Row> {
     let told = result.found.into_iter().map(|found| {
         let content = found.content;
         let format = content.format.unwrap().as_str().to_owned();
-        (found.uri, format, content.media_type, content.data.map(|data| data.to_vec()))
+        (found.uri.into(), format, content.media_type.map(Into::into), content.data.map(|data| data.to_vec()))
     });
     told.collect()
 }

@@ -57,7 +57,7 @@ impl Mount for Flat {
                     let more = shared
                         .leaves
                         .keys()
-                        .map(|name| Found { uri: format!("./Own/Part/{name}"), content: Content::default() });
+                        .map(|name| Found { uri: format!("./Own/Part/{name}").into(), content: Content::default() });
                     found.extend(more);
                 }
                 OpResult::found(found)
@@ -202,7 +202,7 @@ fn a_list_of_nodes_goes_on_below_mount_points_that_may_be_read() {
     let (mut tree, _) = sample();
     let mut listed = |server: &str| -> Vec<String> {
         let found = tree.apply_one(&ServerId::from(server), &get("./Own?list=Struct")).found;
-        found.into_iter().map(|found| found.uri).collect()
+        found.into_iter().map(|found| found.uri.into()).collect()
     };
     assert_eq!(listed(OWNER), ["./Own", "./Own/Part", "./Own/Part/x"]);
     statuses(&mut tree, OWNER, &[replace("./Own/Part?prop=ACL", text("Replace=owner"))]);

@@ -145,7 +145,8 @@ fn a_question_brings_its_time() {
     let mut tree = open().leaf("./A", "").finish().unwrap();
     let ops = vec![replace("./A", text("x"))];
     let server = Some(OWNER.into());
-    let question = Ops { id: QuestionId(1), server, at: THEN, ops, stops_at_failure: false, whole_bytes_max: None };
+    let question =
+        Ops { id: QuestionId(1), server, at: THEN, ops: ops.into(), stops_at_failure: false, whole_bytes_max: None };
     assert_eq!(tree.answer(&question)[0].status.0, 200);
     assert_eq!(tree.node("./A").unwrap().changed(), THEN);
 }

@@ -90,12 +90,12 @@ fn content() -> impl Strategy<Value = Content> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        1 => uri().prop_map(|uri| Op::Get { uri }),
-        4 => (uri(), content()).prop_map(|(uri, content)| Op::Add { uri, content }),
-        4 => (uri(), content()).prop_map(|(uri, content)| Op::Replace { uri, content }),
-        2 => uri().prop_map(|uri| Op::Delete { uri }),
-        2 => (uri(), uri()).prop_map(|(from, to)| Op::Copy { from, to }),
-        1 => (uri(), content()).prop_map(|(uri, argument)| Op::Exec { uri, argument, correlator: None }),
+        1 => uri().prop_map(|uri| Op::Get { uri: uri.into() }),
+        4 => (uri(), content()).prop_map(|(uri, content)| Op::Add { uri: uri.into(), content }),
+        4 => (uri(), content()).prop_map(|(uri, content)| Op::Replace { uri: uri.into(), content }),
+        2 => uri().prop_map(|uri| Op::Delete { uri: uri.into() }),
+        2 => (uri(), uri()).prop_map(|(from, to)| Op::Copy { from: from.into(), to: to.into() }),
+        1 => (uri(), content()).prop_map(|(uri, argument)| Op::Exec { uri: uri.into(), argument, correlator: None }),
     ]
 }
 

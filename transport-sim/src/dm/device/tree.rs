@@ -27,7 +27,7 @@ impl Device {
         let written = self.done.mark();
         self.known.tree.tell_time(ops.at);
         let mut results = Vec::with_capacity(ops.ops.len());
-        for op in &ops.ops {
+        for op in ops.ops.iter() {
             let result = self.do_one(ctx, ops, op);
             let stops = ops.stops_at_failure && !result.status.is_success();
             results.push(result);

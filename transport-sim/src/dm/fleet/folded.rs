@@ -80,9 +80,9 @@ impl Change {
             in_parts: None,
         };
         match self.what {
-            What::Add => Op::Add { uri, content },
-            What::Replace => Op::Replace { uri, content },
-            What::Delete => Op::Delete { uri },
+            What::Add => Op::Add { uri: uri.into(), content },
+            What::Replace => Op::Replace { uri: uri.into(), content },
+            What::Delete => Op::Delete { uri: uri.into() },
         }
     }
 }

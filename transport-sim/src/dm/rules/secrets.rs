@@ -75,7 +75,7 @@ impl Watcher for Secrets {
 }
 
 fn basic(account: &Account) -> Secret {
-    let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None, body: None };
+    let request = SignRequest { peer: "".into(), scheme: Scheme::Basic, nonce: None, body: None };
     account.sign(&request).data.into()
 }
 

@@ -39,7 +39,7 @@ impl Watcher for View {
             Op::Get { .. } => {
                 for found in &step.result.found {
                     if let Some(data) = &found.content.data {
-                        let values = self.read.entry((node, found.uri.clone())).or_default();
+                        let values = self.read.entry((node, found.uri.to_string())).or_default();
                         values.insert(Fingerprint::of(data).hash);
                     }
                 }
@@ -47,7 +47,7 @@ impl Watcher for View {
             // The size of a message may leave the whole of a value to be read apart, and yet to be sent as one.
             Op::Read { uri, .. } => {
                 if let Some(value) = step.after.node(uri).and_then(|node| node.value()) {
-                    self.read.entry((node, uri.clone())).or_default().insert(Fingerprint::of(value).hash);
+                    self.read.entry((node, uri.to_string())).or_default().insert(Fingerprint::of(value).hash);
                 }
             }
             Op::Add { uri, content } | Op::Replace { uri, content } if !uri.contains('?') && is_plain(content) => {

@@ -186,17 +186,17 @@ impl Attacker {
             Attack::Unopened => message.header.msg_id = MsgId(5),
             Attack::Guess => {
                 let guess = Account::new(&target.user, "is it this one?", Scheme::Md5);
-                let request = SignRequest { peer: String::new(), scheme: Scheme::Md5, nonce: None, body: None };
+                let request = SignRequest { peer: "".into(), scheme: Scheme::Md5, nonce: None, body: None };
                 show(&mut message, Scheme::Md5, &guess.sign(&request));
             }
             Attack::Steal => {
                 let older = usize::from(self.begun % 2);
                 let cred = ctx.shared().heard().filter_map(cred_in).nth(older)?;
                 message.header.cred = Some(cred);
-                message.header.source.name = Some(target.user.as_str().into());
+                message.header.source.name = Some(target.user.clone().into());
             }
             Attack::Endless | Attack::Reuse | Attack::Strays | Attack::Silence | Attack::Hog => {
-                let request = SignRequest { peer: String::new(), scheme: Scheme::Basic, nonce: None, body: None };
+                let request = SignRequest { peer: "".into(), scheme: Scheme::Basic, nonce: None, body: None };
                 show(&mut message, Scheme::Basic, &self.own.sign(&request));
             }
         }

@@ -14,7 +14,7 @@ use crate::dm::OpKind;
 const S2: usize = 8;
 
 fn signed(account: &Account, scheme: Scheme) -> Cred {
-    let request = SignRequest { peer: String::new(), scheme, nonce: None, body: None };
+    let request = SignRequest { peer: "".into(), scheme, nonce: None, body: None };
     let meta = Meta { media_type: Some(scheme.as_type().into()), ..Meta::default() };
     Cred { meta: Some(meta), data: account.sign(&request).data.into() }
 }
