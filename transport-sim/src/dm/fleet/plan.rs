@@ -145,7 +145,7 @@ impl Plan {
             Side::Server => SERVER_ID.to_owned(),
         };
         let password = format!("{:016x}", self.word(device, side, 1)).into();
-        Account { user, password, scheme: Scheme::Md5, nonce }
+        Account { user: user.into(), password, scheme: Scheme::Md5, nonce }
     }
 
     fn word(&self, device: u32, side: Side, which: u64) -> u64 {
