@@ -28,6 +28,11 @@ impl Eight {
         Marks(self.0.wrapping_sub(Self::ONES * octet as u64) & !self.0 & Self::HIGHS)
     }
 
+    /// Marks for the octets that are not of ASCII.
+    pub(crate) const fn beyond_ascii(self) -> Marks {
+        Marks(self.0 & Self::HIGHS)
+    }
+
     /// Marks for the octets that are this one. Behind the first one that is marked, others may be.
     pub(crate) const fn same(self, octet: u8) -> Marks {
         Self(self.0 ^ (Self::ONES * octet as u64)).below(1)
@@ -114,6 +119,7 @@ mod tests {
                 let eight = Eight::new(octets);
                 let mark = |is: bool| is.then_some(at);
                 assert_eq!(eight.below(b' ').first(), mark(octet < b' '), "{octet}");
+                assert_eq!(eight.beyond_ascii().first(), mark(octet > b'\x7F'), "{octet}");
                 assert_eq!(eight.same(0xEF).first(), mark(octet == 0xEF), "{octet}");
                 assert_eq!(eight.same(b'<').first(), mark(octet == b'<'), "{octet}");
                 let bracket = eight.with(b'<' ^ b'>').same(b'>');
