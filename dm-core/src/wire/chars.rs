@@ -19,6 +19,7 @@ impl Eight {
     }
 
     /// With these bits set in each octet.
+    #[cfg(feature = "xml")]
     pub(crate) const fn with(self, bits: u8) -> Self {
         Self(self.0 | (Self::ONES * bits as u64))
     }
@@ -29,6 +30,7 @@ impl Eight {
     }
 
     /// Marks for the octets that are not of ASCII.
+    #[cfg(feature = "xml")]
     pub(crate) const fn beyond_ascii(self) -> Marks {
         Marks(self.0 & Self::HIGHS)
     }
@@ -53,6 +55,7 @@ impl Marks {
     }
 
     /// Where the first one is, if there is any.
+    #[cfg(feature = "xml")]
     pub(crate) const fn first(self) -> Option<usize> {
         if self.0 == 0 { None } else { Some((self.0.trailing_zeros() / 8) as usize) }
     }
@@ -110,6 +113,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "xml")]
     #[test]
     fn of_eight_octets_the_first_one_is_marked() {
         for octet in 0..=u8::MAX {
