@@ -19,6 +19,7 @@ impl Eight {
     }
 
     /// With these bits set in each octet.
+    #[cfg(feature = "xml")]
     pub(crate) const fn with(self, bits: u8) -> Self {
         Self(self.0 | (Self::ONES * bits as u64))
     }
@@ -26,6 +27,12 @@ impl Eight {
     /// Marks for the octets that are below this one, which is of ASCII. Behind the first one that is marked, others may be.
     pub(crate) const fn below(self, octet: u8) -> Marks {
         Marks(self.0.wrapping_sub(Self::ONES * octet as u64) & !self.0 & Self::HIGHS)
+    }
+
+    /// Marks for the octets that are not of ASCII.
+    #[cfg(feature = "xml")]
+    pub(crate) const fn beyond_ascii(self) -> Marks {
+        Marks(self.0 & Self::HIGHS)
     }
 
     /// Marks for the octets that are this one. Behind the first one that is marked, others may be.
@@ -48,6 +55,7 @@ impl Marks {
     }
 
     /// Where the first one is, if there is any.
+    #[cfg(feature = "xml")]
     pub(crate) const fn first(self) -> Option<usize> {
         if self.0 == 0 { None } else { Some((self.0.trailing_zeros() / 8) as usize) }
     }
@@ -105,6 +113,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "xml")]
     #[test]
     fn of_eight_octets_the_first_one_is_marked() {
         for octet in 0..=u8::MAX {
@@ -114,6 +123,7 @@ mod tests {
                 let eight = Eight::new(octets);
                 let mark = |is: bool| is.then_some(at);
                 assert_eq!(eight.below(b' ').first(), mark(octet < b' '), "{octet}");
+                assert_eq!(eight.beyond_ascii().first(), mark(octet > b'\x7F'), "{octet}");
                 assert_eq!(eight.same(0xEF).first(), mark(octet == 0xEF), "{octet}");
                 assert_eq!(eight.same(b'<').first(), mark(octet == b'<'), "{octet}");
                 let bracket = eight.with(b'<' ^ b'>').same(b'>');

@@ -18,6 +18,7 @@ pub(super) enum Event<'a> {
 }
 
 /// An event that is no text.
+#[cfg_attr(not(feature = "xml"), expect(dead_code, reason = "WBXML is read by events alone"))]
 pub(super) enum Markup {
     /// As [`Event::Open`].
     Open(Option<Tag>),

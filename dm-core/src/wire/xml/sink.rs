@@ -116,11 +116,11 @@ impl Sink for XmlSink {
     }
 }
 
-/// Whether there is nothing in a text that is to be escaped or may be refused, and no line end either, as in most.
+/// Whether a text is of ASCII, with nothing in it that is to be escaped or may be refused, and no line end either, as most
+/// are.
 fn is_plain(text: &str) -> bool {
     !any(text.as_bytes(), |octets| {
         let brackets = octets.with(b'<' ^ b'>').same(b'>');
-        // 0xEF leads the characters that XML does not have, beside the control characters.
-        octets.below(b' ').or(octets.same(b'&')).or(brackets).or(octets.same(0xEF))
+        octets.below(b' ').or(octets.beyond_ascii()).or(octets.same(b'&')).or(brackets)
     })
 }
