@@ -17,10 +17,23 @@ pub(super) enum Event<'a> {
     Close,
 }
 
+/// An event that is no text.
+pub(super) enum Markup {
+    /// As [`Event::Open`].
+    Open(Option<Tag>),
+    /// As [`Event::Close`].
+    Close,
+}
+
 /// An encoded message, read once from its start to its end, within limits.
 pub(super) trait Source<'a> {
     /// The next event. An element that is empty gives both its events.
     fn event(&mut self) -> Result<Event<'a>, Kind>;
+
+    /// The next event if it is no text and easy to see. If there is nothing, nothing has changed.
+    fn tag(&mut self) -> Result<Option<Markup>, Kind> {
+        Ok(None)
+    }
 
     /// The text of the element that was just opened, if it has nothing else and this is easy to see; it is closed then.
     /// If there is nothing, nothing has changed.
@@ -82,6 +95,7 @@ impl Nesting {
     }
 
     /// Forgets the element that was closed by the last event. To be called before the next one is read.
+    #[inline]
     pub(super) fn step(&mut self) {
         if core::mem::take(&mut self.innermost_is_closed) {
             self.depth = self.depth.saturating_sub(1);
@@ -89,6 +103,7 @@ impl Nesting {
     }
 
     /// Opens an element of no known name.
+    #[inline]
     pub(super) fn enter(&mut self) -> Result<(), Kind> {
         let Some(place) = self.open.get_mut(self.depth).filter(|_| self.depth < self.depth_max) else {
             return Err(Kind::TooDeep);
@@ -103,6 +118,7 @@ impl Nesting {
     }
 
     /// Names the innermost element.
+    #[inline]
     pub(super) fn name(&mut self, tag: Tag) {
         if let Some(innermost) = self.depth.checked_sub(1).and_then(|at| self.open.get_mut(at)) {
             *innermost = Some(tag);

@@ -36,6 +36,12 @@ macro_rules! tags {
                 match self { $(Self::$variant => concat!("<", $name, ">"),)+ }
             }
 
+            /// The element's start tag where it makes the namespace of MetInf the default one, in XML.
+            #[cfg(feature = "xml")]
+            pub(super) const fn start_tag_in_metinf(self) -> &'static str {
+                match self { $(Self::$variant => concat!("<", $name, " xmlns=\"syncml:metinf\">"),)+ }
+            }
+
             /// The element's end tag in XML.
             #[cfg(feature = "xml")]
             pub(super) const fn end_tag(self) -> &'static str {
@@ -54,16 +60,8 @@ macro_rules! tags {
                 match self { $(Self::$variant => $token,)+ }
             }
 
-            /// The name as a number; see [`Word`].
-            const fn word(self) -> Word {
-                match self { $(Self::$variant => const { Word::of($name.as_bytes()) },)+ }
-            }
-
-            /// The name as a number, with the bracket that ends a tag.
-            #[cfg(feature = "xml")]
-            const fn word_in_tag(self) -> Word {
-                match self { $(Self::$variant => const { Word::of(concat!($name, ">").as_bytes()) },)+ }
-            }
+            /// The names as numbers, in the order of the elements.
+            const WORDS: [Word; Self::ALL.len()] = [$(Word::of($name.as_bytes())),+];
 
             /// The element of this token.
             #[must_use]
@@ -162,17 +160,27 @@ impl Tag {
         found.filter(|tag| tag.name().len() == name.len())
     }
 
-    /// The element whose name the text begins with, and what is behind the name.
+    /// The element whose name the text begins with, and how long that is.
     #[cfg(feature = "xml")]
-    pub(super) fn leading(text: &[u8]) -> Option<(Self, &[u8])> {
-        let tag = Word::leading(text.first_chunk()?)?.tag()?;
-        Some((tag, text.get(tag.name().len()..)?))
+    pub(super) fn leading(text: &[u8]) -> Option<(Self, usize)> {
+        let (word, bytes) = Word::leading(text.first_chunk()?)?;
+        Some((word.tag()?, bytes))
     }
 
-    /// Whether the text begins with the element's end tag, as far as this can be told at once.
+    /// How long the element's name is, if the text begins with it.
     #[cfg(feature = "xml")]
-    pub(super) fn ends(self, text: &[u8]) -> bool {
-        matches!(text, [b'<', b'/', name @ ..] if name.first_chunk().is_some_and(|name| self.word_in_tag().begins(name)))
+    pub(super) fn leads(self, text: &[u8]) -> Option<usize> {
+        let Some(octets) = text.first_chunk() else {
+            // The end of a message.
+            return text.starts_with(self.name().as_bytes()).then(|| self.name().len());
+        };
+        let (word, bytes) = Word::leading(octets)?;
+        (word == self.word()).then_some(bytes)
+    }
+
+    /// The name as a number.
+    fn word(self) -> Word {
+        WORDS.get(self as usize).copied().unwrap_or(Word(0, 0))
     }
 }
 
@@ -219,33 +227,29 @@ impl Word {
         Self(number(text.first_chunk()), number(text.last_chunk()))
     }
 
-    /// The letters that the text begins with, if anything else follows them.
-    fn leading(text: &[u8; Self::BYTES]) -> Option<Self> {
+    /// The letters that the text begins with, if anything else follows them, and how many they are.
+    fn leading(text: &[u8; Self::BYTES]) -> Option<(Self, usize)> {
         // Letters have this bit; brackets, slashes and white space do not. Where another character has it, no name has that.
         const LETTER: u64 = 0x4040_4040_4040_4040;
         let Self(low, high) = Self::read(text);
+        let letters = |end: u64| (end.trailing_zeros() / 8) as usize;
         let below = |end: u64| (1 << (end.trailing_zeros() & !7)) - 1;
         match (!low & LETTER, !high & LETTER) {
             (0, 0) => None,
-            (0, end) => Some(Self(low, high & below(end))),
-            (end, _) => Some(Self(low & below(end), 0)),
+            (0, end) => Some((Self(low, high & below(end)), 8 + letters(end))),
+            (end, _) => Some((Self(low & below(end), 0), letters(end))),
         }
     }
-
-    /// Whether the text begins with these octets.
-    fn begins(self, text: &[u8; Self::BYTES]) -> bool {
-        let mask = |number: u64| u64::MAX.checked_shr(number.leading_zeros() & !7).unwrap_or_default();
-        let Self(low, high) = Self::read(text);
-        low & mask(self.0) == self.0 && high & mask(self.1) == self.1
-    }
 }
+
+static WORDS: [Word; Tag::ALL.len()] = Tag::WORDS;
 
 /// The elements, each at the place of its name.
 #[allow(clippy::indexing_slicing, reason = "an index that is out of bounds does not compile")]
 static BY_SLOT: [Option<Tag>; 256] = {
     let (mut table, mut rest) = ([None; 256], Tag::ALL);
     while let Some((tag, behind)) = rest.split_first() {
-        let slot = tag.word().slot();
+        let slot = Tag::WORDS[*tag as usize].slot();
         assert!(table[slot].is_none(), "two names have the same place: another factor is needed");
         table[slot] = Some(*tag);
         rest = behind;
@@ -320,23 +324,22 @@ mod tests {
     #[cfg(feature = "xml")]
     #[test]
     fn a_tag_is_known_by_its_first_octets() {
+        let tail = "<and><so><on><and><so><on>";
         for tag in Tag::ALL {
-            let tail = "<and><so><on><and><so><on>";
+            let bytes = tag.name().len();
             for end in [">", " x='1'>", "/>", "\t>", ":x>", "=", "1"] {
                 let text = alloc::format!("{tag}{end}{tail}");
-                let behind = alloc::format!("{end}{tail}");
-                assert_eq!(Tag::leading(text.as_bytes()), Some((*tag, behind.as_bytes())), "{text}");
+                assert_eq!(Tag::leading(text.as_bytes()), Some((*tag, bytes)), "{text}");
+                assert_eq!(tag.leads(text.as_bytes()), Some(bytes), "{text}");
             }
             for other in ["s>", "_>", "A\u{308}>"] {
                 let text = alloc::format!("{tag}{other}{tail}");
                 assert_ne!(Tag::leading(text.as_bytes()).map(|(tag, _)| tag), Some(*tag), "{text}");
+                assert_eq!(tag.leads(text.as_bytes()), None, "{text}");
             }
-            for (end, is_its_own) in [(">", true), (" >", false), ("s>", false), ("/>", false), ("\0>", false)] {
-                assert_eq!(tag.ends(alloc::format!("</{tag}{end}{tail}").as_bytes()), is_its_own, "{tag}{end}");
-            }
-            assert!(!tag.ends(b"<a></a></b></c></d></e>"));
+            assert_eq!(tag.leads(b"a></a></b></c></d></e>"), None);
         }
         assert_eq!(Tag::leading(b"Add>"), None, "too near to the end to tell at once");
-        assert!(!Tag::Add.ends(b"</Add>"));
+        assert_eq!((Tag::Add.leads(b"Add>"), Tag::Add.leads(b"Ad>")), (Some(3), None));
     }
 }

@@ -9,6 +9,7 @@ use core_kit::{Durable, Env, Millis, Tick};
 use dm_core::{
     Packet,
     server::{Facts, Input, Profile, Question, SessionKey, Turn, route},
+    session::Reason,
     wire,
 };
 use tracing::{Instrument, Span, debug, error, field, info, info_span, warn};
@@ -114,6 +115,32 @@ impl<S: Store, B: Backend> App<S, B> {
         }
     }
 
+    /// Gives up a session that goes on: the device's next message is answered with Session Abort, and nothing is ordered
+    /// with it [DM 1.2, 8.1]. If the device does not come any more, the session ends as given up at its deadline.
+    ///
+    /// False if there is no such session, or it is over.
+    ///
+    /// # Errors
+    /// [`Rejection::Unavailable`], [`Rejection::Internal`].
+    pub async fn abort(&self, key: &SessionKey, reason: Reason) -> Result<bool, Rejection> {
+        for _ in 0..self.limits.attempts_max {
+            let mut turn = self.load(key).await?;
+            let (mut taken, open) = (Vec::new(), turn.session().pending());
+            self.settle(&mut turn, open, &mut taken, None).await?;
+            let now = (self.env)().now;
+            let is_due = turn.deadline().is_some_and(|deadline| deadline.at <= now);
+            if turn.session().key().is_none() || turn.session().outcome().is_some() || is_due {
+                return Ok(false);
+            }
+            self.step(&mut turn, Input::Abort(reason))?;
+            if self.keep(key, turn, taken).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        warn!("other nodes were first every time");
+        Err(Rejection::Unavailable)
+    }
+
     /// One pass of the sweeper: wakes sessions whose deadline has come, forgets those that have been over for long.
     ///
     /// # Errors
@@ -178,12 +205,47 @@ impl<S: Store, B: Backend> App<S, B> {
         input: Input,
         source: Option<IpAddr>,
     ) -> Result<Option<Facts>, Rejection> {
+        let mut turn = self.load(key).await?;
+        let mut taken = Vec::new();
+        // Only a session that somebody else stored in the middle of a turn has an open question.
+        let open = turn.session().pending();
+        self.settle(&mut turn, open, &mut taken, source).await?;
+        let open = self.step(&mut turn, input)?;
+        self.settle(&mut turn, open, &mut taken, source).await?;
+        self.keep(key, turn, taken).await
+    }
+
+    async fn load(&self, key: &SessionKey) -> Result<Turn, Rejection> {
         let stored = self.store.load(key).await?;
-        let mut turn = Turn::begin(stored, &self.profile).map_err(|damage| {
+        Turn::begin(stored, &self.profile).map_err(|damage| {
             error!(%damage, "a stored session cannot be read");
             Rejection::Internal
-        })?;
-        let taken = self.run(&mut turn, input, source).await?;
+        })
+    }
+
+    fn step(&self, turn: &mut Turn, input: Input) -> Result<Option<Question>, Rejection> {
+        turn.step(&(self.env)(), input).map_err(|misuse| {
+            error!(%misuse, "a session refused its input");
+            Rejection::Internal
+        })
+    }
+
+    /// Answers the open question and those that follow, and notes what the answers used up.
+    async fn settle(
+        &self,
+        turn: &mut Turn,
+        mut open: Option<Question>,
+        taken: &mut Vec<Taken>,
+        source: Option<IpAddr>,
+    ) -> Result<(), Rejection> {
+        while let Some(question) = open {
+            open = self.step(turn, self.answer(question, taken, source).await?)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what a turn came to, if that is worth it; nothing if somebody else was first.
+    async fn keep(&self, key: &SessionKey, turn: Turn, taken: Vec<Taken>) -> Result<Option<Facts>, Rejection> {
         let (expected, revision, worth_keeping) = (turn.loaded(), turn.session().revision(), turn.is_worth_keeping());
         let (deadline, ended) = (turn.deadline().map(|deadline| deadline.at), turn.session().outcome().is_some());
         let (snapshot, facts) = turn.finish();
@@ -208,27 +270,6 @@ impl<S: Store, B: Backend> App<S, B> {
                 Ok(None)
             }
         }
-    }
-
-    /// Takes `input` and answers every question until none is left; what the answers used up.
-    async fn run(&self, turn: &mut Turn, input: Input, source: Option<IpAddr>) -> Result<Vec<Taken>, Rejection> {
-        let mut taken = Vec::new();
-        let step = |turn: &mut Turn, input| {
-            turn.step(&(self.env)(), input).map_err(|misuse| {
-                error!(%misuse, "a session refused its input");
-                Rejection::Internal
-            })
-        };
-        // Only a session that somebody else stored in the middle of a turn has an open question.
-        let mut open = turn.session().pending();
-        while let Some(question) = open {
-            open = step(turn, self.answer(question, &mut taken, source).await?)?;
-        }
-        open = step(turn, input)?;
-        while let Some(question) = open {
-            open = step(turn, self.answer(question, &mut taken, source).await?)?;
-        }
-        Ok(taken)
     }
 
     async fn answer(

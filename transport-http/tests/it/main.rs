@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; clippy.toml allows it in test functions, but not in their helpers"
 )]
 
+mod abort;
 mod dpe;
 mod kit;
 mod limits;

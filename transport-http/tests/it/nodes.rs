@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// What becomes of a commit.
-enum Fate {
+pub(crate) enum Fate {
     /// What it should.
     Usual,
     /// What it should, when this is done.
@@ -50,16 +50,16 @@ enum Fate {
 }
 
 /// A store that does not always do what it should.
-struct Odd {
+pub(crate) struct Odd {
     memory: Arc<Memory>,
     fate: Box<dyn Fn(&Commit) -> Fate + Send + Sync>,
     damage: Box<dyn Fn(Snapshot) -> Snapshot + Send + Sync>,
 }
 
-type OddApp = App<Odd, Arc<Memory>>;
+pub(crate) type OddApp = App<Odd, Arc<Memory>>;
 
 impl Odd {
-    fn fated(memory: &Arc<Memory>, fate: impl Fn(&Commit) -> Fate + Send + Sync + 'static) -> OddApp {
+    pub(crate) fn fated(memory: &Arc<Memory>, fate: impl Fn(&Commit) -> Fate + Send + Sync + 'static) -> OddApp {
         let store = Self { memory: memory.clone(), fate: Box::new(fate), damage: Box::new(|snapshot| snapshot) };
         App::new(kit::server_profile(), store, memory.clone())
     }
@@ -101,16 +101,16 @@ impl Store for Odd {
 
 /// True once.
 #[derive(Clone, Default)]
-struct Once(Arc<AtomicBool>);
+pub(crate) struct Once(Arc<AtomicBool>);
 
 impl Once {
-    fn comes(&self) -> bool {
+    pub(crate) fn comes(&self) -> bool {
         !self.0.swap(true, Ordering::SeqCst)
     }
 }
 
 /// A node at arm's length.
-struct Direct(Arc<MemoryApp>);
+pub(crate) struct Direct(pub(crate) Arc<MemoryApp>);
 
 #[async_trait]
 impl Transport for Direct {
@@ -119,7 +119,7 @@ impl Transport for Direct {
     }
 }
 
-async fn run(number: u16, over: &dyn Transport) -> Outcome {
+pub(crate) async fn run(number: u16, over: &dyn Transport) -> Outcome {
     let mut session = client::Session::new(&kit::client_profile("http://server.example/dm"));
     run_session(&mut session, trigger(number), over, &mut kit::agent(), &env::now).await.unwrap()
 }
@@ -231,14 +231,14 @@ async fn a_device_waits_as_long_as_a_server_without_its_store_asks_for() {
 
 /// A clock that can be put forward.
 #[derive(Clone, Default)]
-struct Clock(Arc<AtomicU64>);
+pub(crate) struct Clock(Arc<AtomicU64>);
 
 impl Clock {
-    fn forward(&self, span: Millis) {
+    pub(crate) fn forward(&self, span: Millis) {
         self.0.fetch_add(span.0, Ordering::SeqCst);
     }
 
-    fn of<S: Store>(&self, app: App<S, Arc<Memory>>) -> App<S, Arc<Memory>> {
+    pub(crate) fn of<S: Store>(&self, app: App<S, Arc<Memory>>) -> App<S, Arc<Memory>> {
         let ahead = self.0.clone();
         app.with_env(move || {
             let env = env::now();

@@ -179,6 +179,8 @@ pub struct Backend {
     pub(super) one_package_each: bool,
     /// Whether entropy and calendar are those of a [play](super::play::given).
     pub(super) is_given: bool,
+    /// Sessions of a play that the service gives up, with how many messages of theirs it takes before.
+    pub(super) dismissals: BTreeMap<SessionKey, u32>,
     /// Values that their orders leave to be fetched part by part.
     pub(super) values: BTreeMap<JobTag, Body>,
     /// At which commits the service is stopped and its store goes back.
@@ -210,6 +212,7 @@ impl Backend {
             tampering: Permille::NEVER,
             one_package_each: false,
             is_given: false,
+            dismissals: BTreeMap::new(),
             values: BTreeMap::new(),
             restores: CrashPlan::NONE,
             restored: 0,
@@ -254,6 +257,13 @@ impl Backend {
         self.restores = CrashPlan::NONE;
         self.rivals = Permille::NEVER;
         self.tampering = Permille::NEVER;
+    }
+
+    /// Counts a message of a session that was taken; whether the service gives the session up now.
+    pub(super) fn has_enough(&mut self, key: &SessionKey) -> bool {
+        let Some(left) = self.dismissals.get_mut(key) else { return false };
+        *left = left.saturating_sub(1);
+        if *left == 0 { self.dismissals.remove(key).is_some() } else { false }
     }
 
     /// The octets of a value, as many as there are.

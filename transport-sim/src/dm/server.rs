@@ -8,6 +8,7 @@ use core_kit::{Env, Millis, Tick};
 use dm_core::{
     Packet,
     server::{Input, Report, SessionKey, route},
+    session::Reason,
 };
 
 use super::{
@@ -205,7 +206,12 @@ impl Server {
             }
             self.let_a_rival_in(ctx, &attempt.key, &input, about);
             match self.backend(ctx).map_or(Commit::Lost, |backend| backend.commit(&attempt)) {
-                Commit::Done => note_commit(ctx, about, &attempt),
+                Commit::Done => {
+                    note_commit(ctx, about, &attempt);
+                    if matches!(input, Input::Received(_)) {
+                        self.dismiss(ctx, &attempt.key, about);
+                    }
+                }
                 Commit::Lost => {
                     ctx.note(&Fact::LostRace { device: about, session });
                     self.begin(ctx, attempt.key, input, about, reply_to);
@@ -274,6 +280,24 @@ impl Server {
             && backend.commit(&rival) == Commit::Done
         {
             note_commit(ctx, about, &rival);
+        }
+    }
+
+    /// Gives the session up, if the play has the service do so after this message. The next one is told.
+    fn dismiss(&self, ctx: &mut Context<'_, Party>, key: &SessionKey, about: NodeId) {
+        let env = Env { now: ctx.common_now(), ..ctx.env(Some(about)) };
+        let Some(backend) = self.backend(ctx) else { return };
+        if !backend.has_enough(key) {
+            return;
+        }
+        let env = play::given(env, &key.device, &key.session);
+        match Attempt::run(backend, &env, key.clone(), Input::Abort(Reason::Requested), false) {
+            Ok(attempt) => {
+                if backend.commit(&attempt) == Commit::Done {
+                    note_commit(ctx, about, &attempt);
+                }
+            }
+            Err(error) => ctx.note(&Fact::Misused(error.to_string())),
         }
     }
 

@@ -17,7 +17,7 @@ use core_kit::{
 use dm_core::{
     Packet,
     auth::{Claim, SignRequest, Signature, Verdict},
-    client::{self, Input, Ops, Output, Report, Session, Trigger},
+    client::{self, Input, Ops, Output, Report, Session},
     ids::SessionId,
     prompt::{Prompt, Reply},
     server::SessionKey,
@@ -135,11 +135,7 @@ impl Device {
     /// Opens the session of an act, if there is one, and drives it to its end.
     async fn session(mut self, n: usize, player: &Player, act: Option<Act>) -> Result<Self> {
         let Some(act) = act else { return Ok(self) };
-        let own = SessionId::from_number(u16::try_from(n + 1)?);
-        let (trigger, id) = match act.notified {
-            Some(notified) => notified.reach(player).context("the notification is not followed")?,
-            None => (Trigger::Client(own.clone()), own),
-        };
+        let (trigger, id) = player.session_of(n).context("the notification is not followed")?;
         self.wire.replies.store(0, Ordering::SeqCst);
         self.wire.aborts_after.store(act.aborts_after.unwrap_or_default(), Ordering::SeqCst);
         let (device, session_id) = (self.profile.device.clone(), id.clone());

@@ -11,12 +11,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use core_kit::{Body, Env, Millis, Tick};
 use dm_core::{
     auth::Signature,
     ids::{DeviceId, JobTag, SessionId},
     server::{Authenticate, Facts, Fetch, NextCommands, Order, SessionKey, Sign, Snapshot},
+    session::Reason,
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use transport_http::{
@@ -50,6 +55,8 @@ pub(super) struct Shop {
     died: Notify,
     /// How often one has.
     deaths: AtomicU64,
+    /// Sessions that the service gives up, with how many messages of theirs it takes before.
+    dismissals: Mutex<BTreeMap<SessionKey, u32>>,
     /// How far its clock is ahead, in milliseconds.
     ahead: AtomicU64,
     profile: dm_core::server::Profile,
@@ -58,9 +65,12 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn open(play: &Play) -> Arc<Self> {
         let memory = Memory::recording(play.server.clone());
+        let mut dismissals = BTreeMap::new();
         for player in &play.devices {
             let (client, server) = player.on_server.clone();
             memory.enrol(player.client.device.clone(), client, Some(server));
+            let key = |session| SessionKey { device: player.client.device.clone(), session };
+            dismissals.extend(player.dismissed().map(|(session, after)| (key(session), after)));
         }
         Arc::new(Self {
             memory: Arc::new(memory),
@@ -69,6 +79,7 @@ impl Shop {
             doomed: Arc::default(),
             died: Notify::new(),
             deaths: AtomicU64::new(0),
+            dismissals: Mutex::new(dismissals),
             ahead: AtomicU64::new(0),
             profile: play.server.clone(),
         })
@@ -101,6 +112,12 @@ impl Shop {
         })
     }
 
+    /// Whether the service gives the session up now.
+    fn has_enough(&self, key: &SessionKey) -> bool {
+        let mut dismissals = lock(&self.dismissals);
+        dismissals.get(key) == Some(&0) && dismissals.remove(key).is_some()
+    }
+
     /// Lets time pass for the server, and wakes what must be woken by then.
     pub(super) async fn let_pass(self: &Arc<Self>, span: Millis) -> Result<(), Unavailable> {
         self.ahead.fetch_add(span.0, Ordering::SeqCst);
@@ -113,18 +130,38 @@ impl Shop {
     async fn node(self: &Arc<Self>) -> io::Result<(SocketAddr, JoinHandle<()>)> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let router = router(Arc::new(self.app())).layer(axum::middleware::from_fn(about));
+        let app = Arc::new(self.app());
+        let around = Around { shop: self.clone(), app: app.clone() };
+        let router = router(app).layer(axum::middleware::from_fn_with_state(around, about));
         let serving = serve(listener, Plain, router, Limits::DEFAULT, std::future::pending());
         Ok((address, tokio::spawn(serving)))
     }
 }
 
-/// Notes whose message this is, which the address says.
-async fn about(request: Request, next: Next) -> Response {
-    match addressed(request.uri().query().unwrap_or_default()) {
-        Some(about) => ABOUT.scope(about, next.run(request)).await,
-        None => next.run(request).await,
-    }
+/// What is done around each message.
+#[derive(Clone)]
+struct Around {
+    shop: Arc<Shop>,
+    app: Arc<App<Arc<Shop>, Arc<Shop>>>,
+}
+
+/// Notes whose message this is, which the address says. When the service has enough of the session, it says so before the
+/// reply leaves: the next message finds it given up.
+async fn about(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let Some((device, session)) = addressed(request.uri().query().unwrap_or_default()) else {
+        return next.run(request).await;
+    };
+    let key = SessionKey { device: device.clone(), session: session.clone() };
+    let taken = async {
+        let response = next.run(request).await;
+        if around.shop.has_enough(&key)
+            && let Err(rejection) = around.app.abort(&key, Reason::Requested).await
+        {
+            return rejection.response(around.app.limits());
+        }
+        response
+    };
+    ABOUT.scope((device, session), taken).await
 }
 
 fn addressed(query: &str) -> Option<(DeviceId, SessionId)> {
@@ -182,7 +219,11 @@ impl Store for Shop {
     }
 
     async fn commit(&self, key: &SessionKey, expected: u64, commit: Commit) -> Result<Committed, Unavailable> {
+        let is_message = commit.facts.reply.is_some();
         let committed = self.memory.commit(key, expected, commit).await?;
+        if let Some(left) = lock(&self.dismissals).get_mut(key).filter(|_| is_message && committed == Committed::Done) {
+            *left = left.saturating_sub(1);
+        }
         if committed == Committed::Done && self.doomed.swap(false, Ordering::SeqCst) {
             self.died.notify_one();
             std::future::pending::<()>().await;

@@ -2,8 +2,6 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use smol_str::SmolStr;
-
 use super::{Reader, required, trimmed};
 use crate::wire::{
     Anchor, Chal, Cred, DecodeErrorKind as Kind, Filter, Format, Item, Location, Memory, Meta, Tag, source::Source,
@@ -16,7 +14,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         while let Some(tag) = self.child()? {
             match tag {
                 Tag::LocUri => self.once(&mut uri, Self::token)?,
-                Tag::LocName => self.once(&mut name, |reader| Ok(SmolStr::from(reader.text()?)))?,
+                Tag::LocName => self.once(&mut name, Self::verbatim)?,
                 Tag::Filter => self.once(&mut filter, |reader| reader.filter().map(Box::new))?,
                 _ => self.skip()?,
             }
@@ -66,16 +64,21 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 
     /// One more `Item`. Most commands have one and no more, so room is made for one.
     pub(super) fn next_item(&mut self, items: &mut Vec<Item>) -> Result<(), Kind> {
-        let item = self.item()?;
         if items.is_empty() {
             items.reserve_exact(1);
         }
-        items.push(item);
-        Ok(())
+        // It is filled where it stays: to move it there would cost as much as to read half of it.
+        items.push(Item::default());
+        items.last_mut().map_or(Ok(()), |item| self.fill_item(item))
     }
 
     fn item(&mut self) -> Result<Item, Kind> {
         let mut item = Item::default();
+        self.fill_item(&mut item)?;
+        Ok(item)
+    }
+
+    fn fill_item(&mut self, item: &mut Item) -> Result<(), Kind> {
         while let Some(tag) = self.child()? {
             match tag {
                 Tag::Target => self.once(&mut item.target, Self::location)?,
@@ -88,7 +91,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 _ => self.skip()?,
             }
         }
-        Ok(item)
+        Ok(())
     }
 
     /// `Cred`. Without `Data` it convinces nobody, and does no harm.
@@ -101,7 +104,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
                 _ => self.skip()?,
             }
         }
-        Ok(Cred { meta, data: data.unwrap_or_default().into() })
+        Ok(Cred { meta, data: data.unwrap_or_default() })
     }
 
     pub(super) fn boxed_cred(&mut self) -> Result<Box<Cred>, Kind> {
@@ -109,7 +112,9 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     pub(super) fn boxed_meta(&mut self) -> Result<Box<Meta>, Kind> {
-        self.meta().map(Box::new)
+        let mut meta = Box::default();
+        self.fill_meta(&mut meta)?;
+        Ok(meta)
     }
 
     pub(super) fn boxed_chal(&mut self) -> Result<Box<Chal>, Kind> {
@@ -127,16 +132,22 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         Ok(Chal { meta: meta.unwrap_or_default() })
     }
 
-    /// `Meta`: its children directly, as in most messages, or inside `MetInf`, or both.
     fn meta(&mut self) -> Result<Meta, Kind> {
-        let (mut meta, mut wrapped) = (Meta::default(), None);
+        let mut meta = Meta::default();
+        self.fill_meta(&mut meta)?;
+        Ok(meta)
+    }
+
+    /// `Meta`: its children directly, as in most messages, or inside `MetInf`, or both.
+    fn fill_meta(&mut self, meta: &mut Meta) -> Result<(), Kind> {
+        let mut wrapped = None;
         while let Some(tag) = self.child()? {
             match tag {
-                Tag::MetInf => self.once(&mut wrapped, |reader| reader.met_inf(&mut meta))?,
-                _ => self.met_inf_child(&mut meta, tag)?,
+                Tag::MetInf => self.once(&mut wrapped, |reader| reader.met_inf(meta))?,
+                _ => self.met_inf_child(meta, tag)?,
             }
         }
-        Ok(meta)
+        Ok(())
     }
 
     fn met_inf(&mut self, meta: &mut Meta) -> Result<(), Kind> {
@@ -149,7 +160,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     fn met_inf_child(&mut self, meta: &mut Meta, tag: Tag) -> Result<(), Kind> {
         match tag {
             Tag::FieldLevel => self.flag(&mut meta.field_level),
-            Tag::Format => self.once(&mut meta.format, |reader| Ok(Format::parse(trimmed(&reader.text()?)))),
+            Tag::Format => self.once(&mut meta.format, |reader| reader.with_text(|text| Format::parse(trimmed(text)))),
             Tag::Type => self.once(&mut meta.media_type, Self::token),
             Tag::Mark => self.once(&mut meta.mark, Self::token),
             Tag::Size => self.once(&mut meta.size, Self::number),

@@ -6,12 +6,12 @@
 //! Text that the protocol compares or computes with loses the white space around it, since peers indent their
 //! messages. What only its sender understands is kept as it is: `Data`, `LocName`, `Correlator`, `EMI`, anchors.
 
-use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 use core::{marker::PhantomData, str::FromStr};
 
 use super::{
     Command, DecodeError, DecodeErrorKind as Kind, Decoded, Header, Message, Tag,
-    source::{Event, Source, is_space},
+    source::{Event, Markup, Source, is_space},
 };
 use crate::{ids::MsgId, limits::WireLimits};
 
@@ -86,10 +86,11 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     fn root(&mut self) -> Result<(), Kind> {
-        match self.source.event()? {
-            Event::Open(Some(Tag::SyncMl)) => Ok(()),
-            _ => Err(Kind::NotSyncMl),
-        }
+        let is_root = match self.source.tag()? {
+            Some(markup) => matches!(markup, Markup::Open(Some(Tag::SyncMl))),
+            None => matches!(self.source.event()?, Event::Open(Some(Tag::SyncMl))),
+        };
+        if is_root { Ok(()) } else { Err(Kind::NotSyncMl) }
     }
 
     fn sync_hdr(&mut self) -> Result<Header, Kind> {
@@ -137,6 +138,17 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 impl<'a, S: Source<'a>> Reader<'a, S> {
     /// The next child that has a known name; nothing when the element closes.
     fn child(&mut self) -> Result<Option<Tag>, Kind> {
+        match self.source.tag()? {
+            Some(Markup::Open(Some(tag))) => return Ok(Some(tag)),
+            Some(Markup::Close) => return Ok(None),
+            Some(Markup::Open(None)) => self.skip()?,
+            None => {}
+        }
+        self.next_child()
+    }
+
+    /// As [`Self::child`], whatever comes.
+    fn next_child(&mut self) -> Result<Option<Tag>, Kind> {
         loop {
             let is_blank = match self.source.event()? {
                 Event::Open(Some(tag)) => return Ok(Some(tag)),
@@ -184,9 +196,6 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 
     /// The text of an element that has nothing else.
     fn text(&mut self) -> Result<Cow<'a, str>, Kind> {
-        if let Some(text) = self.source.text_and_close() {
-            return Ok(Cow::Borrowed(text));
-        }
         let (here, mut text) = (self.here(), Cow::Borrowed(""));
         loop {
             match self.source.event()? {
@@ -199,21 +208,30 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         }
     }
 
+    /// What the text of an element that has nothing else comes to.
+    fn with_text<T>(&mut self, read: impl FnOnce(&str) -> T) -> Result<T, Kind> {
+        match self.source.text_and_close() {
+            Some(text) => Ok(read(text)),
+            None => self.text().map(|text| read(&text)),
+        }
+    }
+
     /// Text as it is.
-    fn verbatim(&mut self) -> Result<String, Kind> {
-        self.text().map(Cow::into_owned)
+    fn verbatim<T: for<'t> From<&'t str>>(&mut self) -> Result<T, Kind> {
+        self.with_text(|text| T::from(text))
     }
 
     /// Text without the white space around it.
     fn token<T: for<'t> From<&'t str>>(&mut self) -> Result<T, Kind> {
-        Ok(T::from(trimmed(&self.text()?)))
+        self.with_text(|text| T::from(trimmed(text)))
     }
 
     /// A number in decimal digits and nothing else.
     fn number<T: FromStr>(&mut self) -> Result<T, Kind> {
-        let text = self.text()?;
-        let digits = trimmed(&text);
-        let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
+        let number = self.with_text(|text| {
+            let digits = trimmed(text);
+            if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+        })?;
         number.ok_or_else(|| Kind::BadNumber(self.here()))
     }
 

@@ -20,6 +20,14 @@ pub(super) trait Sink {
     /// Writes text into the innermost element, which has nothing else.
     fn text(&mut self, text: &str) -> Result<(), EncodeError>;
 
+    /// Writes an element with text and nothing else.
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
+        self.open(tag);
+        self.text(text)?;
+        self.close();
+        Ok(())
+    }
+
     /// Writes the value of the innermost element, which has nothing else.
     fn data(&mut self, data: &Data) -> Result<(), EncodeError>;
 }
@@ -71,7 +79,7 @@ impl<S: Sink> Writer<'_, S> {
     }
 
     fn text(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
-        self.within(tag, |writer| writer.sink.text(text))
+        self.sink.leaf(tag, text)
     }
 
     fn text_if(&mut self, tag: Tag, text: Option<&str>) -> Result<(), EncodeError> {

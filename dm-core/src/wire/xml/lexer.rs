@@ -10,10 +10,15 @@ use memchr::{memchr, memchr2};
 use quick_xml::{Reader, errors::IllFormedError, events::Event};
 
 use super::{Kind, chars::referenced, prologue::Prologue};
-use crate::wire::{Tag, chars::first_bad, source::is_space};
+use crate::wire::{
+    Page, Tag,
+    chars::{Eight, first_bad},
+    source::is_space,
+};
 
-/// How a start tag goes on and ends that makes the namespace of MetInf the default one, as nearly all peers write it.
+/// How a start tag goes on and ends that declares the default namespace, as nearly all peers write it.
 const METINF_DECLARED: &[u8] = br#" xmlns="syncml:metinf">"#;
+const SYNCML_DECLARED: &[u8] = br#" xmlns="SYNCML:SYNCML1.2">"#;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -43,11 +48,21 @@ enum Open<'a> {
     Other(&'a str),
 }
 
-/// A start tag of a known element, as [`Lexer::known_start`] finds it.
-pub(super) struct Known {
-    pub(super) tag: Tag,
-    /// Whether it makes the namespace of MetInf the default one. It has no other attribute.
-    pub(super) declares_metinf: bool,
+/// A tag of a known element, as [`Lexer::known`] finds it.
+pub(super) enum Known {
+    Start { tag: Tag, end: TagEnd },
+    End,
+}
+
+/// What follows the name in the start tag of a known element.
+#[derive(Clone, Copy)]
+pub(super) enum TagEnd {
+    /// Nothing.
+    Plain,
+    /// A declaration that makes the namespace of this vocabulary the default one.
+    Declares(Page),
+    /// The slash of an element that ends at once.
+    Empty,
 }
 
 /// Reads tokens, from the root on.
@@ -148,38 +163,60 @@ impl<'a> Lexer<'a> {
         if is_cut_short { self.end() } else { Kind::NotWellFormed }
     }
 
-    /// The start tag of a known element, without a prefix and without attributes that are not usual, if it is what comes
-    /// next: nearly every tag of a message. Nothing is read otherwise.
-    pub(super) fn known_start(&mut self) -> Option<Known> {
-        let rest = self.text.as_bytes().get(self.next..)?;
-        let (tag, behind) = Tag::leading(rest.strip_prefix(b"<")?)?;
-        let declares_metinf = match behind {
-            [b'>', ..] => false,
-            _ if behind.starts_with(METINF_DECLARED) => true,
+    /// The tag of a known element, without a prefix and without attributes that are not usual, if it is what comes next:
+    /// nearly every tag of a message. Nothing is read otherwise.
+    #[inline]
+    pub(super) fn known(&mut self) -> Option<Known> {
+        let tag = self.text.as_bytes().get(self.next..)?.strip_prefix(b"<")?;
+        if let Some(name) = tag.strip_prefix(b"/") {
+            let bytes = self.known_end(name)?;
+            self.at = self.next;
+            self.next = self.at.saturating_add(bytes);
+            self.open.pop();
+            return Some(Known::End);
+        }
+        let (known, name_bytes) = Tag::leading(tag)?;
+        let behind = tag.get(name_bytes..)?;
+        let (end, end_bytes) = match behind {
+            [b'>', ..] => (TagEnd::Plain, 1),
+            [b'/', b'>', ..] => (TagEnd::Empty, 2),
+            _ if behind.starts_with(METINF_DECLARED) => (TagEnd::Declares(Page::MetInf), METINF_DECLARED.len()),
+            _ if behind.starts_with(SYNCML_DECLARED) => (TagEnd::Declares(Page::SyncMl), SYNCML_DECLARED.len()),
             _ => return None,
         };
-        let bytes = tag.start_tag().len() + if declares_metinf { METINF_DECLARED.len() - 1 } else { 0 };
+        let bytes = 1 + name_bytes + end_bytes;
         if bytes > self.tag_bytes_max {
             return None;
         }
         self.at = self.next;
         self.next = self.at.saturating_add(bytes);
-        self.open.push(Open::Known(tag));
-        Some(Known { tag, declares_metinf })
+        if !matches!(end, TagEnd::Empty) {
+            self.open.push(Open::Known(known));
+        }
+        Some(Known::Start { tag: known, end })
+    }
+
+    /// How long the end tag of the innermost element is, if it is a known one and this is what is behind its `</`.
+    #[inline]
+    fn known_end(&self, name: &[u8]) -> Option<usize> {
+        let Some(Open::Known(tag)) = self.open.last() else { return None };
+        let name_bytes = tag.leads(name)?;
+        let bytes = name_bytes + 3;
+        (name.get(name_bytes) == Some(&b'>') && bytes <= self.tag_bytes_max).then_some(bytes)
     }
 
     /// The text of the innermost element up to its end tag, if these are all that comes next: most elements have nothing
     /// else. Nothing is read otherwise.
+    #[inline]
     pub(super) fn text_and_end(&mut self) -> Option<&'a str> {
-        let Some(Open::Known(tag)) = self.open.last() else { return None };
-        let (rest, end_tag_bytes) = (self.text.get(self.next..)?, tag.end_tag().len());
-        let (text, end) = rest.split_at_checked(memchr2(b'<', b'&', rest.as_bytes())?)?;
-        if !tag.ends(end.as_bytes()) || end_tag_bytes > self.tag_bytes_max || (self.has_returns && text.contains('\r'))
-        {
+        let rest = self.text.get(self.next..)?;
+        let (text, end) = rest.split_at_checked(text_bytes(rest.as_bytes()))?;
+        let end_bytes = self.known_end(end.as_bytes().strip_prefix(b"</")?)?;
+        if self.has_returns && text.contains('\r') {
             return None;
         }
         self.at = self.next.saturating_add(text.len());
-        self.next = self.at.saturating_add(end_tag_bytes);
+        self.next = self.at.saturating_add(end_bytes);
         self.open.pop();
         Some(text)
     }
@@ -197,7 +234,7 @@ impl<'a> Lexer<'a> {
                     None => continue,
                 },
                 [b'<', ..] => self.start_tag(rest),
-                _ => Ok(Token::Text(self.take(rest, memchr2(b'<', b'&', rest.as_bytes()).unwrap_or(rest.len())))),
+                _ => Ok(Token::Text(self.take(rest, text_bytes(rest.as_bytes())))),
             };
         }
     }
@@ -221,13 +258,6 @@ impl<'a> Lexer<'a> {
 
     fn end_tag(&mut self, rest: &'a str) -> Result<Token<'a>, Kind> {
         let open = self.open.pop();
-        if let Some(Open::Known(known)) = open
-            && known.ends(rest.as_bytes())
-            && known.end_tag().len() <= self.tag_bytes_max
-        {
-            self.next = self.at.saturating_add(known.end_tag().len());
-            return Ok(Token::End);
-        }
         let name = open.map(|open| match open {
             Open::Known(tag) => tag.name(),
             Open::Other(name) => name,
@@ -282,6 +312,21 @@ impl<'a> Lexer<'a> {
             passed => passed,
         }
     }
+}
+
+/// How long the text is up to the first `<` or `&`.
+#[inline]
+fn text_bytes(text: &[u8]) -> usize {
+    /// What is longer than so many blocks is searched by what has more to do before it begins.
+    const SHORT: usize = 4;
+    let (blocks, _) = text.as_chunks();
+    for (at, block) in blocks.iter().take(SHORT).enumerate() {
+        let octets = Eight::new(*block);
+        if let Some(found) = octets.same(b'<').or(octets.same(b'&')).first() {
+            return 8 * at + found;
+        }
+    }
+    memchr2(b'<', b'&', text).unwrap_or(text.len())
 }
 
 /// How long the tag is that the text begins with, if it ends: a `>` in quotes does not end it.

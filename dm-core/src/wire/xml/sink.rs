@@ -2,8 +2,12 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{EncodeError, METINF, Message, SYNCML_1_1, SYNCML_1_2, prologue::DECLARATION};
-use crate::wire::{Data, Page, Tag, chars::first_bad, write::Sink};
+use super::{EncodeError, Message, SYNCML_1_1, SYNCML_1_2, prologue::DECLARATION};
+use crate::wire::{
+    Data, Page, Tag,
+    chars::{any, first_bad},
+    write::Sink,
+};
 
 /// Writes one document.
 pub(super) struct XmlSink {
@@ -25,47 +29,21 @@ impl XmlSink {
         self.text.into_bytes()
     }
 
-    /// The namespace that a start tag here declares as the default one: there where it changes.
-    fn declared(&self, tag: Tag) -> Option<&'static str> {
+    /// Writes a start tag, which declares the default namespace where that changes.
+    fn start(&mut self, tag: Tag) {
         match (self.open.last().map(|parent| parent.page()), tag.page()) {
-            (Some(outer), inner) if outer == inner => None,
-            (_, Page::SyncMl) => Some(self.root_namespace),
-            (_, Page::MetInf) => Some(METINF),
+            (Some(outer), inner) if outer == inner => self.text.push_str(tag.start_tag()),
+            (_, Page::MetInf) => self.text.push_str(tag.start_tag_in_metinf()),
+            (_, Page::SyncMl) => {
+                for piece in ["<", tag.name(), " xmlns=\"", self.root_namespace, "\">"] {
+                    self.text.push_str(piece);
+                }
+            }
         }
     }
 
-    /// Writes a start tag from its pieces.
-    fn begin(&mut self, tag: Tag, namespace: Option<&str>, end: &str) {
-        self.text.push('<');
-        self.text.push_str(tag.name());
-        for piece in namespace.into_iter().flat_map(|namespace| [" xmlns=\"", namespace, "\""]) {
-            self.text.push_str(piece);
-        }
-        self.text.push_str(end);
-    }
-}
-
-impl Sink for XmlSink {
-    fn open(&mut self, tag: Tag) {
-        match self.declared(tag) {
-            None => self.text.push_str(tag.start_tag()),
-            Some(namespace) => self.begin(tag, Some(namespace), ">"),
-        }
-        self.open.push(tag);
-    }
-
-    fn close(&mut self) {
-        if let Some(tag) = self.open.pop() {
-            self.text.push_str(tag.end_tag());
-        }
-    }
-
-    fn empty(&mut self, tag: Tag) {
-        self.begin(tag, self.declared(tag), "/>");
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), EncodeError> {
-        let here = self.open.last().copied().unwrap_or(Tag::SyncMl);
+    /// Writes text into this element.
+    fn escaped(&mut self, here: Tag, text: &str) -> Result<(), EncodeError> {
         if core_kit::planted!("D12-space-added") {
             self.text.push(' ');
         }
@@ -94,20 +72,55 @@ impl Sink for XmlSink {
         Ok(())
     }
 
+    /// The innermost element.
+    fn here(&self) -> Tag {
+        self.open.last().copied().unwrap_or(Tag::SyncMl)
+    }
+}
+
+impl Sink for XmlSink {
+    fn open(&mut self, tag: Tag) {
+        self.start(tag);
+        self.open.push(tag);
+    }
+
+    fn close(&mut self) {
+        if let Some(tag) = self.open.pop() {
+            self.text.push_str(tag.end_tag());
+        }
+    }
+
+    fn empty(&mut self, tag: Tag) {
+        self.start(tag);
+        // The bracket is of one octet, and the slash goes before it.
+        self.text.pop();
+        self.text.push_str("/>");
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), EncodeError> {
+        self.escaped(self.here(), text)
+    }
+
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
+        self.start(tag);
+        self.escaped(tag, text)?;
+        self.text.push_str(tag.end_tag());
+        Ok(())
+    }
+
     fn data(&mut self, data: &Data) -> Result<(), EncodeError> {
         match data {
             Data::Text(text) => self.text(text),
-            Data::Opaque(_) => Err(EncodeError::Opaque(self.open.last().copied().unwrap_or(Tag::SyncMl))),
+            Data::Opaque(_) => Err(EncodeError::Opaque(self.here())),
         }
     }
 }
 
-/// Whether there is nothing in a text that is to be escaped or may be refused, as in most.
+/// Whether there is nothing in a text that is to be escaped or may be refused, and no line end either, as in most.
 fn is_plain(text: &str) -> bool {
-    // 0xEF leads the characters that XML does not have, beside the control characters.
-    let is_special = |byte: u8| {
-        (byte < b' ' && byte != b'\t' && byte != b'\n') || matches!(byte, b'&' | b'<' | b'>') || byte == 0xEF
-    };
-    // Without a branch within a block, as `first_bad` does it.
-    text.as_bytes().chunks(64).all(|block| !block.iter().fold(false, |any, byte| any | is_special(*byte)))
+    !any(text.as_bytes(), |octets| {
+        let brackets = octets.with(b'<' ^ b'>').same(b'>');
+        // 0xEF leads the characters that XML does not have, beside the control characters.
+        octets.below(b' ').or(octets.same(b'&')).or(brackets).or(octets.same(0xEF))
+    })
 }

@@ -5,14 +5,14 @@ use alloc::{borrow::Cow, vec::Vec};
 use super::{
     DecodeError, Kind,
     chars::expanded,
-    lexer::{Known, Lexer, Token},
+    lexer::{Known, Lexer, TagEnd, Token},
     start_tag::{Attributes, Namespaces, Space, qualified},
 };
 use crate::{
     limits::WireLimits,
     wire::{
         Data, Deviations, Page, Tag,
-        source::{Event, Nesting, Source, is_space},
+        source::{Event, Markup, Nesting, Source, is_space},
     },
 };
 
@@ -82,21 +82,23 @@ impl<'a> XmlSource<'a> {
         Ok(known.and_then(|tag| self.known(tag, prefix)))
     }
 
-    /// Opens the element of this start tag.
-    fn open_known(&mut self, start: &Known) -> Result<Option<Tag>, Kind> {
+    /// Opens an element of a known name.
+    #[inline]
+    fn open_known(&mut self, tag: Tag, end: TagEnd) -> Result<Option<Tag>, Kind> {
         self.nesting.enter()?;
         let depth = self.nesting.depth();
         self.namespaces.enter(depth);
-        if start.declares_metinf {
-            if self.attributes_max == 0 {
-                return Err(Kind::TooManyAttributes);
-            }
-            self.namespaces.bind(depth, "", Space::Of(Page::MetInf))?;
+        match end {
+            TagEnd::Plain => {}
+            TagEnd::Empty => self.is_empty = true,
+            TagEnd::Declares(_) if self.attributes_max == 0 => return Err(Kind::TooManyAttributes),
+            TagEnd::Declares(page) => self.namespaces.bind(depth, "", Space::Of(page))?,
         }
-        Ok(self.known(start.tag, ""))
+        Ok(self.known(tag, ""))
     }
 
     /// The element that was just opened, if its namespace is one that it may be in.
+    #[inline]
     fn known(&mut self, tag: Tag, prefix: &str) -> Option<Tag> {
         let known = match self.namespaces.of(prefix) {
             Space::Of(page) if page == tag.page() => Some(tag),
@@ -119,10 +121,6 @@ impl<'a> XmlSource<'a> {
         self.namespaces.enter(depth);
         if attributes.is_empty() {
             return Ok(());
-        }
-        // The root of nearly all messages has this one, written like this.
-        if self.wanted == Wanted::All && self.attributes_max > 0 && attributes == r#" xmlns="SYNCML:SYNCML1.2""# {
-            return self.namespaces.bind(depth, "", Space::Of(Page::SyncMl));
         }
         self.attributes.clear();
         for attribute in Attributes(attributes) {
@@ -202,11 +200,6 @@ impl<'a> Source<'a> for XmlSource<'a> {
             let rest = core::mem::take(&mut self.rest);
             return Ok(self.content(rest));
         }
-        if self.wanted == Wanted::All
-            && let Some(start) = self.lexer.known_start()
-        {
-            return self.open_known(&start).map(Event::Open);
-        }
         Ok(match self.lexer.next()? {
             Token::Start { tag, is_empty } => {
                 self.is_empty = is_empty;
@@ -221,6 +214,23 @@ impl<'a> Source<'a> for XmlSource<'a> {
         })
     }
 
+    #[inline]
+    fn tag(&mut self) -> Result<Option<Markup>, Kind> {
+        if self.is_empty || !self.rest.is_empty() {
+            return Ok(None);
+        }
+        let Some(known) = self.lexer.known() else { return Ok(None) };
+        self.nesting.step();
+        Ok(Some(match known {
+            Known::Start { tag, end } => Markup::Open(self.open_known(tag, end)?),
+            Known::End => {
+                self.nesting.close();
+                Markup::Close
+            }
+        }))
+    }
+
+    #[inline]
     fn text_and_close(&mut self) -> Option<&'a str> {
         if self.is_empty {
             return None;

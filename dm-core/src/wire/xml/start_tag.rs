@@ -74,9 +74,16 @@ impl Space {
 }
 
 /// The prefixes that mean something, innermost binding last. The default namespace has the empty prefix.
-#[derive(Default)]
 pub(super) struct Namespaces<'a> {
     bindings: Vec<Binding<'a>>,
+    /// The namespace of an element without a prefix, which nearly all are.
+    default: Space,
+}
+
+impl Default for Namespaces<'_> {
+    fn default() -> Self {
+        Self { bindings: Vec::new(), default: Space::None }
+    }
 }
 
 struct Binding<'a> {
@@ -90,10 +97,13 @@ impl<'a> Namespaces<'a> {
     const BINDINGS_MAX: usize = 64;
 
     /// Forgets the bindings of elements at `depth` and deeper, which are closed when another one opens there.
+    #[inline]
     pub(super) fn enter(&mut self, depth: usize) {
-        while self.bindings.last().is_some_and(|binding| binding.depth >= depth) {
-            self.bindings.pop();
+        if self.bindings.last().is_none_or(|binding| binding.depth < depth) {
+            return;
         }
+        while self.bindings.pop_if(|binding| binding.depth >= depth).is_some() {}
+        self.default = self.innermost("").unwrap_or(Space::None);
     }
 
     /// Takes an attribute of the element at `depth` if it is a declaration; says whether it is.
@@ -117,13 +127,20 @@ impl<'a> Namespaces<'a> {
             return Err(Kind::TooManyAttributes);
         }
         self.bindings.push(Binding { depth, prefix, space });
+        if prefix.is_empty() {
+            self.default = space;
+        }
         Ok(())
     }
 
     /// The namespace of an element with this prefix. A prefix that nobody bound is foreign.
+    #[inline]
     pub(super) fn of(&self, prefix: &str) -> Space {
-        let unbound = if prefix.is_empty() { Space::None } else { Space::Foreign };
-        self.bindings.iter().rev().find(|binding| binding.prefix == prefix).map_or(unbound, |binding| binding.space)
+        if prefix.is_empty() { self.default } else { self.innermost(prefix).unwrap_or(Space::Foreign) }
+    }
+
+    fn innermost(&self, prefix: &str) -> Option<Space> {
+        self.bindings.iter().rev().find(|binding| binding.prefix == prefix).map(|binding| binding.space)
     }
 }
 

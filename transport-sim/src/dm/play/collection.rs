@@ -143,6 +143,7 @@ fn quiet_ones() -> Vec<Play> {
 fn called_ones() -> Vec<Play> {
     let notified = |ui_mode| Act { notified: Some(Notified { session: 7, ui_mode }), ..Act::usual("a") };
     let play = |name, says, act| Play::of(name, says, vec![act]);
+    let dismissed = |messages| Act { dismissed_after: Some(messages), ..Act::usual("a") };
     let gives_up = |replies| Act { aborts_after: Some(replies), ..Act::usual("a") };
     vec![
         play("notified", "a notification asks for the session", notified(UiMode::Background)),
@@ -151,6 +152,18 @@ fn called_ones() -> Vec<Play> {
         Play::of("abort-at-once", "the same with the first reply", vec![gives_up(1), Act::usual("b")]),
         Play::of("abort-mac", "the same with signed messages", vec![gives_up(2), Act::usual("b")])
             .spoken(Scheme::Mac, Encoding::Xml),
+        Play::of("dismissed", "the server gives a session up, and the device comes again", {
+            vec![dismissed(2), Act::usual("b")]
+        }),
+        Play::of("dismissed-at-once", "the same after the first message", vec![dismissed(1), Act::usual("b")]),
+        Play::of("dismissed-mac", "the same with signed messages", vec![dismissed(2), Act::usual("b")])
+            .spoken(Scheme::Mac, Encoding::Wbxml),
+        Play::of("dismissed-object", "the server gives a session up in the middle of a value", {
+            vec![Act { dismissed_after: Some(2), ..Act::of(large_values(&Format::Chr)) }, Act::usual("b")]
+        })
+        .with_objects(&Format::Chr),
+        Play::of("dismissed-lost", "the reply that says so is lost", vec![dismissed(2), Act::usual("b")])
+            .with(&[(3, What::ReplyLost)]),
     ]
 }
 

@@ -80,6 +80,8 @@ pub struct Act {
     pub notified: Option<Notified>,
     /// After how many replies the device gives the session up, in place of reading the last of them.
     pub aborts_after: Option<u32>,
+    /// With how many of the device's messages the server gives the session up, once it has answered the last of them.
+    pub dismissed_after: Option<u32>,
 }
 
 /// A notification (package 0), signed with the nonce that the server has at first.
@@ -89,6 +91,26 @@ pub struct Notified {
     pub session: u16,
     /// What the user is told.
     pub ui_mode: UiMode,
+}
+
+impl Player {
+    /// The session of an act, by the act's number from 0: how it begins, and under which identifier; nothing where the
+    /// device stays away.
+    #[must_use]
+    pub fn session_of(&self, n: usize) -> Option<(Trigger, SessionId)> {
+        let act = self.acts.get(n)?;
+        if let Some(notified) = act.notified {
+            return notified.reach(self);
+        }
+        let id = SessionId::from_number(u16::try_from(n + 1).ok()?);
+        Some((Trigger::Client(id.clone()), id))
+    }
+
+    /// The sessions that the server gives up, and with how many of their messages.
+    pub fn dismissed(&self) -> impl Iterator<Item = (SessionId, u32)> {
+        let of = |(n, act): (usize, &Act)| Some((self.session_of(n)?.1, act.dismissed_after?));
+        self.acts.iter().enumerate().filter_map(of)
+    }
 }
 
 impl Notified {
