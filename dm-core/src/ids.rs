@@ -31,6 +31,12 @@ macro_rules! text_id {
             }
         }
 
+        impl From<SmolStr> for $name {
+            fn from(text: SmolStr) -> Self {
+                Self(text)
+            }
+        }
+
         impl From<String> for $name {
             fn from(text: String) -> Self {
                 Self(text.into())
@@ -79,7 +85,13 @@ impl CmdId {
 
 impl From<u32> for CmdId {
     fn from(number: u32) -> Self {
-        Self(Decimal::new(number.into()).as_str().into())
+        /// Few messages have more commands, and these need not be written.
+        const SHORT: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        let short = usize::try_from(number).ok().and_then(|number| SHORT.get(number));
+        Self(match short {
+            Some(text) => SmolStr::new_static(text),
+            None => Decimal::new(number.into()).as_str().into(),
+        })
     }
 }
 

@@ -106,12 +106,17 @@ impl LocUri {
     /// The text is not a relative address within `limits`.
     pub fn parse(text: &str, limits: UriLimits) -> Result<Self, UriError> {
         let counted = text.strip_prefix("./").unwrap_or(text);
-        if !limits.admits_total(counted.len(), counted.chars().count()) {
+        let octets = counted.len();
+        // There are never more characters than octets, so most addresses need not be counted.
+        if !limits.admits_total(octets, octets) && !limits.admits_total(octets, counted.chars().count()) {
             return Err(UriError::TooLong);
         }
-        let (address, suffix) = match text.split_once('?') {
-            Some((address, suffix)) => (address, Some(Suffix::parse(suffix)?)),
-            None => (text, None),
+        let suffix_at = text.bytes().position(|octet| octet == b'?').unwrap_or(text.len());
+        let (address, suffix) = match text.split_at_checked(suffix_at) {
+            Some((address, suffix)) if !suffix.is_empty() => {
+                (address, Some(Suffix::parse(suffix.get(1..).unwrap_or_default())?))
+            }
+            _ => (text, None),
         };
         let path = match address {
             "" => return Err(UriError::Empty),
@@ -251,14 +256,13 @@ pub fn check_name(name: &str, limits: UriLimits) -> Result<(), UriError> {
 }
 
 fn check_path(path: &str, limits: UriLimits) -> Result<&str, UriError> {
-    let mut names = path.as_bytes().split(|octet| *octet == b'/');
-    if !limits.admits_depth(names.clone().count()) {
+    if !limits.admits_depth(1 + path.bytes().filter(|octet| *octet == b'/').count()) {
         return Err(UriError::TooDeep);
     }
     // Nearly every address is of printable ASCII: then an octet is a character, and what is left to look at are lengths
     // and dots. That costs a fifth of looking at the characters.
     if path.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
-        names.try_for_each(|name| check_printable(name, limits))?;
+        path.as_bytes().split(|octet| *octet == b'/').try_for_each(|name| check_printable(name, limits))?;
     } else {
         path.split('/').try_for_each(|name| check_name(name, limits))?;
     }

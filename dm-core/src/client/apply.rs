@@ -1,6 +1,6 @@
 //! Carries out what a server wants: operations go to the tree, prompts to the user, and their results become statuses.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use core_kit::Env;
 
@@ -35,10 +35,10 @@ impl Session {
             // To know it, a message must be written; nothing but an `Atomic` asks.
             header_bytes: if message.commands.iter().any(is_block) { self.header_bytes(&draft) } else { 0 },
         };
-        let object = self.common.incoming.take();
+        let object = self.common.incoming.take().map(|object| *object);
         let profile = Arc::clone(&self.profile);
         let mut planner = Planner::new(&profile, message.header.msg_id, turn, object);
-        let work = planner.plan(message, draft);
+        let work = planner.plan(message, draft).into();
         out.extend(planner.reports.drain(..).map(Output::Report));
         if planner.stops_telling {
             self.stop_telling(out);
@@ -108,19 +108,19 @@ impl Session {
     }
 
     /// Does what can be done until somebody has to be asked, or nothing is left.
-    fn advance(&mut self, env: &Env, mut work: Work, out: &mut Vec<Output>) -> Next {
+    fn advance(&mut self, env: &Env, mut work: Box<Work>, out: &mut Vec<Output>) -> Next {
         loop {
             match work.tasks.front() {
                 None => return self.conclude(env, work, out),
                 Some(Task::Prompt { .. }) => {
                     if let Some(Task::Prompt { prompt, .. }) = work.tasks.front() {
                         let question = User { id: self.next_question(), prompt: prompt.clone() };
-                        return Next::Ask(Asking::Prompting(question, work.into()).into());
+                        return Next::Ask(Asking::Prompting(question, work).into());
                     }
                 }
                 Some(_) => {
                     if let Some(ops) = self.batch(env, &mut work) {
-                        return Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into());
+                        return Next::Ask(Asking::Applying(ops, Doing::Plan(work)).into());
                     }
                 }
             }
@@ -200,7 +200,13 @@ impl Session {
     }
 
     /// Goes on with what the tree did.
-    pub(super) fn applied(&mut self, env: &Env, mut work: Work, results: Vec<OpResult>, out: &mut Vec<Output>) -> Next {
+    pub(super) fn applied(
+        &mut self,
+        env: &Env,
+        mut work: Box<Work>,
+        results: Vec<OpResult>,
+        out: &mut Vec<Output>,
+    ) -> Next {
         let mut failed = None;
         let mut chunk: Option<(Spot, bool, StatusCode)> = None;
         for (asked, result) in core::mem::take(&mut work.asked).into_iter().zip(results) {
@@ -262,18 +268,18 @@ impl Session {
     }
 
     /// An `Atomic` has failed: what was not reached is not done, what was done is undone [DM RepPro 1.2, 6.6.3].
-    fn roll_back(&mut self, env: &Env, mut work: Work, block: usize, code: StatusCode) -> Next {
+    fn roll_back(&mut self, env: &Env, mut work: Box<Work>, block: usize, code: StatusCode) -> Next {
         skip(&mut work, Some(block), StatusCode::NOT_EXECUTED);
         let own = work.own_spot(block);
         work.set(own, code);
         work.asked = [Asked::RollBack(block)].into();
         let server = Some(self.profile.server_id.clone());
         let ops = Ops::new(self.next_question(), env.wall, server, [Op::RollBack]);
-        Next::Ask(Asking::Applying(ops, Doing::Plan(work.into())).into())
+        Next::Ask(Asking::Applying(ops, Doing::Plan(work)).into())
     }
 
     /// Goes on with what the user said [DM 1.2, 10].
-    pub(super) fn replied(&mut self, env: &Env, mut work: Work, reply: &Reply, out: &mut Vec<Output>) -> Next {
+    pub(super) fn replied(&mut self, env: &Env, mut work: Box<Work>, reply: &Reply, out: &mut Vec<Output>) -> Next {
         let Some(Task::Prompt { spot, block, .. }) = work.tasks.pop_front() else {
             return self.advance(env, work, out);
         };
@@ -296,7 +302,7 @@ impl Session {
     }
 
     /// Makes the reply, or ends the session if there is nothing to say [DM 1.2, 8].
-    fn conclude(&mut self, env: &Env, mut work: Work, out: &mut Vec<Output>) -> Next {
+    fn conclude(&mut self, env: &Env, mut work: Box<Work>, out: &mut Vec<Output>) -> Next {
         if work.done > 0 {
             out.push(Output::Report(Report::Executed { msg_id: work.msg_id, commands: work.done }));
         }
@@ -304,10 +310,10 @@ impl Session {
             // Statuses and nothing else: the server's session is over, whatever this client would like to tell.
             return Next::over(Outcome::Completed);
         }
-        self.common.incoming = work.object.take();
+        self.common.incoming = work.object.take().map(Into::into);
         self.common.server_open = work.is_open;
         self.note(&mut work);
-        let Work { mut draft, progress, .. } = work;
+        let Work { mut draft, progress, .. } = *work;
         if progress || self.common.moved {
             self.common.open_messages = 0;
         } else {

@@ -319,13 +319,16 @@ impl Session {
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
-                        let known = results.into_iter().filter(|result| result.status.is_success());
-                        self.common.device_info = Arc::new(known.flat_map(|result| result.found).collect());
+                        let mut info = Vec::with_capacity(results.len());
+                        for result in results.into_iter().filter(|result| result.status.is_success()) {
+                            info.extend(result.found);
+                        }
+                        self.common.device_info = Arc::new(info);
                         let draft = Draft { opening: true, ..Draft::default() };
                         (EventKind::Answered, self.sign_and_send(env, draft, out))
                     }
                     (Asking::Applying(_, Doing::Plan(work)), Answer::Tree { results, .. }) => {
-                        (EventKind::Answered, self.applied(env, *work, results, out))
+                        (EventKind::Answered, self.applied(env, work, results, out))
                     }
                     (Asking::Applying(ops, Doing::Part(draft)), Answer::Tree { results, .. }) => {
                         (EventKind::Answered, self.read(env, &ops, *draft, results, out))
@@ -334,7 +337,7 @@ impl Session {
                         (EventKind::Answered, self.consented(env, &user.prompt, &reply))
                     }
                     (Asking::Prompting(_, work), Answer::User { reply, .. }) => {
-                        (EventKind::Answered, self.replied(env, *work, &reply, out))
+                        (EventKind::Answered, self.replied(env, work, &reply, out))
                     }
                     (Asking::Signing(question, draft), Answer::Sign { signature, .. }) => {
                         (EventKind::Signed, self.signed(env, *draft, question.request.scheme, signature, out))

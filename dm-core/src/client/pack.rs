@@ -334,7 +334,9 @@ impl<'a> Pages<'a> {
     /// The message with the header's status and nothing else.
     fn frame(&self) -> Message {
         let status = self.draft.answering.as_ref().map(|(to, verdict)| header_status(to, verdict.clone()));
-        let commands = status.map(Command::Status).into_iter().collect();
+        // Room for what else there may be: the alert and the device information, or Next Message.
+        let mut commands = Vec::with_capacity(self.says.len() + 3);
+        commands.extend(status.map(Command::Status));
         Message { header: self.session.header(self.opening(), self.signature), commands, is_final: true }
     }
 

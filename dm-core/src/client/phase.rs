@@ -285,7 +285,7 @@ pub(super) struct Common {
     /// Alerts that wait for their status.
     pub(super) unanswered: Vec<Unanswered>,
     /// The object that the server is in the middle of.
-    pub(super) incoming: Option<Incoming>,
+    pub(super) incoming: Option<Box<Incoming>>,
     /// What the server knows of this client.
     pub(super) own: Own,
     /// What is known of the server.

@@ -194,6 +194,9 @@ impl<'a> Planner<'a> {
         let commands: Vec<&Command> =
             message.commands.iter().filter(|command| !matches!(command, Command::Status(_))).collect();
         let count = commands.len();
+        self.seen.reserve(count);
+        self.answers.reserve(count);
+        self.tasks.reserve(count);
         for (at, command) in commands.into_iter().enumerate() {
             self.top_level(command, at + 1 == count);
         }

@@ -91,8 +91,13 @@ pub struct SessionKey {
 
 impl SessionKey {
     fn of(header: &Header) -> Self {
-        let session = header.session_id.as_str().to_ascii_uppercase().into();
-        Self { device: header.source.uri.as_str().into(), session }
+        Self::new(header.source.uri.clone().into(), &header.session_id)
+    }
+
+    fn new(device: DeviceId, session: &SessionId) -> Self {
+        let is_upper = !session.as_str().bytes().any(|octet| octet.is_ascii_lowercase());
+        let session = if is_upper { session.clone() } else { session.as_str().to_ascii_uppercase().into() };
+        Self { device, session }
     }
 }
 
@@ -154,8 +159,7 @@ impl Session {
     #[must_use]
     pub fn key(&self) -> Option<SessionKey> {
         let peer = self.common.peer.as_ref()?;
-        let session = peer.session.as_str().to_ascii_uppercase().into();
-        Some(SessionKey { device: peer.device.clone(), session })
+        Some(SessionKey::new(peer.device.clone(), &peer.session))
     }
 
     /// Whether the device has proved who it is.
@@ -208,7 +212,7 @@ impl Session {
         let hash = Hash::of(packet);
         let last = self.common.last.as_ref();
         // A repetition is known by its bytes, so it need not be read again.
-        let answered = [last, self.common.previous.as_ref()].into_iter().flatten();
+        let answered = [last, self.common.previous.as_deref()].into_iter().flatten();
         if let Some(answered) = answered.into_iter().find(|answered| answered.hash == hash)
             && !core_kit::planted!("D30-answered-anew")
         {
@@ -346,7 +350,8 @@ impl Session {
     /// Forgets the session that is over, but for its last reply: the device may still miss it.
     fn begin_anew(&mut self) {
         let old = mem::take(&mut self.common);
-        let Common { revision, now, asked, last: previous, .. } = old;
+        let Common { revision, now, asked, last, .. } = old;
+        let previous = last.map(Into::into);
         self.common = Common { revision, now, asked, previous, ..Common::default() };
         self.phase = Phase::Rest(Rest::Fresh);
     }

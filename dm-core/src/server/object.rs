@@ -90,7 +90,7 @@ impl Session {
         work: &mut Work,
     ) -> Result<Option<Content>, StatusCode> {
         let goes_on = |object: &Receiving| object.key == key && object.uri.as_deref() == uri;
-        if !self.common.receiving.as_ref().is_some_and(goes_on) {
+        if !self.common.receiving.as_deref().is_some_and(goes_on) {
             self.void_object(PeerFault::ObjectInterrupted, work);
             if !item.more_data {
                 return Ok(Some(content_of(item, command)));
@@ -104,7 +104,7 @@ impl Session {
                 work.fault(PeerFault::ObjectTooLarge(size));
                 return Err(StatusCode::TOO_LARGE);
             }
-            self.common.receiving = Some(Receiving { key, uri: uri.map(SmolStr::from), size, came: 0 });
+            self.common.receiving = Some(Receiving { key, uri: uri.map(SmolStr::from), size, came: 0 }.into());
         }
         let Some(object) = &mut self.common.receiving else { return Err(StatusCode::COMMAND_FAILED) };
         let data = item.data.as_ref().map(wire::Data::as_bytes).unwrap_or_default();
@@ -146,7 +146,7 @@ impl Session {
         } else if status.code.is_final()
             && let Some(sending) = self.common.sending.take()
         {
-            let uri = sending.order.request.uris().next().unwrap_or_default().into();
+            let uri = sending.order.request.uris().next().cloned().unwrap_or_default();
             let items = [ItemDone { uri, status: Some(status.code), found: Vec::new(), reply: None }].into();
             work.reports.push(Report::Done(Done { tag: sending.order.tag, items }));
         }

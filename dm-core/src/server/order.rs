@@ -157,14 +157,14 @@ pub enum OrderFault {
 
 impl Request {
     /// The addresses of the items, in order; for a copy those that are written.
-    pub(super) fn uris(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn uris(&self) -> impl Iterator<Item = &SmolStr> {
         let (uris, pairs): (&[SmolStr], &[Pair]) = match self {
             Self::Get(uris) | Self::Delete(uris) => (uris, &[]),
             Self::Copy(pairs) => (&[], pairs),
             _ => (&[], &[]),
         };
-        let entries = self.entries().iter().map(|entry| entry.uri.as_str());
-        uris.iter().map(SmolStr::as_str).chain(entries).chain(pairs.iter().map(|pair| pair.to.as_str()))
+        let entries = self.entries().iter().map(|entry| &entry.uri);
+        uris.iter().chain(entries).chain(pairs.iter().map(|pair| &pair.to))
     }
 
     /// How many outcomes there are: one for each item, or one where there are none.
@@ -234,7 +234,7 @@ impl Request {
             return Err(OrderFault::Empty);
         }
         let sources: &[Pair] = if let Self::Copy(pairs) = self { pairs } else { &[] };
-        for uri in self.uris().chain(sources.iter().map(|pair| pair.from.as_str())) {
+        for uri in self.uris().chain(sources.iter().map(|pair| &pair.from)) {
             LocUri::parse(uri, UriLimits::HARD).map_err(OrderFault::Address)?;
         }
         let entries = self.entries();

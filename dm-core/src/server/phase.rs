@@ -192,7 +192,7 @@ pub(super) struct Common {
     pub(super) last: Option<Answered>,
     /// The last message of the session before, and its reply, until the device has shown that it is in this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) previous: Option<Answered>,
+    pub(super) previous: Option<Box<Answered>>,
     /// The hash of the message that opened the session.
     pub(super) opened: Option<Hash>,
     /// The number of the last reply.
@@ -221,10 +221,10 @@ pub(super) struct Common {
     pub(super) alerts: Vec<CmdId>,
     /// The value that goes out in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) sending: Option<Sending>,
+    pub(super) sending: Option<Box<Sending>>,
     /// The value that comes in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) receiving: Option<Receiving>,
+    pub(super) receiving: Option<Box<Receiving>>,
     /// Why the next reply gives the session up.
     pub(super) abort: Option<Reason>,
 }

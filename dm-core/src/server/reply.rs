@@ -109,7 +109,7 @@ impl Session {
                 } else {
                     let cmd_id = command.cmd_id().cloned().unwrap_or_default();
                     let offset = offset.saturating_add(octets);
-                    self.common.sending = Some(Sending { order, offset, msg_id, cmd_id, taken: false });
+                    self.common.sending = Some(Sending { order, offset, msg_id, cmd_id, taken: false }.into());
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Session {
         Draft { part: None, orders: true, ..draft }
     }
 
-    /// The reply without orders.
+    /// The reply without orders; its commands are not numbered.
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
         let peer = self.common.peer.clone();
         let (version, session_id) = peer.map(|peer| (peer.version, peer.session)).unwrap_or_default();
@@ -153,7 +153,8 @@ impl Session {
                 Meta { max_msg_size, max_obj_size, ..Meta::default() }.into()
             }),
         };
-        let mut commands = Vec::with_capacity(draft.statuses.len() + 2);
+        let orders = if draft.orders { self.common.queue.len() } else { 0 };
+        let mut commands = Vec::with_capacity(draft.statuses.len() + orders + 2);
         commands.push(Command::Status(header_status(&draft.answering, draft.verdict.clone())));
         commands.extend(draft.statuses.iter().cloned().map(Command::Status));
         commands.extend(draft.interrupted.as_deref().map(|uri| {
@@ -161,7 +162,6 @@ impl Session {
             Command::Alert(Alert { items: [item].into(), ..Alert::new(AlertCode::NO_END_OF_DATA) })
         }));
         commands.extend(draft.alert.map(|code| Command::Alert(Alert::new(code))));
-        number(&mut commands);
         Message { header, commands, is_final: draft.alert != Some(AlertCode::NEXT_MESSAGE) }
     }
 
@@ -175,7 +175,8 @@ impl Session {
     ) -> Result<Filled, PeerFault> {
         let fixed = message.commands.len();
         let fits = |body: &[u8]| u64::try_from(body.len()).is_ok_and(|bytes| bytes <= bytes_max);
-        let bare = |message: &Message| {
+        let bare = |message: &mut Message| {
+            number(&mut message.commands);
             let body = wire::encode(encoding, message).map_err(|_| PeerFault::Unanswerable)?;
             if fits(&body) { Ok(body) } else { Err(PeerFault::PeerTooSmall) }
         };
@@ -190,16 +191,15 @@ impl Session {
             let is_object = order.request.entries().iter().any(|entry| entry.content.in_parts.is_some());
             left.checked_sub(order.commands()).map(|rest| left = rest).is_some() && !is_object
         });
-        let commands: Vec<Command> = batch.map(|order| order.request.command(encoding)).collect();
-        if commands.is_empty() {
+        message.commands.extend(batch.map(|order| order.request.command(encoding)));
+        let count = message.commands.len() - fixed;
+        if count == 0 {
             let body = bare(message)?;
             let too_many = draft.orders && !self.common.queue.is_empty();
             let nothing = Filled::Message { body, goes: Goes::Orders(0) };
             return Ok(if too_many { Filled::Drop(0, OrderFault::TooLarge) } else { nothing });
         }
         // The usual case: everything fits, and so would less.
-        let count = commands.len();
-        message.commands.extend(commands);
         number(&mut message.commands);
         if let Ok(body) = wire::encode(encoding, message)
             && fits(&body)
@@ -257,7 +257,7 @@ impl Session {
                 Filled::Message { body, goes: Goes::Part { octets, is_last } }
             }
             Ok(Step::Fetch(bytes)) => {
-                let uri = order.request.uris().next().unwrap_or_default().into();
+                let uri = order.request.uris().next().cloned().unwrap_or_default();
                 Filled::Fetch(Fetch { id: QuestionId(0), tag: order.tag.clone(), uri, offset, bytes })
             }
             Err(fault) => Filled::DropObject(fault),

@@ -109,17 +109,18 @@ impl Sent {
         true
     }
 
-    /// What became of the order; nothing if no item has a status.
-    fn done(&self) -> Option<Done> {
-        self.items.iter().find(|state| state.status.is_some())?;
-        let uris = self.order.request.uris().chain(core::iter::repeat(""));
-        let items = self.items.iter().zip(uris).map(|(state, uri)| ItemDone {
-            uri: uri.into(),
-            status: state.status,
-            found: state.found.clone(),
-            reply: state.reply.clone(),
+    /// What became of the order; it is not known if no item has a status.
+    fn done(self) -> Report {
+        let Order { tag, request } = self.order;
+        if self.items.iter().all(|state| state.status.is_none()) {
+            return Report::Unknown(tag);
+        }
+        let mut uris = request.uris();
+        let items = self.items.into_iter().map(|State { status, found, reply }| {
+            let uri = uris.next().cloned().unwrap_or_default();
+            ItemDone { uri, status, found, reply }
         });
-        Some(Done { tag: self.order.tag.clone(), items: items.collect() })
+        Report::Done(Done { tag, items: items.collect() })
     }
 }
 
@@ -176,10 +177,7 @@ impl Outstanding {
             let inner = core::mem::take(&mut sent.inner);
             core::iter::once(sent).chain(inner)
         });
-        each.map(|sent| match sent.done() {
-            Some(done) => Report::Done(done),
-            None => Report::Unknown(sent.order.tag),
-        })
+        each.map(Sent::done)
     }
 }
 

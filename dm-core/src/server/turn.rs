@@ -16,6 +16,8 @@ pub struct Turn {
     session: Session,
     loaded: u64,
     is_recorded: bool,
+    /// Of the step under way: its room is used for all of them.
+    outputs: Vec<Output>,
     facts: Facts,
 }
 
@@ -44,7 +46,13 @@ impl Turn {
             Some(snapshot) => Session::restore(snapshot, profile)?,
             None => Session::new(profile),
         };
-        Ok(Self { loaded: session.revision(), session, is_recorded: true, facts: Facts::default() })
+        Ok(Self {
+            loaded: session.revision(),
+            session,
+            is_recorded: true,
+            outputs: Vec::new(),
+            facts: Facts::default(),
+        })
     }
 
     /// The same turn, for a node that keeps no journal: every record is a copy of all that goes in and out.
@@ -64,9 +72,8 @@ impl Turn {
             self.facts.records.push(record);
             return Ok(open);
         }
-        let mut outputs = Vec::new();
-        self.session.handle(env, input, &mut outputs)?;
-        Ok(self.facts.take(outputs))
+        self.session.handle(env, input, &mut self.outputs)?;
+        Ok(self.facts.take(self.outputs.drain(..)))
     }
 
     /// Takes a message that was read already: the same as [`step`](Self::step) with its packet.
@@ -79,9 +86,8 @@ impl Turn {
         if self.is_recorded {
             return self.step(env, input);
         }
-        let mut outputs = Vec::new();
-        self.session.take_input(env, input, Some(read), &mut outputs)?;
-        Ok(self.facts.take(outputs))
+        self.session.take_input(env, input, Some(read), &mut self.outputs)?;
+        Ok(self.facts.take(self.outputs.drain(..)))
     }
 
     /// The session as it is now.

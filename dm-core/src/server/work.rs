@@ -56,7 +56,7 @@ impl Session {
         let object_max = header.meta.as_ref().and_then(|meta| meta.max_obj_size);
         let before = self.common.peer.take();
         self.common.peer = Some(Peer {
-            device: header.source.uri.as_str().into(),
+            device: header.source.uri.clone().into(),
             session: header.session_id.clone(),
             encoding,
             version: before.as_ref().map_or_else(|| self.version_to_answer_in(header), |peer| peer.version),
@@ -102,7 +102,7 @@ impl Session {
             work.fault(PeerFault::NothingToContinue);
         }
         if let Some(alert) = work.alerts.iter().copied().rfind(|code| code.is_session_start()) {
-            let device = message.header.source.uri.as_str().into();
+            let device = message.header.source.uri.clone().into();
             out.push(Output::Report(Report::Started { device, alert }));
         }
         if message.is_final {

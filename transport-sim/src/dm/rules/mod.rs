@@ -483,10 +483,10 @@ fn operations(order: &Order) -> Vec<(OpKind, &str)> {
     let all = |kind, uris: Vec<_>| uris.into_iter().map(|uri| (kind, uri)).collect();
     match &order.request {
         Request::Sequence(orders) | Request::Atomic(orders) => orders.iter().flat_map(operations).collect(),
-        Request::Get(uris) => all(OpKind::Get, uris.iter().map(|uri| uri.as_str()).collect()),
+        Request::Get(uris) => all(OpKind::Get, uris.iter().map(AsRef::as_ref).collect()),
         Request::Add(entries) => all(OpKind::Add, entries.iter().map(|entry| entry.uri.as_str()).collect()),
         Request::Replace(entries) => all(OpKind::Replace, entries.iter().map(|entry| entry.uri.as_str()).collect()),
-        Request::Delete(uris) => all(OpKind::Delete, uris.iter().map(|uri| uri.as_str()).collect()),
+        Request::Delete(uris) => all(OpKind::Delete, uris.iter().map(AsRef::as_ref).collect()),
         Request::Copy(pairs) => all(OpKind::Copy, pairs.iter().map(|pair| pair.to.as_str()).collect()),
         Request::Exec { entry, .. } => all(OpKind::Exec, vec![entry.uri.as_str()]),
         _ => Vec::new(),

@@ -278,7 +278,7 @@ fn credentials_of_the_other_side_that_are_taken_are_found() {
     let Towards { server, .. } = towards();
     let film = with_message(C1, |message| {
         message.header.cred = Some(signed(&server, Scheme::Md5).into());
-        message.header.source.name = Some(server.user.into());
+        message.header.source.name = Some(server.user);
     });
     assert_finds(&film, OWN_ACCOUNT);
 }
@@ -290,7 +290,7 @@ fn a_reply_that_a_device_does_not_wait_for_claims_nothing() {
         let mut film = film();
         let mut foreign = message(&film, S1);
         foreign.header.cred = Some(signed(&client, Scheme::Md5).into());
-        foreign.header.source.name = Some(client.user.into());
+        foreign.header.source.name = Some(client.user);
         if is_asked_for {
             film[S1] = Sent(Side::Server, foreign);
         } else {
