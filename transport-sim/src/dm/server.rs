@@ -285,12 +285,13 @@ impl Server {
 
     /// Gives the session up, if the play has the service do so after this message. The next one is told.
     fn dismiss(&self, ctx: &mut Context<'_, Party>, key: &SessionKey, about: NodeId) {
-        let env = Env { now: ctx.common_now(), ..ctx.env(Some(about)) };
-        let Some(backend) = self.backend(ctx) else { return };
-        if !backend.has_enough(key) {
+        if !self.backend(ctx).is_some_and(|backend| backend.has_enough(key)) {
             return;
         }
+        // Only now: what is drawn here is nothing that a world without this would have drawn.
+        let env = Env { now: ctx.common_now(), ..ctx.env(Some(about)) };
         let env = play::given(env, &key.device, &key.session);
+        let Some(backend) = self.backend(ctx) else { return };
         match Attempt::run(backend, &env, key.clone(), Input::Abort(Reason::Requested), false) {
             Ok(attempt) => {
                 if backend.commit(&attempt) == Commit::Done {
