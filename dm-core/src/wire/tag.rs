@@ -60,9 +60,6 @@ macro_rules! tags {
                 match self { $(Self::$variant => $token,)+ }
             }
 
-            /// The names as numbers, in the order of the elements.
-            const WORDS: [Word; Self::ALL.len()] = [$(Word::of($name.as_bytes())),+];
-
             /// The element of this token.
             #[must_use]
             pub const fn from_token(page: Page, token: u8) -> Option<Self> {
@@ -72,6 +69,9 @@ macro_rules! tags {
             /// Every element.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
         }
+
+        /// The names as numbers, in the order of the elements.
+        static WORDS: [Word; Tag::ALL.len()] = [$(Word::of($name.as_bytes())),+];
     };
 }
 
@@ -242,16 +242,15 @@ impl Word {
     }
 }
 
-static WORDS: [Word; Tag::ALL.len()] = Tag::WORDS;
-
 /// The elements, each at the place of its name.
-#[allow(clippy::indexing_slicing, reason = "an index that is out of bounds does not compile")]
 static BY_SLOT: [Option<Tag>; 256] = {
     let (mut table, mut rest) = ([None; 256], Tag::ALL);
     while let Some((tag, behind)) = rest.split_first() {
-        let slot = Tag::WORDS[*tag as usize].slot();
-        assert!(table[slot].is_none(), "two names have the same place: another factor is needed");
-        table[slot] = Some(*tag);
+        let (_, places) = table.split_at_mut(Word::of(tag.name().as_bytes()).slot());
+        if let Some((place, _)) = places.split_first_mut() {
+            assert!(place.is_none(), "two names have the same place: another factor is needed");
+            *place = Some(*tag);
+        }
         rest = behind;
     }
     table

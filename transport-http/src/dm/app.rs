@@ -124,9 +124,7 @@ impl<S: Store, B: Backend> App<S, B> {
     /// [`Rejection::Unavailable`], [`Rejection::Internal`].
     pub async fn abort(&self, key: &SessionKey, reason: Reason) -> Result<bool, Rejection> {
         for _ in 0..self.limits.attempts_max {
-            let mut turn = self.load(key).await?;
-            let (mut taken, open) = (Vec::new(), turn.session().pending());
-            self.settle(&mut turn, open, &mut taken, None).await?;
+            let (mut turn, taken) = self.load(key, None).await?;
             let now = (self.env)().now;
             let is_due = turn.deadline().is_some_and(|deadline| deadline.at <= now);
             if turn.session().key().is_none() || turn.session().outcome().is_some() || is_due {
@@ -137,8 +135,7 @@ impl<S: Store, B: Backend> App<S, B> {
                 return Ok(true);
             }
         }
-        warn!("other nodes were first every time");
-        Err(Rejection::Unavailable)
+        Err(overtaken())
     }
 
     /// One pass of the sweeper: wakes sessions whose deadline has come, forgets those that have been over for long.
@@ -194,8 +191,7 @@ impl<S: Store, B: Backend> App<S, B> {
                 return Ok(facts);
             }
         }
-        warn!("other nodes were first every time");
-        Err(Rejection::Unavailable)
+        Err(overtaken())
     }
 
     /// Nothing if somebody else was first.
@@ -205,22 +201,23 @@ impl<S: Store, B: Backend> App<S, B> {
         input: Input,
         source: Option<IpAddr>,
     ) -> Result<Option<Facts>, Rejection> {
-        let mut turn = self.load(key).await?;
-        let mut taken = Vec::new();
-        // Only a session that somebody else stored in the middle of a turn has an open question.
-        let open = turn.session().pending();
-        self.settle(&mut turn, open, &mut taken, source).await?;
+        let (mut turn, mut taken) = self.load(key, source).await?;
         let open = self.step(&mut turn, input)?;
         self.settle(&mut turn, open, &mut taken, source).await?;
         self.keep(key, turn, taken).await
     }
 
-    async fn load(&self, key: &SessionKey) -> Result<Turn, Rejection> {
+    /// The stored session, or a new one, with no question open.
+    async fn load(&self, key: &SessionKey, source: Option<IpAddr>) -> Result<(Turn, Vec<Taken>), Rejection> {
         let stored = self.store.load(key).await?;
-        Turn::begin(stored, &self.profile).map_err(|damage| {
+        let mut turn = Turn::begin(stored, &self.profile).map_err(|damage| {
             error!(%damage, "a stored session cannot be read");
             Rejection::Internal
-        })
+        })?;
+        // Only a session that somebody else stored in the middle of a turn has one.
+        let (open, mut taken) = (turn.session().pending(), Vec::new());
+        self.settle(&mut turn, open, &mut taken, source).await?;
+        Ok((turn, taken))
     }
 
     fn step(&self, turn: &mut Turn, input: Input) -> Result<Option<Question>, Rejection> {
@@ -328,6 +325,11 @@ impl<S: Store, B: Backend> App<S, B> {
 }
 
 const SESSION_CHARS: usize = 8;
+
+fn overtaken() -> Rejection {
+    warn!("other nodes were first every time");
+    Rejection::Unavailable
+}
 
 impl From<Unavailable> for Rejection {
     fn from(unavailable: Unavailable) -> Self {

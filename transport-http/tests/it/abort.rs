@@ -54,20 +54,20 @@ fn ended(memory: &Memory) -> Vec<Outcome> {
 }
 
 /// The way to a node that gives the session up when it has answered so many messages.
-struct Dismissive {
+struct Aborting {
     app: Arc<MemoryApp>,
     after: usize,
     taken: AtomicUsize,
 }
 
-impl Dismissive {
+impl Aborting {
     fn new(memory: &Arc<Memory>, after: usize) -> Self {
         Self { app: kit::app(memory, Limits::DEFAULT), after, taken: AtomicUsize::new(0) }
     }
 }
 
 #[async_trait]
-impl Transport for Dismissive {
+impl Transport for Aborting {
     async fn exchange(&self, request: &client::Request) -> Result<Packet, Undelivered> {
         let reply = Direct(self.app.clone()).exchange(request).await?;
         if self.taken.fetch_add(1, Ordering::SeqCst) + 1 == self.after {
@@ -81,7 +81,7 @@ impl Transport for Dismissive {
 async fn the_next_message_of_a_session_that_was_given_up_is_answered_with_an_abort() {
     let memory = memory();
     // The first message has the wrong nonce, so nothing was ordered when the session is given up.
-    let over = Dismissive::new(&memory, 1);
+    let over = Aborting::new(&memory, 1);
     assert_eq!(run(1, &over).await, Outcome::PeerAborted);
     assert_eq!(over.taken.load(Ordering::SeqCst), 2);
     assert_eq!(ended(&memory), [Outcome::Aborted(Reason::Requested)]);

@@ -180,7 +180,7 @@ pub struct Backend {
     /// Whether entropy and calendar are those of a [play](super::play::given).
     pub(super) is_given: bool,
     /// Sessions of a play that the service gives up, with how many messages of theirs it takes before.
-    pub(super) dismissals: BTreeMap<SessionKey, u32>,
+    pub(super) aborts: BTreeMap<SessionKey, u32>,
     /// Values that their orders leave to be fetched part by part.
     pub(super) values: BTreeMap<JobTag, Body>,
     /// At which commits the service is stopped and its store goes back.
@@ -212,7 +212,7 @@ impl Backend {
             tampering: Permille::NEVER,
             one_package_each: false,
             is_given: false,
-            dismissals: BTreeMap::new(),
+            aborts: BTreeMap::new(),
             values: BTreeMap::new(),
             restores: CrashPlan::NONE,
             restored: 0,
@@ -260,10 +260,10 @@ impl Backend {
     }
 
     /// Counts a message of a session that was taken; whether the service gives the session up now.
-    pub(super) fn has_enough(&mut self, key: &SessionKey) -> bool {
-        let Some(left) = self.dismissals.get_mut(key) else { return false };
+    pub(super) fn is_to_abort(&mut self, key: &SessionKey) -> bool {
+        let Some(left) = self.aborts.get_mut(key) else { return false };
         *left = left.saturating_sub(1);
-        if *left == 0 { self.dismissals.remove(key).is_some() } else { false }
+        if *left == 0 { self.aborts.remove(key).is_some() } else { false }
     }
 
     /// The octets of a value, as many as there are.

@@ -209,7 +209,7 @@ impl Server {
                 Commit::Done => {
                     note_commit(ctx, about, &attempt);
                     if matches!(input, Input::Received(_)) {
-                        self.dismiss(ctx, &attempt.key, about);
+                        self.abort(ctx, &attempt.key, about);
                     }
                 }
                 Commit::Lost => {
@@ -284,8 +284,8 @@ impl Server {
     }
 
     /// Gives the session up, if the play has the service do so after this message. The next one is told.
-    fn dismiss(&self, ctx: &mut Context<'_, Party>, key: &SessionKey, about: NodeId) {
-        if !self.backend(ctx).is_some_and(|backend| backend.has_enough(key)) {
+    fn abort(&self, ctx: &mut Context<'_, Party>, key: &SessionKey, about: NodeId) {
+        if !self.backend(ctx).is_some_and(|backend| backend.is_to_abort(key)) {
             return;
         }
         // Only now: what is drawn here is nothing that a world without this would have drawn.

@@ -56,7 +56,7 @@ pub(super) struct Shop {
     /// How often one has.
     deaths: AtomicU64,
     /// Sessions that the service gives up, with how many messages of theirs it takes before.
-    dismissals: Mutex<BTreeMap<SessionKey, u32>>,
+    aborts: Mutex<BTreeMap<SessionKey, u32>>,
     /// How far its clock is ahead, in milliseconds.
     ahead: AtomicU64,
     profile: dm_core::server::Profile,
@@ -65,12 +65,12 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn open(play: &Play) -> Arc<Self> {
         let memory = Memory::recording(play.server.clone());
-        let mut dismissals = BTreeMap::new();
+        let mut aborts = BTreeMap::new();
         for player in &play.devices {
             let (client, server) = player.on_server.clone();
             memory.enrol(player.client.device.clone(), client, Some(server));
             let key = |session| SessionKey { device: player.client.device.clone(), session };
-            dismissals.extend(player.dismissed().map(|(session, after)| (key(session), after)));
+            aborts.extend(player.server_aborts().map(|(session, after)| (key(session), after)));
         }
         Arc::new(Self {
             memory: Arc::new(memory),
@@ -79,7 +79,7 @@ impl Shop {
             doomed: Arc::default(),
             died: Notify::new(),
             deaths: AtomicU64::new(0),
-            dismissals: Mutex::new(dismissals),
+            aborts: Mutex::new(aborts),
             ahead: AtomicU64::new(0),
             profile: play.server.clone(),
         })
@@ -113,9 +113,9 @@ impl Shop {
     }
 
     /// Whether the service gives the session up now.
-    fn has_enough(&self, key: &SessionKey) -> bool {
-        let mut dismissals = lock(&self.dismissals);
-        dismissals.get(key) == Some(&0) && dismissals.remove(key).is_some()
+    fn is_to_abort(&self, key: &SessionKey) -> bool {
+        let mut aborts = lock(&self.aborts);
+        aborts.get(key) == Some(&0) && aborts.remove(key).is_some()
     }
 
     /// Lets time pass for the server, and wakes what must be woken by then.
@@ -154,7 +154,7 @@ async fn about(State(around): State<Around>, request: Request, next: Next) -> Re
     let key = SessionKey { device: device.clone(), session: session.clone() };
     let taken = async {
         let response = next.run(request).await;
-        if around.shop.has_enough(&key)
+        if around.shop.is_to_abort(&key)
             && let Err(rejection) = around.app.abort(&key, Reason::Requested).await
         {
             return rejection.response(around.app.limits());
@@ -221,7 +221,7 @@ impl Store for Shop {
     async fn commit(&self, key: &SessionKey, expected: u64, commit: Commit) -> Result<Committed, Unavailable> {
         let is_message = commit.facts.reply.is_some();
         let committed = self.memory.commit(key, expected, commit).await?;
-        if let Some(left) = lock(&self.dismissals).get_mut(key).filter(|_| is_message && committed == Committed::Done) {
+        if let Some(left) = lock(&self.aborts).get_mut(key).filter(|_| is_message && committed == Committed::Done) {
             *left = left.saturating_sub(1);
         }
         if committed == Committed::Done && self.doomed.swap(false, Ordering::SeqCst) {

@@ -143,7 +143,7 @@ fn quiet_ones() -> Vec<Play> {
 fn called_ones() -> Vec<Play> {
     let notified = |ui_mode| Act { notified: Some(Notified { session: 7, ui_mode }), ..Act::usual("a") };
     let play = |name, says, act| Play::of(name, says, vec![act]);
-    let dismissed = |messages| Act { dismissed_after: Some(messages), ..Act::usual("a") };
+    let server_aborts = |messages| Act { server_aborts_after: Some(messages), ..Act::usual("a") };
     let gives_up = |replies| Act { aborts_after: Some(replies), ..Act::usual("a") };
     vec![
         play("notified", "a notification asks for the session", notified(UiMode::Background)),
@@ -152,17 +152,17 @@ fn called_ones() -> Vec<Play> {
         Play::of("abort-at-once", "the same with the first reply", vec![gives_up(1), Act::usual("b")]),
         Play::of("abort-mac", "the same with signed messages", vec![gives_up(2), Act::usual("b")])
             .spoken(Scheme::Mac, Encoding::Xml),
-        Play::of("dismissed", "the server gives a session up, and the device comes again", {
-            vec![dismissed(2), Act::usual("b")]
+        Play::of("server-abort", "the server gives a session up, and the device comes again", {
+            vec![server_aborts(2), Act::usual("b")]
         }),
-        Play::of("dismissed-at-once", "the same after the first message", vec![dismissed(1), Act::usual("b")]),
-        Play::of("dismissed-mac", "the same with signed messages", vec![dismissed(2), Act::usual("b")])
+        Play::of("server-abort-at-once", "the same after the first message", vec![server_aborts(1), Act::usual("b")]),
+        Play::of("server-abort-mac", "the same with signed messages", vec![server_aborts(2), Act::usual("b")])
             .spoken(Scheme::Mac, Encoding::Wbxml),
-        Play::of("dismissed-object", "the server gives a session up in the middle of a value", {
-            vec![Act { dismissed_after: Some(2), ..Act::of(large_values(&Format::Chr)) }, Act::usual("b")]
+        Play::of("server-abort-object", "the server gives a session up in the middle of a value", {
+            vec![Act { server_aborts_after: Some(2), ..Act::of(large_values(&Format::Chr)) }, Act::usual("b")]
         })
         .with_objects(&Format::Chr),
-        Play::of("dismissed-lost", "the reply that says so is lost", vec![dismissed(2), Act::usual("b")])
+        Play::of("server-abort-lost", "the reply that says so is lost", vec![server_aborts(2), Act::usual("b")])
             .with(&[(3, What::ReplyLost)]),
     ]
 }
@@ -384,8 +384,13 @@ fn object(label: &str) -> Vec<u8> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use dm_core::session::{Outcome, Reason};
+
     use super::*;
-    use crate::mishap::held_to;
+    use crate::{
+        dm::{OrderState, play::Ending},
+        mishap::held_to,
+    };
 
     #[test]
     fn names_are_different_and_trees_are_as_they_should_be() {
@@ -402,6 +407,25 @@ mod tests {
         let plays = Play::all();
         let all: BTreeSet<What> = plays.iter().flat_map(|play| &play.mishaps).map(|mishap| mishap.what).collect();
         assert_eq!(all.into_iter().collect::<Vec<_>>(), What::ALL);
+    }
+
+    #[test]
+    fn a_session_that_the_server_aborts_has_ended_so_for_both_and_the_next_one_does_what_is_left() {
+        let plays = Play::all();
+        let aborted = plays.iter().filter(|play| play.devices.iter().any(|player| player.server_aborts().count() > 0));
+        let mut count = 0;
+        for play in aborted {
+            let played = play.perform().devices.remove(0);
+            let ends = |ending: &Ending| (ending.client.clone(), ending.server.clone());
+            let expected = [
+                (Some(Outcome::PeerAborted), Some(Outcome::Aborted(Reason::Requested))),
+                (Some(Outcome::Completed), Some(Outcome::Completed)),
+            ];
+            assert_eq!(played.sessions.iter().map(ends).collect::<Vec<_>>(), expected, "{}", play.name);
+            assert!(!played.orders.values().any(|state| *state == OrderState::Queued), "{}", play.name);
+            count += 1;
+        }
+        assert_eq!(count, 5);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct Act {
     /// After how many replies the device gives the session up, in place of reading the last of them.
     pub aborts_after: Option<u32>,
     /// With how many of the device's messages the server gives the session up, once it has answered the last of them.
-    pub dismissed_after: Option<u32>,
+    pub server_aborts_after: Option<u32>,
 }
 
 /// A notification (package 0), signed with the nonce that the server has at first.
@@ -107,8 +107,8 @@ impl Player {
     }
 
     /// The sessions that the server gives up, and with how many of their messages.
-    pub fn dismissed(&self) -> impl Iterator<Item = (SessionId, u32)> {
-        let of = |(n, act): (usize, &Act)| Some((self.session_of(n)?.1, act.dismissed_after?));
+    pub fn server_aborts(&self) -> impl Iterator<Item = (SessionId, u32)> {
+        let of = |(n, act): (usize, &Act)| Some((self.session_of(n)?.1, act.server_aborts_after?));
         self.acts.iter().enumerate().filter_map(of)
     }
 }

@@ -72,10 +72,10 @@ impl Play {
         for (node, player) in self.players() {
             let (client, server) = player.on_server.clone();
             backend.enter(player.client.device.clone(), node, client, server, &[]);
-            let dismissed = player
-                .dismissed()
+            let aborts = player
+                .server_aborts()
                 .map(|(session, after)| (SessionKey { device: player.client.device.clone(), session }, after));
-            backend.dismissals.extend(dismissed);
+            backend.aborts.extend(aborts);
         }
         backend
     }
