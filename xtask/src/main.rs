@@ -33,7 +33,8 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   bench           what a DM session costs, and a query of a DPE server from a thousand devices to a million; takes some
                   minutes and 4 GiB
   bench sim [N]   simulated DM sessions per second of one core, here and under turmoil and madsim, with 100 devices of N
-                  sessions each; builds the others, which nothing else needs
+                  sessions each; builds the others, which nothing else needs. With --trained each is built by how it runs
+                  (profile-guided), which takes half an hour and `rustup component add llvm-tools`
   bless           write the stored snapshots and journals of the tests anew, where a change of them is meant
 
 Every command ends with exit code 0 if all is well, and with another one if not.

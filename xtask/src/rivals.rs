@@ -1,8 +1,16 @@
 //! `cargo xtask bench sim`: what a simulated DM session costs here, and under other simulators.
 //!
 //! The others are built apart, in a package outside the workspace: nobody who does not compare needs them.
+//!
+//! With `--trained` every program is built twice: the first one counts which way it goes, and the second is built by what
+//! was counted (profile-guided optimisation, as compilers and browsers are shipped with). Little of a session is a loop, so
+//! what lies where in the code costs a good part of it.
 
-use std::process::{Command, Stdio};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -55,14 +63,18 @@ impl Figure {
 }
 
 pub(crate) fn run(args: impl Iterator<Item = String>) -> Result<()> {
-    let rounds: Vec<String> = args.collect();
+    let (trained, rounds): (Vec<String>, Vec<String>) = args.partition(|arg| arg == "--trained");
     ensure!(
         rounds.len() < 2 && rounds.iter().all(|rounds| rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0)),
-        "bench sim takes how many sessions each device has, and nothing else"
+        "bench sim takes how many sessions each device has, and `--trained`, and nothing else"
     );
+    let tool = if trained.is_empty() { None } else { Some(profdata()?) };
     let mut figures = Vec::new();
     for program in &PROGRAMS {
-        figures.extend(program.run(&rounds)?);
+        figures.extend(match &tool {
+            Some(tool) => program.trained(tool, &rounds)?,
+            None => program.plain(&rounds)?,
+        });
     }
     let measure = figures.iter().find(|figure| figure.simulator == MEASURE).context("transport-sim has no figure")?;
     println!("{:<24}{:>10}{:>14}{:>10}", "simulator", "sessions", "sessions/s", "ours/this");
@@ -77,17 +89,55 @@ pub(crate) fn run(args: impl Iterator<Item = String>) -> Result<()> {
     Ok(())
 }
 
+/// Sessions of each device while it is counted which way a program goes.
+const TRAINING: &str = "20";
+
+/// The tool that sums up what was counted, of the toolchain that counts.
+fn profdata() -> Result<PathBuf> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "target-libdir"])
+        .output()
+        .context("rustc cannot be started")?;
+    let libraries = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    let tool = libraries.with_file_name("bin").join("llvm-profdata").with_extension(env::consts::EXE_EXTENSION);
+    ensure!(tool.is_file(), "{} is missing; `rustup component add llvm-tools` installs it", tool.display());
+    Ok(tool)
+}
+
 impl Program {
     /// Builds it, runs it, and reads what it prints.
-    fn run(&self, rounds: &[String]) -> Result<Vec<Figure>> {
+    fn plain(&self, rounds: &[String]) -> Result<Vec<Figure>> {
         let target = root().join("target").join(if self.flags.is_some() { "rivals-madsim" } else { "rivals" });
+        self.figures(&self.build(&target, "")?, rounds)
+    }
+
+    /// Builds it, counts which way it goes, builds it by that, and then as [`plain`](Self::plain).
+    fn trained(&self, tool: &Path, rounds: &[String]) -> Result<Vec<Figure>> {
+        let place = root().join("target/rivals-trained").join(self.bin);
+        let (counts, sum) = (place.join("counts"), place.join("sum.profdata"));
+        let counting = self.build(&place.join("counting"), &format!("-Cprofile-generate={}", counts.display()))?;
+        if counts.exists() {
+            fs::remove_dir_all(&counts)?;
+        }
+        self.figures(&counting, &[TRAINING.to_owned()])?;
+        let status = Command::new(tool).args(["merge", "-o"]).args([&sum, &counts]).status()?;
+        ensure!(status.success(), "{} ended with {status}", tool.display());
+        self.figures(&self.build(&place.join("built"), &format!("-Cprofile-use={}", sum.display()))?, rounds)
+    }
+
+    /// Builds it with more flags; where it is then.
+    fn build(&self, target: &Path, flags: &str) -> Result<PathBuf> {
         let mut build = command(&["build", "--release", "--manifest-path", MANIFEST, "--features", self.feature]);
-        build.args(["--bin", self.bin, "--target-dir"]).arg(&target);
-        build.env("RUSTFLAGS", self.flags.unwrap_or_default());
+        build.args(["--bin", self.bin, "--target-dir"]).arg(target);
+        build.env("RUSTFLAGS", [self.flags.unwrap_or_default(), flags].join(" "));
         let status = build.status().context("cargo cannot be started")?;
         ensure!(status.success(), "{} cannot be built: {status}", self.bin);
-        let program = target.join("release").join(self.bin);
-        let output = Command::new(&program)
+        Ok(target.join("release").join(self.bin))
+    }
+
+    /// Runs it, and reads what it prints.
+    fn figures(&self, program: &Path, rounds: &[String]) -> Result<Vec<Figure>> {
+        let output = Command::new(program)
             .args(rounds)
             .stderr(Stdio::inherit())
             .output()
