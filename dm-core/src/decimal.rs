@@ -22,7 +22,11 @@ impl Decimal {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.digits.get(self.begin..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.begin..).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     alert::DeviceAlert,
     codes::{AlertCode, StatusCode},
     ids::{CmdId, JobTag, MsgId},
-    session::{Form, fill, is_xml},
+    session::{Form, fill, is_xml_text},
     tree::{Content, Found},
     wire::{Alert, Command, Data, Encoding, Format, Item, Location, Results, Status},
 };
@@ -113,7 +113,7 @@ impl Value<'_> {
     /// How it stands in a message: what XML cannot carry becomes base64.
     pub(super) fn form(&self, encoding: Encoding) -> Form {
         let text = self.content.data.as_ref().map(|data| core::str::from_utf8(data));
-        let carried = text.is_none_or(|text| text.is_ok_and(|text| text.chars().all(is_xml)));
+        let carried = text.is_none_or(|text| text.is_ok_and(is_xml_text));
         match Form::of(self.content, encoding) {
             Form::XmlText if !carried => Form::Base64,
             form => form,

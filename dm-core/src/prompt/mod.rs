@@ -217,7 +217,7 @@ impl Prompt {
         }
         let default = if let Wanted::Text { default, .. } = &self.wanted { default.as_ref() } else { None };
         let mut texts = core::iter::once(&self.text).chain(self.choices()).chain(default);
-        if !texts.all(|text| text.chars().all(crate::session::is_xml)) {
+        if !texts.all(|text| crate::session::is_xml_text(text)) {
             return Err(PromptFault::BadCharacter);
         }
         self.check_default()

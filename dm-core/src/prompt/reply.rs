@@ -8,7 +8,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Prompt, Wanted, are_choices, said};
-use crate::{codes::StatusCode, session::is_xml, wire::Item};
+use crate::{codes::StatusCode, session::is_xml_text, wire::Item};
 
 /// What became of a [`Prompt`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ impl Prompt {
             (Wanted::Attention, Response::Yes) | (Wanted::Consent { .. }, Response::Yes | Response::No) => true,
             (Wanted::Text { chars_max, .. }, Response::Text(text)) => {
                 let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-                chars_max.is_none_or(|max| chars <= max.get()) && text.chars().all(is_xml)
+                chars_max.is_none_or(|max| chars <= max.get()) && is_xml_text(text)
             }
             (Wanted::One { choices, .. }, Response::Chosen(chosen)) => {
                 chosen.len() == 1 && are_choices(chosen, choices.len())

@@ -15,8 +15,7 @@ pub(crate) fn content_of(item: &Item, command: Option<&Meta>) -> Content {
     let media_type = said(|meta| meta.media_type.is_some().then_some(meta)).and_then(|meta| meta.media_type.as_ref());
     Content {
         format,
-        // Real peers pad the type with white space [digest 12.4].
-        media_type: media_type.map(|text| SmolStr::from(text.trim())),
+        media_type: media_type.map(trimmed),
         data: item.data.as_ref().map(|data| data.as_bytes().into()),
         in_parts: None,
     }
@@ -29,7 +28,7 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
     let binary = content.format.as_ref().is_some_and(|format| format.meant() == Format::Bin);
     let (format, data) = match (encoding, text) {
         (_, None) => (content.format.clone(), None),
-        (Encoding::Xml, Some(Ok(text))) if !binary && text.chars().all(is_xml) => {
+        (Encoding::Xml, Some(Ok(text))) if !binary && is_xml_text(text) => {
             (content.format.clone(), Some(Data::from(text)))
         }
         (Encoding::Xml, Some(_)) => {
@@ -49,8 +48,22 @@ pub(crate) fn fill(item: &mut Item, content: &Content, encoding: Encoding) {
     }
 }
 
+/// Real peers pad the type with white space [digest 12.4].
+fn trimmed(text: &SmolStr) -> SmolStr {
+    match text.trim() {
+        all if all.len() == text.len() => text.clone(),
+        part => part.into(),
+    }
+}
+
+/// Whether XML 1.0 has all characters of the text.
+pub(crate) fn is_xml_text(text: &str) -> bool {
+    // Most values are printable ASCII, which is seen without a look at its characters.
+    text.bytes().all(|octet| matches!(octet, b' '..=b'~')) || text.chars().all(is_xml)
+}
+
 /// Whether XML 1.0 has the character.
-pub(crate) const fn is_xml(c: char) -> bool {
+const fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 

@@ -10,7 +10,7 @@ mod part;
 mod statuses;
 pub mod table;
 
-pub(crate) use item::{content_of, fill, is_xml};
+pub(crate) use item::{content_of, fill, is_xml_text};
 pub use misuse::{Misuse, RestoreError};
 pub(crate) use part::Form;
 pub(crate) use statuses::{Answering, Verdicts, header_status, number, refuse_all, status_for};

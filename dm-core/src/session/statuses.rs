@@ -8,7 +8,7 @@ use crate::{
     codes::StatusCode,
     ids::{CmdId, MsgId},
     version::Version,
-    wire::{Chal, Command, Header, Message, Status},
+    wire::{Chal, Command, Header, Message, Refs, Status},
 };
 
 /// The header that a message under construction answers.
@@ -55,7 +55,7 @@ pub(crate) fn header_status(answering: &Answering, verdict: Verdicts) -> Status 
         cmd_id: None,
         msg_ref: answering.msg_id,
         cmd_ref: Some(CmdId::header()),
-        cmd: Status::HEADER.into(),
+        cmd: SmolStr::new_static(Status::HEADER),
         target_refs: [answering.target.clone()].into(),
         source_refs: [answering.source.clone()].into(),
         cred: None,
@@ -71,9 +71,9 @@ pub(crate) fn status_for(msg_ref: MsgId, command: &Command, code: StatusCode) ->
         cmd_id: None,
         msg_ref,
         cmd_ref: Some(command.cmd_id().cloned().unwrap_or_default()),
-        cmd: if core_kit::planted!("D02-other-name") { "Put" } else { command.name() }.into(),
-        target_refs: Vec::new(),
-        source_refs: Vec::new(),
+        cmd: SmolStr::new_static(if core_kit::planted!("D02-other-name") { "Put" } else { command.name() }),
+        target_refs: Refs::default(),
+        source_refs: Refs::default(),
         cred: None,
         chal: None,
         code,

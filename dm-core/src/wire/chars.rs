@@ -86,7 +86,9 @@ pub(crate) fn first_bad(text: &str) -> Option<usize> {
         let is_suspicious = |byte: u8| (byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r') || byte == 0xEF;
         let is_harmless = |block: &[u8]| !block.iter().fold(false, |any, byte| any | is_suspicious(*byte));
         let is_printable = |block: &[u8]| block.iter().fold(true, |all, byte| all & (byte.wrapping_sub(b' ') < 0x60));
-        text.as_bytes().chunks(64).all(|block| is_printable(block) || is_harmless(block))
+        let (blocks, rest) = text.as_bytes().as_chunks::<64>();
+        let is_fine = |block: &[u8]| is_printable(block) || is_harmless(block);
+        blocks.iter().all(|block| is_fine(block)) && is_fine(rest)
     };
     if is_harmless {
         return None;

@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 use super::{
     message::{Chal, Cred, Data, Item, Meta},
+    refs::Refs,
     sync::{Map, Search, Sync},
 };
 use crate::{
@@ -272,9 +273,9 @@ pub struct Status {
     /// `Cmd`: the command's name, or `SyncHdr`.
     pub cmd: SmolStr,
     /// `TargetRef`s: the items that the status is for.
-    pub target_refs: Vec<SmolStr>,
+    pub target_refs: Refs,
     /// `SourceRef`s.
-    pub source_refs: Vec<SmolStr>,
+    pub source_refs: Refs,
     /// `Cred`.
     pub cred: Option<Box<Cred>>,
     /// `Chal`.

@@ -16,6 +16,7 @@ mod message;
 mod outline;
 #[cfg(any(feature = "xml", feature = "wbxml"))]
 mod read;
+mod refs;
 #[cfg(any(feature = "xml", feature = "wbxml"))]
 pub(crate) mod source;
 mod sync;
@@ -30,7 +31,10 @@ pub(crate) mod xml;
 pub use command::{Alert, Block, CmdIdSlot, Command, Delete, Edit, Exec, Get, Results, Status};
 pub use message::{Chal, Cred, Data, Format, Header, Item, Location, Message, Meta, Secret};
 pub use outline::{Values, outline};
+pub use refs::Refs;
 pub use sync::{Anchor, Filter, Map, MapItem, Memory, Search, Sync};
+#[cfg(feature = "xml")]
+use tag::Padded;
 pub use tag::{ElementPath, Page, Tag};
 
 /// How a message is written.

@@ -74,9 +74,8 @@ pub(super) struct Nesting {
     open: [Option<Tag>; Self::DEPTH_CEILING],
     depth: usize,
     innermost_is_closed: bool,
-    elements: usize,
     depth_max: usize,
-    elements_max: usize,
+    elements_left: usize,
 }
 
 impl Nesting {
@@ -89,32 +88,29 @@ impl Nesting {
             open: [None; Self::DEPTH_CEILING],
             depth: 0,
             innermost_is_closed: false,
-            elements: 0,
             depth_max: limits.depth_max.min(Self::DEPTH_CEILING),
-            elements_max: limits.elements_max,
+            elements_left: limits.elements_max,
         }
     }
 
     /// Forgets the element that was closed by the last event. To be called before the next one is read.
     #[inline]
     pub(super) fn step(&mut self) {
-        if core::mem::take(&mut self.innermost_is_closed) {
-            self.depth = self.depth.saturating_sub(1);
-        }
+        self.depth = self.depth.saturating_sub(usize::from(core::mem::take(&mut self.innermost_is_closed)));
     }
 
-    /// Opens an element of no known name.
+    /// Opens an element; nothing where it has no known name, or this is not known yet.
     #[inline]
-    pub(super) fn enter(&mut self) -> Result<(), Kind> {
-        let Some(place) = self.open.get_mut(self.depth).filter(|_| self.depth < self.depth_max) else {
+    pub(super) fn enter(&mut self, tag: Option<Tag>) -> Result<(), Kind> {
+        if self.depth >= self.depth_max {
             return Err(Kind::TooDeep);
-        };
-        if self.elements >= self.elements_max {
-            return Err(Kind::TooManyElements);
         }
-        self.elements += 1;
+        self.elements_left = self.elements_left.checked_sub(1).ok_or(Kind::TooManyElements)?;
+        // The depth is below the ceiling, so there is always a place.
+        if let Some(place) = self.open.get_mut(self.depth) {
+            *place = tag;
+        }
         self.depth += 1;
-        *place = None;
         Ok(())
     }
 
@@ -127,6 +123,7 @@ impl Nesting {
     }
 
     /// Closes the innermost element.
+    #[inline]
     pub(super) fn close(&mut self) {
         self.innermost_is_closed = true;
     }

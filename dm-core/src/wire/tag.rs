@@ -30,24 +30,6 @@ macro_rules! tags {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The element's start tag without attributes, in XML.
-            #[cfg(feature = "xml")]
-            pub(super) const fn start_tag(self) -> &'static str {
-                match self { $(Self::$variant => concat!("<", $name, ">"),)+ }
-            }
-
-            /// The element's start tag where it makes the namespace of MetInf the default one, in XML.
-            #[cfg(feature = "xml")]
-            pub(super) const fn start_tag_in_metinf(self) -> &'static str {
-                match self { $(Self::$variant => concat!("<", $name, " xmlns=\"syncml:metinf\">"),)+ }
-            }
-
-            /// The element's end tag in XML.
-            #[cfg(feature = "xml")]
-            pub(super) const fn end_tag(self) -> &'static str {
-                match self { $(Self::$variant => concat!("</", $name, ">"),)+ }
-            }
-
             /// The vocabulary that the element is of.
             #[must_use]
             pub const fn page(self) -> Page {
@@ -72,6 +54,13 @@ macro_rules! tags {
 
         /// The names as numbers, in the order of the elements.
         static WORDS: [Word; Tag::ALL.len()] = [$(Word::of($name.as_bytes())),+];
+
+        /// The elements' tags in XML without attributes, in the order of the elements.
+        #[cfg(feature = "xml")]
+        static WRITTEN: [Written; Tag::ALL.len()] = [$(Written {
+            start: Padded::of(concat!("<", $name, ">").as_bytes()),
+            end: Padded::of(concat!("</", $name, ">").as_bytes()),
+        }),+];
     };
 }
 
@@ -167,15 +156,16 @@ impl Tag {
         Some((word.tag()?, bytes))
     }
 
-    /// How long the element's name is, if the text begins with it.
+    /// The element's start tag without attributes, in XML.
     #[cfg(feature = "xml")]
-    pub(super) fn leads(self, text: &[u8]) -> Option<usize> {
-        let Some(octets) = text.first_chunk() else {
-            // The end of a message.
-            return text.starts_with(self.name().as_bytes()).then(|| self.name().len());
-        };
-        let (word, bytes) = Word::leading(octets)?;
-        (word == self.word()).then_some(bytes)
+    pub(super) fn start_tag(self) -> &'static Padded {
+        WRITTEN.get(self as usize).map_or(&Padded::EMPTY, |written| &written.start)
+    }
+
+    /// The element's end tag in XML.
+    #[cfg(feature = "xml")]
+    pub(super) fn end_tag(self) -> &'static Padded {
+        WRITTEN.get(self as usize).map_or(&Padded::EMPTY, |written| &written.end)
     }
 
     /// The name as a number.
@@ -239,6 +229,65 @@ impl Word {
             (0, end) => Some((Self(low, high & below(end)), 8 + letters(end))),
             (end, _) => Some((Self(low & below(end), 0), letters(end))),
         }
+    }
+}
+
+/// How an element is written in XML.
+#[cfg(feature = "xml")]
+struct Written {
+    start: Padded,
+    end: Padded,
+}
+
+/// A tag with zeros behind it. All are of the same size, so they are written and compared without a loop or a call.
+#[cfg(feature = "xml")]
+pub(super) struct Padded {
+    pub(super) octets: [u8; Self::BYTES],
+    pub(super) bytes: usize,
+    /// The first octets as a number, with all others pushed out at its low end; 0 where they are not the whole tag.
+    first: u128,
+    /// By how many bits they were pushed.
+    pushed: u32,
+}
+
+#[cfg(feature = "xml")]
+impl Padded {
+    /// The octets of all tags fit.
+    pub(super) const BYTES: usize = 24;
+    const EMPTY: Self = Self::of(&[]);
+
+    const fn of(tag: &[u8]) -> Self {
+        let (mut octets, mut rest, bytes, mut first) = ([0; Self::BYTES], tag, tag.len(), 0);
+        let (mut places, _) = octets.split_at_mut(bytes);
+        let mut pushed = u128::BITS;
+        while let (Some((place, other_places)), Some((octet, behind))) = (places.split_first_mut(), rest.split_first())
+        {
+            *place = *octet;
+            (places, rest) = (other_places, behind);
+            first = (first >> 8) | ((*octet as u128) << 120);
+            pushed = pushed.saturating_sub(8);
+        }
+        if bytes == 0 || bytes > 16 {
+            return Self { octets, bytes, first: 0, pushed: 0 };
+        }
+        Self { octets, bytes, first, pushed }
+    }
+
+    /// How long the tag is, if the text begins with it.
+    #[inline]
+    pub(super) fn leads(&self, text: &[u8]) -> Option<usize> {
+        match text.first_chunk() {
+            Some(octets) if self.first != 0 => {
+                (u128::from_le_bytes(*octets) << self.pushed == self.first).then_some(self.bytes)
+            }
+            _ => self.leads_slowly(text),
+        }
+    }
+
+    /// The same at the end of a message, and for a tag that is longer than all others.
+    #[cold]
+    fn leads_slowly(&self, text: &[u8]) -> Option<usize> {
+        self.octets.get(..self.bytes).is_some_and(|tag| text.starts_with(tag)).then_some(self.bytes)
     }
 }
 
@@ -329,16 +378,34 @@ mod tests {
             for end in [">", " x='1'>", "/>", "\t>", ":x>", "=", "1"] {
                 let text = alloc::format!("{tag}{end}{tail}");
                 assert_eq!(Tag::leading(text.as_bytes()), Some((*tag, bytes)), "{text}");
-                assert_eq!(tag.leads(text.as_bytes()), Some(bytes), "{text}");
             }
             for other in ["s>", "_>", "A\u{308}>"] {
                 let text = alloc::format!("{tag}{other}{tail}");
                 assert_ne!(Tag::leading(text.as_bytes()).map(|(tag, _)| tag), Some(*tag), "{text}");
-                assert_eq!(tag.leads(text.as_bytes()), None, "{text}");
             }
-            assert_eq!(tag.leads(b"a></a></b></c></d></e>"), None);
         }
         assert_eq!(Tag::leading(b"Add>"), None, "too near to the end to tell at once");
-        assert_eq!((Tag::Add.leads(b"Add>"), Tag::Add.leads(b"Ad>")), (Some(3), None));
+    }
+
+    #[cfg(feature = "xml")]
+    #[test]
+    fn a_tag_leads_what_begins_with_all_of_it() {
+        for tag in Tag::ALL {
+            for (written, text) in
+                [(tag.start_tag(), alloc::format!("<{tag}>")), (tag.end_tag(), alloc::format!("</{tag}>"))]
+            {
+                assert_eq!(written.octets.get(..written.bytes), Some(text.as_bytes()));
+                for tail in ["", "x", "<and><so><on><and><so><on>"] {
+                    let whole = alloc::format!("{text}{tail}");
+                    assert_eq!(written.leads(whole.as_bytes()), Some(text.len()), "{whole}");
+                    let other = alloc::format!("{}s>{tail}", text.trim_end_matches('>'));
+                    assert_eq!(written.leads(other.as_bytes()), None, "{other}");
+                    let part = alloc::format!("{}{tail}", text.trim_end_matches('>'));
+                    assert_eq!(written.leads(part.as_bytes()), None, "{part}");
+                    let other = alloc::format!("x{}{tail}", text.trim_start_matches('<'));
+                    assert_eq!(written.leads(other.as_bytes()), None, "{other}");
+                }
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use dm_core::{
     ids::{CmdId, MsgId, SessionId},
     wire::{
         Alert, Anchor, Block, Chal, Command, Cred, Data, Delete, Edit, Exec, Filter, Format, Get, Header, Item,
-        Location, Map, MapItem, Memory, Message, Meta, Results, Search, Status, Sync,
+        Location, Map, MapItem, Memory, Message, Meta, Refs, Results, Search, Status, Sync,
     },
 };
 use proptest::{
@@ -273,6 +273,7 @@ pub(crate) fn status() -> BoxedStrategy<Status> {
         .prop_map(|(answered, target_refs, source_refs, answer)| {
             let (cmd_id, msg_ref, cmd_ref, cmd) = answered;
             let ((cred, chal, code, items), cmd) = (answer, cmd.into());
+            let (target_refs, source_refs) = (Refs::from(target_refs), Refs::from(source_refs));
             Status { cmd_id, msg_ref, cmd_ref, cmd, target_refs, source_refs, cred, chal, code, items }
         })
         .boxed()

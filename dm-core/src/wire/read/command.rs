@@ -6,8 +6,8 @@ use super::{Reader, required};
 use crate::{
     codes::{AlertCode, StatusCode},
     wire::{
-        Alert, Block, Command, DecodeErrorKind as Kind, Delete, Edit, Exec, Get, Map, MapItem, Results, Search, Status,
-        Sync, Tag, source::Source,
+        Alert, Block, Command, DecodeErrorKind as Kind, Delete, Edit, Exec, Get, Map, MapItem, Refs, Results, Search,
+        Status, Sync, Tag, source::Source,
     },
 };
 
@@ -164,7 +164,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 
     fn status(&mut self) -> Result<Status, Kind> {
         let (mut cmd_id, mut msg_ref, mut cmd_ref, mut cmd) = (None, None, None, None);
-        let (mut target_refs, mut source_refs, mut items) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut target_refs, mut source_refs, mut items) = (Refs::default(), Refs::default(), Vec::new());
         let (mut cred, mut chal, mut code) = (None, None, None);
         while let Some(tag) = self.child()? {
             match tag {

@@ -85,6 +85,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
         Err(Kind::Missing(Tag::SyncHdr))
     }
 
+    #[inline(never)]
     fn root(&mut self) -> Result<(), Kind> {
         let is_root = match self.source.tag()? {
             Some(markup) => matches!(markup, Markup::Open(Some(Tag::SyncMl))),
@@ -137,6 +138,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
 /// What all elements are read with.
 impl<'a, S: Source<'a>> Reader<'a, S> {
     /// The next child that has a known name; nothing when the element closes.
+    #[inline(never)]
     fn child(&mut self) -> Result<Option<Tag>, Kind> {
         match self.source.tag()? {
             Some(Markup::Open(Some(tag))) => return Ok(Some(tag)),
@@ -148,6 +150,7 @@ impl<'a, S: Source<'a>> Reader<'a, S> {
     }
 
     /// As [`Self::child`], whatever comes.
+    #[inline(never)]
     fn next_child(&mut self) -> Result<Option<Tag>, Kind> {
         loop {
             let is_blank = match self.source.event()? {

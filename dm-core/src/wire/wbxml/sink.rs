@@ -11,7 +11,6 @@ const VERSION: u8 = 0x02;
 /// Writes one document.
 pub(super) struct WbxmlSink {
     bytes: Vec<u8>,
-    open: Vec<Tag>,
     page: Page,
     /// Where the token of the innermost element is, as long as that has no content.
     without_content: Option<usize>,
@@ -26,7 +25,7 @@ impl WbxmlSink {
         for number in [public_id, UTF_8, 0] {
             push_number(&mut bytes, number);
         }
-        Self { bytes, open: Vec::new(), page: Page::SyncMl, without_content: None }
+        Self { bytes, page: Page::SyncMl, without_content: None }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
@@ -38,10 +37,6 @@ impl WbxmlSink {
         if let Some(token) = self.without_content.take().and_then(|at| self.bytes.get_mut(at)) {
             *token |= global::HAS_CONTENT;
         }
-    }
-
-    fn here(&self) -> Tag {
-        self.open.last().copied().unwrap_or(Tag::SyncMl)
     }
 
     fn string(&mut self, text: &str) {
@@ -64,11 +59,9 @@ impl Sink for WbxmlSink {
         }
         self.without_content = Some(self.bytes.len());
         self.bytes.push(tag.token());
-        self.open.push(tag);
     }
 
-    fn close(&mut self) {
-        self.open.pop();
+    fn close(&mut self, _: Tag) {
         if self.without_content.take().is_none() {
             self.bytes.push(global::END);
         }
@@ -76,30 +69,34 @@ impl Sink for WbxmlSink {
 
     fn empty(&mut self, tag: Tag) {
         self.open(tag);
-        self.close();
+        self.close(tag);
     }
 
-    fn text(&mut self, text: &str) -> Result<(), EncodeError> {
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
         if first_bad(text).is_some() {
-            return Err(EncodeError::BadCharacter(self.here()));
+            return Err(EncodeError::BadCharacter(tag));
         }
+        self.open(tag);
         self.string(text);
+        self.close(tag);
         Ok(())
     }
 
     fn data(&mut self, data: &Data) -> Result<(), EncodeError> {
+        self.open(Tag::Data);
         match data {
             Data::Text(text) if first_bad(text).is_none() => self.string(text),
             // A NUL would end an inline string, and the others no reader of XML takes as text.
             Data::Text(_) | Data::Opaque(_) => {
                 let octets = data.as_bytes();
-                let length = u32::try_from(octets.len()).map_err(|_| EncodeError::TooLong(self.here()))?;
+                let length = u32::try_from(octets.len()).map_err(|_| EncodeError::TooLong(Tag::Data))?;
                 self.content();
                 self.bytes.push(global::OPAQUE);
                 push_number(&mut self.bytes, length);
                 self.bytes.extend_from_slice(octets);
             }
         }
+        self.close(Tag::Data);
         Ok(())
     }
 }

@@ -60,7 +60,7 @@ impl<'a> WbxmlSource<'a> {
         }
         Ok(match self.lexer.next()? {
             Token::Open { name, attributes, is_empty } => {
-                self.nesting.enter()?;
+                self.nesting.enter(None)?;
                 self.is_empty = is_empty;
                 Piece::Open(self.open(&name, attributes)?)
             }

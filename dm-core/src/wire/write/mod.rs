@@ -11,24 +11,21 @@ pub(super) trait Sink {
     /// Opens an element that has content.
     fn open(&mut self, tag: Tag);
 
-    /// Closes the innermost element.
-    fn close(&mut self);
+    /// Closes the innermost element, which is this one.
+    fn close(&mut self, tag: Tag);
 
     /// Writes an element without content.
     fn empty(&mut self, tag: Tag);
 
-    /// Writes text into the innermost element, which has nothing else.
-    fn text(&mut self, text: &str) -> Result<(), EncodeError>;
-
     /// Writes an element with text and nothing else.
-    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
-        self.open(tag);
-        self.text(text)?;
-        self.close();
-        Ok(())
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError>;
+
+    /// Writes an element with a number and nothing else.
+    fn number(&mut self, tag: Tag, number: u64) -> Result<(), EncodeError> {
+        self.leaf(tag, Decimal::new(number).as_str())
     }
 
-    /// Writes the value of the innermost element, which has nothing else.
+    /// Writes `Data` with a value.
     fn data(&mut self, data: &Data) -> Result<(), EncodeError>;
 }
 
@@ -74,7 +71,7 @@ impl<S: Sink> Writer<'_, S> {
     ) -> Result<(), EncodeError> {
         self.sink.open(tag);
         content(self)?;
-        self.sink.close();
+        self.sink.close(tag);
         Ok(())
     }
 
@@ -87,7 +84,7 @@ impl<S: Sink> Writer<'_, S> {
     }
 
     fn number(&mut self, tag: Tag, number: impl Into<u64>) -> Result<(), EncodeError> {
-        self.text(tag, Decimal::new(number.into()).as_str())
+        self.sink.number(tag, number.into())
     }
 
     fn number_if(&mut self, tag: Tag, number: Option<u64>) -> Result<(), EncodeError> {
@@ -95,7 +92,7 @@ impl<S: Sink> Writer<'_, S> {
     }
 
     fn data_if(&mut self, data: Option<&Data>) -> Result<(), EncodeError> {
-        data.map_or(Ok(()), |data| self.within(Tag::Data, |writer| writer.sink.data(data)))
+        data.map_or(Ok(()), |data| self.sink.data(data))
     }
 
     fn flag(&mut self, tag: Tag, is_set: bool) {

@@ -17,8 +17,8 @@ use crate::wire::{
 };
 
 /// How a start tag goes on and ends that declares the default namespace, as nearly all peers write it.
-const METINF_DECLARED: &[u8] = br#" xmlns="syncml:metinf">"#;
-const SYNCML_DECLARED: &[u8] = br#" xmlns="SYNCML:SYNCML1.2">"#;
+const METINF_DECLARED: &[u8; 23] = br#" xmlns="syncml:metinf">"#;
+const SYNCML_DECLARED: &[u8; 26] = br#" xmlns="SYNCML:SYNCML1.2">"#;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -40,25 +40,18 @@ pub(crate) enum Token<'a> {
     Char(char),
 }
 
-/// An element that is open.
-enum Open<'a> {
-    /// By the name of a known element, without a prefix.
-    Known(Tag),
-    /// By the name that is written.
-    Other(&'a str),
-}
-
 /// A tag of a known element, as [`Lexer::known`] finds it.
 pub(super) enum Known {
-    Start { tag: Tag, end: TagEnd },
+    /// A start tag with a name and nothing else.
+    Plain(Tag),
+    /// A start tag with something behind the name.
+    Start(Tag, TagEnd),
     End,
 }
 
 /// What follows the name in the start tag of a known element.
 #[derive(Clone, Copy)]
 pub(super) enum TagEnd {
-    /// Nothing.
-    Plain,
     /// A declaration that makes the namespace of this vocabulary the default one.
     Declares(Page),
     /// The slash of an element that ends at once.
@@ -69,10 +62,10 @@ pub(super) enum TagEnd {
 pub(crate) struct Lexer<'a> {
     /// From the root to the end, or to the first octet that is not text.
     text: &'a str,
-    /// Reads what is rare in the text, from wherever it is set to.
-    reader: Reader<&'a [u8]>,
-    /// The elements that are open.
-    open: Vec<Open<'a>>,
+    /// The elements that are open, by the name of a known one without a prefix; nothing where it was read otherwise.
+    open: Vec<Option<Tag>>,
+    /// The names of the latter, as they are written.
+    names: Vec<&'a str>,
     /// What is wrong with the octet after the text, where there is one.
     after_text: Option<Kind>,
     /// Where the text begins in the document.
@@ -96,8 +89,8 @@ impl<'a> Lexer<'a> {
         let root = prologue.rest;
         let mut lexer = Self {
             text: root,
-            reader: Reader::from_str(root),
             open: Vec::with_capacity(16),
+            names: Vec::new(),
             after_text,
             base: if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 } + text.len() - root.len(),
             at: 0,
@@ -106,7 +99,6 @@ impl<'a> Lexer<'a> {
             tag_bytes_max,
             doctypes: prologue.doctypes,
         };
-        lexer.reader.config_mut().check_comments = true;
         match passed {
             Ok(()) => Ok(lexer),
             Err(Kind::Truncated) => {
@@ -165,58 +157,79 @@ impl<'a> Lexer<'a> {
 
     /// The tag of a known element, without a prefix and without attributes that are not usual, if it is what comes next:
     /// nearly every tag of a message. Nothing is read otherwise.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call costs a fifth of what it does, and it is for every tag of a message"
+    )]
+    #[inline(always)]
     pub(super) fn known(&mut self) -> Option<Known> {
-        let tag = self.text.as_bytes().get(self.next..)?.strip_prefix(b"<")?;
-        if let Some(name) = tag.strip_prefix(b"/") {
-            let bytes = self.known_end(name)?;
+        let rest = self.text.as_bytes().get(self.next..)?;
+        let [b'<', tag @ ..] = rest else { return None };
+        if let [b'/', ..] = tag {
+            let bytes = self.known_end(rest)?;
             self.at = self.next;
-            self.next = self.at.saturating_add(bytes);
+            self.next += bytes;
             self.open.pop();
             return Some(Known::End);
         }
         let (known, name_bytes) = Tag::leading(tag)?;
         let behind = tag.get(name_bytes..)?;
-        let (end, end_bytes) = match behind {
-            [b'>', ..] => (TagEnd::Plain, 1),
-            [b'/', b'>', ..] => (TagEnd::Empty, 2),
-            _ if behind.starts_with(METINF_DECLARED) => (TagEnd::Declares(Page::MetInf), METINF_DECLARED.len()),
-            _ if behind.starts_with(SYNCML_DECLARED) => (TagEnd::Declares(Page::SyncMl), SYNCML_DECLARED.len()),
-            _ => return None,
+        let [b'>', ..] = behind else { return self.known_start(known, name_bytes, behind) };
+        let bytes = name_bytes + 2;
+        if bytes > self.tag_bytes_max {
+            return None;
+        }
+        self.at = self.next;
+        self.next += bytes;
+        self.open.push(Some(known));
+        Some(Known::Plain(known))
+    }
+
+    /// The start tag of a known element with a name of so many octets, if what is behind that is usual.
+    #[inline(never)]
+    fn known_start(&mut self, known: Tag, name_bytes: usize, behind: &[u8]) -> Option<Known> {
+        let (end, end_bytes) = if behind.first_chunk() == Some(METINF_DECLARED) {
+            (TagEnd::Declares(Page::MetInf), METINF_DECLARED.len())
+        } else if behind.first_chunk() == Some(SYNCML_DECLARED) {
+            (TagEnd::Declares(Page::SyncMl), SYNCML_DECLARED.len())
+        } else if let [b'/', b'>', ..] = behind {
+            (TagEnd::Empty, 2)
+        } else {
+            return None;
         };
         let bytes = 1 + name_bytes + end_bytes;
         if bytes > self.tag_bytes_max {
             return None;
         }
         self.at = self.next;
-        self.next = self.at.saturating_add(bytes);
+        self.next += bytes;
         if !matches!(end, TagEnd::Empty) {
-            self.open.push(Open::Known(known));
+            self.open.push(Some(known));
         }
-        Some(Known::Start { tag: known, end })
+        Some(Known::Start(known, end))
     }
 
-    /// How long the end tag of the innermost element is, if it is a known one and this is what is behind its `</`.
+    /// How long the end tag of the innermost element is, if it is a known one and the rest begins with it.
     #[inline]
-    fn known_end(&self, name: &[u8]) -> Option<usize> {
-        let Some(Open::Known(tag)) = self.open.last() else { return None };
-        let name_bytes = tag.leads(name)?;
-        let bytes = name_bytes + 3;
-        (name.get(name_bytes) == Some(&b'>') && bytes <= self.tag_bytes_max).then_some(bytes)
+    fn known_end(&self, rest: &[u8]) -> Option<usize> {
+        let bytes = (*self.open.last()?)?.end_tag().leads(rest)?;
+        (bytes <= self.tag_bytes_max).then_some(bytes)
     }
 
     /// The text of the innermost element up to its end tag, if these are all that comes next: most elements have nothing
     /// else. Nothing is read otherwise.
     #[inline]
     pub(super) fn text_and_end(&mut self) -> Option<&'a str> {
-        let rest = self.text.get(self.next..)?;
-        let (text, end) = rest.split_at_checked(text_bytes(rest.as_bytes()))?;
-        let end_bytes = self.known_end(end.as_bytes().strip_prefix(b"</")?)?;
+        let rest = self.text.as_bytes().get(self.next..)?;
+        let bytes = text_bytes(rest);
+        let end_bytes = self.known_end(rest.get(bytes..)?)?;
+        let end = self.next + bytes;
+        let text = self.text.get(self.next..end)?;
         if self.has_returns && text.contains('\r') {
             return None;
         }
-        self.at = self.next.saturating_add(text.len());
-        self.next = self.at.saturating_add(end_bytes);
+        self.at = end;
+        self.next = end + end_bytes;
         self.open.pop();
         Some(text)
     }
@@ -252,16 +265,17 @@ impl<'a> Lexer<'a> {
             return Ok(Token::Start { tag, is_empty: true });
         }
         let tag = inner.strip_suffix('>').unwrap_or_default();
-        self.open.push(Open::Other(tag.split(is_space).next().unwrap_or_default()));
+        self.open.push(None);
+        self.names.push(tag.split(is_space).next().unwrap_or_default());
         Ok(Token::Start { tag, is_empty: false })
     }
 
     fn end_tag(&mut self, rest: &'a str) -> Result<Token<'a>, Kind> {
-        let open = self.open.pop();
-        let name = open.map(|open| match open {
-            Open::Known(tag) => tag.name(),
-            Open::Other(name) => name,
-        });
+        let name = match self.open.pop() {
+            Some(Some(tag)) => Some(tag.name()),
+            Some(None) => self.names.pop(),
+            None => None,
+        };
         let tag = self.tag(rest)?;
         // What is written behind the name is white space [XML 1.0, 42].
         let after_name = name.and_then(|name| tag.strip_prefix("</")?.strip_prefix(name)?.strip_suffix('>'));
@@ -281,11 +295,11 @@ impl<'a> Lexer<'a> {
 
     /// What the rest begins with: a reference, or markup that is no tag. A comment is nothing.
     fn rare(&mut self, rest: &'a str) -> Result<Option<Token<'a>>, Kind> {
-        *self.reader.get_mut() = rest.as_bytes();
-        let before = self.reader.buffer_position();
+        let mut reader = Reader::from_str(rest);
+        reader.config_mut().check_comments = true;
         // Only its kind counts. What is written is in the text, where it is known to be valid.
-        let event = self.reader.read_event();
-        let bytes = usize::try_from(self.reader.buffer_position().saturating_sub(before)).unwrap_or(usize::MAX);
+        let event = reader.read_event();
+        let bytes = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
         let written = self.take(rest, bytes);
         match event {
             Ok(Event::CData(_)) => {

@@ -1,126 +1,193 @@
 //! Elements as XML text: no white space that nobody asked for, and the same bytes every time.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{EncodeError, Message, SYNCML_1_1, SYNCML_1_2, prologue::DECLARATION};
-use crate::wire::{
-    Data, Page, Tag,
-    chars::{any, first_bad},
-    write::Sink,
+use crate::{
+    decimal::Decimal,
+    wire::{
+        Data, Padded, Page, Tag,
+        chars::{Eight, Marks, any, first_bad},
+        write::Sink,
+    },
 };
+
+/// How a start tag goes on and ends that makes the namespace of MetInf the default one.
+const METINF_DECLARED: &[u8; 23] = br#" xmlns="syncml:metinf">"#;
 
 /// Writes one document.
 pub(super) struct XmlSink {
-    text: String,
-    open: Vec<Tag>,
+    bytes: Vec<u8>,
+    /// The default namespace inside the innermost element; nothing before the root.
+    inside: Option<Page>,
     root_namespace: &'static str,
 }
 
 impl XmlSink {
     pub(super) fn new(message: &Message) -> Self {
         // A header and an ordinary command take about so much; payloads make the buffer grow.
-        let mut text = String::with_capacity(1024 + 256 * message.commands.len());
-        text.push_str(DECLARATION);
+        let mut bytes = Vec::with_capacity(1024 + 256 * message.commands.len());
+        bytes.extend_from_slice(DECLARATION.as_bytes());
         let root_namespace = if message.header.ver_dtd == "1.1" { SYNCML_1_1 } else { SYNCML_1_2 };
-        Self { text, open: Vec::with_capacity(8), root_namespace }
+        Self { bytes, inside: None, root_namespace }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.text.into_bytes()
+        self.bytes
     }
 
     /// Writes a start tag, which declares the default namespace where that changes.
+    #[inline]
     fn start(&mut self, tag: Tag) {
-        match (self.open.last().map(|parent| parent.page()), tag.page()) {
-            (Some(outer), inner) if outer == inner => self.text.push_str(tag.start_tag()),
-            (_, Page::MetInf) => self.text.push_str(tag.start_tag_in_metinf()),
-            (_, Page::SyncMl) => {
-                for piece in ["<", tag.name(), " xmlns=\"", self.root_namespace, "\">"] {
-                    self.text.push_str(piece);
+        self.tag(tag.start_tag());
+        if self.inside != Some(tag.page()) {
+            self.declare(tag);
+        }
+    }
+
+    /// Writes a tag: all that there is room for in its place, of which what follows it is taken back. A copy of known
+    /// size needs no call.
+    #[inline]
+    fn tag(&mut self, tag: &Padded) {
+        let end = self.bytes.len() + tag.bytes;
+        self.bytes.extend_from_slice(&tag.octets);
+        self.bytes.truncate(end);
+    }
+
+    /// Makes the start tag that was just written declare the namespace of its element.
+    fn declare(&mut self, tag: Tag) {
+        self.bytes.pop();
+        match tag.page() {
+            Page::MetInf => self.bytes.extend_from_slice(METINF_DECLARED),
+            Page::SyncMl => {
+                for piece in [" xmlns=\"", self.root_namespace, "\">"] {
+                    self.bytes.extend_from_slice(piece.as_bytes());
                 }
             }
         }
     }
 
-    /// Writes text into this element.
-    fn escaped(&mut self, here: Tag, text: &str) -> Result<(), EncodeError> {
+    /// Writes an element with text and nothing else.
+    #[inline]
+    fn element(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
+        self.start(tag);
         if core_kit::planted!("D12-space-added") {
-            self.text.push(' ');
+            self.bytes.push(b' ');
         }
-        if is_plain(text) {
-            self.text.push_str(text);
-            return Ok(());
+        if !self.plain(text.as_bytes()) {
+            self.escaped(tag, text)?;
         }
-        if first_bad(text).is_some() {
-            return Err(EncodeError::BadCharacter(here));
-        }
-        let mut rest = text;
-        while let Some((at, byte)) = rest.bytes().enumerate().find(|(_, c)| matches!(c, b'&' | b'<' | b'>' | b'\r')) {
-            let (plain, special) = rest.split_at_checked(at).unwrap_or_default();
-            self.text.push_str(plain);
-            self.text.push_str(match byte {
-                b'&' => "&amp;",
-                b'<' if core_kit::planted!("D12-not-escaped") => "<",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                // As itself it would be read as a line feed.
-                _ => "&#13;",
-            });
-            rest = special.get(1..).unwrap_or_default();
-        }
-        self.text.push_str(rest);
+        self.tag(tag.end_tag());
         Ok(())
     }
 
-    /// The innermost element.
-    fn here(&self) -> Tag {
-        self.open.last().copied().unwrap_or(Tag::SyncMl)
+    /// Writes text if it is of ASCII, with nothing in it that is to be escaped or may be refused, and no line end either,
+    /// as most are. Otherwise nothing is written.
+    #[inline]
+    fn plain(&mut self, text: &[u8]) -> bool {
+        /// What is longer is looked at first and then copied, which is a call for each but less for an octet.
+        const SHORT: usize = 64;
+        let begin = self.bytes.len();
+        let Some(last) = text.last_chunk() else {
+            let are_plain = text.iter().all(|octet| {
+                self.bytes.push(*octet);
+                special(Eight::new([*octet; 8])).is_empty()
+            });
+            if !are_plain {
+                self.bytes.truncate(begin);
+            }
+            return are_plain;
+        };
+        if text.len() > SHORT {
+            let is_plain = !any(text, special);
+            if is_plain {
+                self.bytes.extend_from_slice(text);
+            }
+            return is_plain;
+        }
+        let (blocks, rest) = text.as_chunks();
+        let are_plain = blocks.iter().all(|block| {
+            self.bytes.extend_from_slice(block);
+            special(Eight::new(*block)).is_empty()
+        });
+        if !are_plain || !special(Eight::new(*last)).is_empty() {
+            self.bytes.truncate(begin);
+            return false;
+        }
+        if !rest.is_empty() {
+            // The last eight octets, of which some are there already.
+            self.bytes.truncate(begin + text.len() - last.len());
+            self.bytes.extend_from_slice(last);
+        }
+        true
+    }
+
+    /// Writes the text of this element.
+    #[cold]
+    fn escaped(&mut self, here: Tag, text: &str) -> Result<(), EncodeError> {
+        if first_bad(text).is_some() {
+            return Err(EncodeError::BadCharacter(here));
+        }
+        for octet in text.bytes() {
+            match octet {
+                b'&' => self.bytes.extend_from_slice(b"&amp;"),
+                b'<' if core_kit::planted!("D12-not-escaped") => self.bytes.push(b'<'),
+                b'<' => self.bytes.extend_from_slice(b"&lt;"),
+                b'>' => self.bytes.extend_from_slice(b"&gt;"),
+                // As itself it would be read as a line feed.
+                b'\r' => self.bytes.extend_from_slice(b"&#13;"),
+                _ => self.bytes.push(octet),
+            }
+        }
+        Ok(())
     }
 }
 
 impl Sink for XmlSink {
     fn open(&mut self, tag: Tag) {
         self.start(tag);
-        self.open.push(tag);
+        self.inside = Some(tag.page());
     }
 
-    fn close(&mut self) {
-        if let Some(tag) = self.open.pop() {
-            self.text.push_str(tag.end_tag());
-        }
+    fn close(&mut self, tag: Tag) {
+        self.tag(tag.end_tag());
+        // Elements of MetInf are in `Meta` or in one that is, and none of the latter has content that has content.
+        self.inside = Some(Page::SyncMl);
     }
 
     fn empty(&mut self, tag: Tag) {
         self.start(tag);
         // The bracket is of one octet, and the slash goes before it.
-        self.text.pop();
-        self.text.push_str("/>");
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), EncodeError> {
-        self.escaped(self.here(), text)
+        self.bytes.pop();
+        self.bytes.extend_from_slice(b"/>");
     }
 
     fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), EncodeError> {
+        self.element(tag, text)
+    }
+
+    fn number(&mut self, tag: Tag, number: u64) -> Result<(), EncodeError> {
+        if core_kit::planted!("D12-space-added") {
+            return self.element(tag, Decimal::new(number).as_str());
+        }
         self.start(tag);
-        self.escaped(tag, text)?;
-        self.text.push_str(tag.end_tag());
+        for digit in Decimal::new(number).as_bytes() {
+            self.bytes.push(*digit);
+        }
+        self.tag(tag.end_tag());
         Ok(())
     }
 
     fn data(&mut self, data: &Data) -> Result<(), EncodeError> {
         match data {
-            Data::Text(text) => self.text(text),
-            Data::Opaque(_) => Err(EncodeError::Opaque(self.here())),
+            Data::Text(text) => self.element(Tag::Data, text),
+            Data::Opaque(_) => Err(EncodeError::Opaque(Tag::Data)),
         }
     }
 }
 
-/// Whether a text is of ASCII, with nothing in it that is to be escaped or may be refused, and no line end either, as most
-/// are.
-fn is_plain(text: &str) -> bool {
-    !any(text.as_bytes(), |octets| {
-        let brackets = octets.with(b'<' ^ b'>').same(b'>');
-        octets.below(b' ').or(octets.beyond_ascii()).or(octets.same(b'&')).or(brackets)
-    })
+/// The octets that are not of ASCII, are to be escaped, or may be refused.
+fn special(octets: Eight) -> Marks {
+    let brackets = octets.with(b'<' ^ b'>').same(b'>');
+    octets.below(b' ').or(octets.beyond_ascii()).or(octets.same(b'&')).or(brackets)
 }

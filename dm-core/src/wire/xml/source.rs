@@ -11,7 +11,7 @@ use super::{
 use crate::{
     limits::WireLimits,
     wire::{
-        Data, Deviations, Page, Tag,
+        Data, Deviations, Tag,
         source::{Event, Markup, Nesting, Source, is_space},
     },
 };
@@ -61,7 +61,7 @@ impl<'a> XmlSource<'a> {
 
     /// Opens the element of this start tag.
     fn open(&mut self, tag: &'a str) -> Result<Option<Tag>, Kind> {
-        self.nesting.enter()?;
+        self.nesting.enter(None)?;
         // A name that is known needs no other check, and most stand alone.
         let (known, prefix, attributes) = if let Some(tag) = Tag::from_name(tag) {
             (Some(tag), "", "")
@@ -79,41 +79,53 @@ impl<'a> XmlSource<'a> {
         if self.wanted != Wanted::All {
             return Ok(None);
         }
-        Ok(known.and_then(|tag| self.known(tag, prefix)))
+        let known = known.and_then(|tag| self.known(tag, prefix));
+        if let Some(tag) = known {
+            self.nesting.name(tag);
+        }
+        Ok(known)
     }
 
-    /// Opens an element of a known name.
+    /// Opens an element of a known name without attributes.
     #[inline]
+    fn open_plain(&mut self, tag: Tag) -> Result<Option<Tag>, Kind> {
+        self.namespaces.enter(self.nesting.depth() + 1);
+        let known = self.known(tag, "");
+        self.nesting.enter(known)?;
+        Ok(known)
+    }
+
+    /// Opens an element of a known name that goes on in a usual way.
+    #[inline(never)]
     fn open_known(&mut self, tag: Tag, end: TagEnd) -> Result<Option<Tag>, Kind> {
-        self.nesting.enter()?;
+        self.nesting.enter(None)?;
         let depth = self.nesting.depth();
         self.namespaces.enter(depth);
         match end {
-            TagEnd::Plain => {}
             TagEnd::Empty => self.is_empty = true,
             TagEnd::Declares(_) if self.attributes_max == 0 => return Err(Kind::TooManyAttributes),
-            TagEnd::Declares(page) => self.namespaces.bind(depth, "", Space::Of(page))?,
+            TagEnd::Declares(page) => self.namespaces.bind(depth, "", Space::of(page))?,
         }
-        Ok(self.known(tag, ""))
+        let known = self.known(tag, "");
+        if let Some(tag) = known {
+            self.nesting.name(tag);
+        }
+        Ok(known)
     }
 
     /// The element that was just opened, if its namespace is one that it may be in.
     #[inline]
     fn known(&mut self, tag: Tag, prefix: &str) -> Option<Tag> {
-        let known = match self.namespaces.of(prefix) {
-            Space::Of(page) if page == tag.page() => Some(tag),
+        match self.namespaces.of(prefix) {
+            space if space == Space::of(tag.page()) => Some(tag),
             // No peer has its root there.
-            Space::Of(Page::MetInf) if tag == Tag::SyncMl => None,
-            Space::Of(_) | Space::None => {
+            Space::MetInf if tag == Tag::SyncMl => None,
+            Space::SyncMl | Space::MetInf | Space::None => {
                 self.deviations.stray_namespaces = self.deviations.stray_namespaces.saturating_add(1);
                 Some(tag)
             }
             Space::Foreign => None,
-        };
-        if let Some(tag) = known {
-            self.nesting.name(tag);
         }
-        known
     }
 
     fn read_attributes(&mut self, attributes: &'a str) -> Result<(), Kind> {
@@ -214,7 +226,11 @@ impl<'a> Source<'a> for XmlSource<'a> {
         })
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call costs a fifth of what it does, and it is for every tag of a message"
+    )]
+    #[inline(always)]
     fn tag(&mut self) -> Result<Option<Markup>, Kind> {
         if self.is_empty || !self.rest.is_empty() {
             return Ok(None);
@@ -222,7 +238,8 @@ impl<'a> Source<'a> for XmlSource<'a> {
         let Some(known) = self.lexer.known() else { return Ok(None) };
         self.nesting.step();
         Ok(Some(match known {
-            Known::Start { tag, end } => Markup::Open(self.open_known(tag, end)?),
+            Known::Plain(tag) => Markup::Open(self.open_plain(tag)?),
+            Known::Start(tag, end) => Markup::Open(self.open_known(tag, end)?),
             Known::End => {
                 self.nesting.close();
                 Markup::Close

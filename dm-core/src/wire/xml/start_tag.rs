@@ -54,8 +54,10 @@ fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
 /// What a namespace is to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
-    /// One of ours.
-    Of(Page),
+    /// That of SyncML, in either version.
+    SyncMl,
+    /// That of MetInf.
+    MetInf,
     /// No namespace.
     None,
     /// Any other.
@@ -65,10 +67,17 @@ pub(super) enum Space {
 impl Space {
     fn named(uri: &str) -> Self {
         match uri {
-            SYNCML_1_2 | SYNCML_1_1 => Self::Of(Page::SyncMl),
-            METINF => Self::Of(Page::MetInf),
+            SYNCML_1_2 | SYNCML_1_1 => Self::SyncMl,
+            METINF => Self::MetInf,
             "" => Self::None,
             _ => Self::Foreign,
+        }
+    }
+
+    pub(super) const fn of(page: Page) -> Self {
+        match page {
+            Page::SyncMl => Self::SyncMl,
+            Page::MetInf => Self::MetInf,
         }
     }
 }
@@ -90,6 +99,8 @@ struct Binding<'a> {
     depth: usize,
     prefix: &'a str,
     space: Space,
+    /// What was the namespace without a prefix before.
+    outer_default: Space,
 }
 
 impl<'a> Namespaces<'a> {
@@ -99,11 +110,9 @@ impl<'a> Namespaces<'a> {
     /// Forgets the bindings of elements at `depth` and deeper, which are closed when another one opens there.
     #[inline]
     pub(super) fn enter(&mut self, depth: usize) {
-        if self.bindings.last().is_none_or(|binding| binding.depth < depth) {
-            return;
+        while let Some(binding) = self.bindings.pop_if(|binding| binding.depth >= depth) {
+            self.default = binding.outer_default;
         }
-        while self.bindings.pop_if(|binding| binding.depth >= depth).is_some() {}
-        self.default = self.innermost("").unwrap_or(Space::None);
     }
 
     /// Takes an attribute of the element at `depth` if it is a declaration; says whether it is.
@@ -122,11 +131,12 @@ impl<'a> Namespaces<'a> {
     }
 
     /// Binds a prefix in the element at `depth`.
+    #[inline]
     pub(super) fn bind(&mut self, depth: usize, prefix: &'a str, space: Space) -> Result<(), Kind> {
         if self.bindings.len() >= Self::BINDINGS_MAX {
             return Err(Kind::TooManyAttributes);
         }
-        self.bindings.push(Binding { depth, prefix, space });
+        self.bindings.push(Binding { depth, prefix, space, outer_default: self.default });
         if prefix.is_empty() {
             self.default = space;
         }
@@ -175,9 +185,9 @@ mod tests {
         assert!(namespaces.declare(2, "", "xmlns", "syncml:metinf")?);
         assert!(namespaces.declare(2, "xmlns", "v", "urn:x")?);
         assert!(!namespaces.declare(2, "v", "attribute", "1")?);
-        assert_eq!((namespaces.of(""), namespaces.of("v")), (Space::Of(Page::MetInf), Space::Foreign));
+        assert_eq!((namespaces.of(""), namespaces.of("v")), (Space::MetInf, Space::Foreign));
         namespaces.enter(2);
-        assert_eq!((namespaces.of(""), namespaces.of("v")), (Space::Of(Page::SyncMl), Space::Foreign));
+        assert_eq!((namespaces.of(""), namespaces.of("v")), (Space::SyncMl, Space::Foreign));
         namespaces.enter(1);
         assert_eq!(namespaces.of(""), Space::None);
         Ok(())
@@ -187,7 +197,7 @@ mod tests {
     fn a_declaration_may_use_references_but_not_unbind_a_prefix() {
         let mut namespaces = Namespaces::default();
         assert_eq!(namespaces.declare(1, "", "xmlns", "syncml&#58;metinf"), Ok(true));
-        assert_eq!(namespaces.of(""), Space::Of(Page::MetInf));
+        assert_eq!(namespaces.of(""), Space::MetInf);
         assert_eq!(namespaces.declare(1, "xmlns", "p", ""), Err(Kind::NotWellFormed));
         assert_eq!(namespaces.declare(1, "xmlns", "xmlns", "urn:x"), Err(Kind::NotWellFormed));
     }

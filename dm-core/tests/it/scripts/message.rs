@@ -144,7 +144,7 @@ fn status_words(side: Side, status: &Status, notes: &mut Notes) -> Vec<String> {
     let cmd_ref = status.cmd_ref.as_ref().map_or("-", CmdId::as_str);
     let mut words = vec![format!("{}/{cmd_ref}", status.msg_ref), status.cmd.to_string(), status.code.to_string()];
     let (targets, sources) = usual_refs(side);
-    if !status.is_for_header() || status.target_refs != targets || status.source_refs != sources {
+    if !status.is_for_header() || *status.target_refs != targets || *status.source_refs != sources {
         words.extend(status.target_refs.iter().map(|uri| format!("to={uri}")));
         words.extend(status.source_refs.iter().map(|uri| format!("from={uri}")));
         words.extend((status.is_for_header() && words.len() == 3).then(|| "no-refs".to_owned()));
@@ -355,8 +355,8 @@ fn parse_status(
         msg_ref: msg_ref.ok_or("a status names a message")?,
         cmd_ref,
         cmd: cmd.into(),
-        target_refs: std::mem::take(&mut found.to),
-        source_refs: std::mem::take(&mut found.from),
+        target_refs: std::mem::take(&mut found.to).into(),
+        source_refs: std::mem::take(&mut found.from).into(),
         cred,
         chal: found.chal.take(),
         code,

@@ -49,7 +49,7 @@ impl Sent {
 
     /// Takes one more; false if it is one too many.
     fn take(&mut self, status: &Status) -> bool {
-        let mut names = status.target_refs.clone();
+        let mut names = status.target_refs.to_vec();
         names.extend(status.source_refs.iter().cloned());
         let item = names.join(" ");
         let whole = item.is_empty() || self.items < 2;

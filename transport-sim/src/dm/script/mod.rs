@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dm_core::{
     codes::StatusCode,
     ids::{CmdId, MsgId, SessionId},
-    wire::{Command, Encoding, Header, Item, Location, Message, Meta, Status, encode},
+    wire::{Command, Encoding, Header, Item, Location, Message, Meta, Refs, Status, encode},
 };
 
 mod attacker;
@@ -50,8 +50,8 @@ fn status(msg_ref: MsgId, cmd_ref: CmdId, cmd: &str, code: StatusCode) -> Status
         msg_ref,
         cmd_ref: Some(cmd_ref),
         cmd: cmd.into(),
-        target_refs: Vec::new(),
-        source_refs: Vec::new(),
+        target_refs: Refs::default(),
+        source_refs: Refs::default(),
         cred: None,
         chal: None,
         code,

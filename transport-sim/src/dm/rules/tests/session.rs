@@ -6,7 +6,7 @@ use dm_core::{
     codes::StatusCode,
     ids::{CmdId, MsgId},
     server::{self, Done},
-    wire::{Block, Item},
+    wire::{Block, Item, Refs},
 };
 
 use super::*;
@@ -213,7 +213,7 @@ fn sequence(answers_it: bool) -> (Vec<Scene>, Services) {
     answer.commands.retain_mut(|command| match command {
         Command::Status(status) if status.cmd == "Replace" && answers_it => {
             (status.cmd, status.cmd_ref) = ("Sequence".into(), Some(CmdId::from(99)));
-            status.target_refs.clear();
+            status.target_refs = Refs::default();
             true
         }
         Command::Status(status) => !matches!(status.cmd.as_str(), "Replace" | "Exec"),
