@@ -50,8 +50,7 @@ impl Turn {
             loaded: session.revision(),
             session,
             is_recorded: true,
-            // What most steps come to, so that it does not grow.
-            outputs: Vec::with_capacity(8),
+            outputs: Vec::new(),
             facts: Facts::default(),
         })
     }
