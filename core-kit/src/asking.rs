@@ -6,9 +6,10 @@
 //! packets and plain facts, never half-built messages, and code may change without breaking what is stored.
 //!
 //! A machine keeps what it knows in every phase as `Common`, what a phase between messages knows as `Rest`, and what an
-//! open question knows as `Asking`, which is never stored. When an input opens a question, [`Phase::begin`] notes the
-//! state before it; when the answer comes, [`Phase::answer`] gives that note back with the answer added, and it goes into
-//! the next [`Phase::Asking`], or is dropped at the next [`Phase::Rest`].
+//! open question knows as `Asking`, which is never stored. When an input opens a question, the machine [leaves](Phase::leave)
+//! its rest and keeps a note of the state before it, a [`Since`]; when the answer comes, [`Phase::take_question`] gives that
+//! note back, the answer is [added](Since::push), and it goes into the next [`Phase::Asking`], or is dropped at the next
+//! [`Phase::Rest`]. A machine that is never stored with a question open can do with less of a note, or none.
 //!
 //! The note is a copy, and a stored form is shared by its copies. So a machine that was restored is given what it was
 //! restored from, and its first message is worked on without another copy of the state.
@@ -22,11 +23,11 @@ use crate::{Env, Machine};
 
 /// Where a machine is: at rest between messages, or working on one with a question open.
 #[derive(Clone, Debug)]
-pub enum Phase<Common, Rest, Asking, Input> {
+pub enum Phase<Rest, Asking, Note> {
     /// Between messages.
     Rest(Rest),
-    /// A question is open; with what the machine is stored as meanwhile.
-    Asking(Box<Asking>, Since<Common, Rest, Input>),
+    /// A question is open; with a note of what the machine is stored as meanwhile.
+    Asking(Box<Asking>, Note),
 }
 
 /// A state between messages: what is known in every phase, and the phase.
@@ -54,7 +55,7 @@ struct Taken<Input> {
     input: Input,
 }
 
-impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
+impl<Rest, Asking, Note> Phase<Rest, Asking, Note> {
     /// The phase between messages; nothing while a question is open.
     #[must_use]
     pub const fn at_rest(&self) -> Option<&Rest> {
@@ -74,57 +75,21 @@ impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
     }
 }
 
-impl<Common, Rest, Asking, Input> Phase<Common, Rest, Asking, Input> {
-    /// The stored form of a machine that is not used any more.
-    #[must_use]
-    pub fn into_stored(self, common: Common) -> Since<Common, Rest, Input> {
+impl<Rest: Default, Asking, Note> Phase<Rest, Asking, Note> {
+    /// Leaves the rest; nothing if a question is open already. The machine owes the phase a new value then: until it has
+    /// one, it is at the default rest.
+    pub fn leave(&mut self) -> Option<Rest> {
         match self {
-            Self::Rest(phase) => Since { base: Arc::new(Stable { common, phase }), steps: Vec::new() },
-            Self::Asking(_, since) => since,
-        }
-    }
-}
-
-impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, Rest, Asking, Input> {
-    /// The stored form.
-    #[must_use]
-    pub fn stored(&self, common: &Common) -> Since<Common, Rest, Input> {
-        match self {
-            Self::Rest(phase) => {
-                let base = Stable { common: common.clone(), phase: phase.clone() };
-                Since { base: Arc::new(base), steps: Vec::new() }
-            }
-            Self::Asking(_, since) => since.clone(),
+            Self::Rest(rest) => Some(mem::take(rest)),
+            Self::Asking(..) => None,
         }
     }
 
-    /// Leaves the rest: what the machine will be stored as while it works on this input; nothing if a question is open
-    /// already. `kept` is the state as it is, where the machine has been restored from it and nothing has changed since.
-    /// The machine owes the phase a new value then: until it has one, it is at the default rest.
-    pub fn begin(
-        &mut self,
-        kept: Option<Arc<Stable<Common, Rest>>>,
-        common: &Common,
-        env: &Env,
-        input: Input,
-    ) -> Option<Since<Common, Rest, Input>> {
-        let Self::Rest(rest) = self else { return None };
-        let phase = mem::take(rest);
-        let base = kept.unwrap_or_else(|| Arc::new(Stable { common: common.clone(), phase }));
-        // Few messages take more than two questions.
-        let mut steps = Vec::with_capacity(3);
-        steps.push(Taken { env: *env, input });
-        Some(Since { base, steps })
-    }
-
-    /// Takes the open question out, now that this input answers it; nothing if none is open. The machine owes the phase
-    /// a new value then: until it has one, it is at the default rest.
-    pub fn answer(&mut self, env: &Env, input: Input) -> Option<(Box<Asking>, Since<Common, Rest, Input>)> {
+    /// Takes the open question out, now that it is answered; nothing if none is open. The machine owes the phase a new
+    /// value then: until it has one, it is at the default rest.
+    pub fn take_question(&mut self) -> Option<(Box<Asking>, Note)> {
         match mem::replace(self, Self::Rest(Rest::default())) {
-            Self::Asking(asking, mut since) => {
-                since.steps.push(Taken { env: *env, input });
-                Some((asking, since))
-            }
+            Self::Asking(asking, note) => Some((asking, note)),
             rest @ Self::Rest(_) => {
                 *self = rest;
                 None
@@ -133,15 +98,33 @@ impl<Common: Clone, Rest: Clone + Default, Asking, Input: Clone> Phase<Common, R
     }
 }
 
-impl<Common: Clone, Rest: Clone, Input> Since<Common, Rest, Input> {
-    /// The last input taken; nothing at rest.
+impl<Common, Rest, Input> Since<Common, Rest, Input> {
+    /// A machine at rest, before any input.
     #[must_use]
-    pub fn last_input(&self) -> Option<&Input> {
-        self.steps.last().map(|taken| &taken.input)
+    pub fn at_rest(common: Common, phase: Rest) -> Self {
+        Arc::new(Stable { common, phase }).into()
     }
 
+    /// Notes what a machine took.
+    pub fn push(&mut self, env: &Env, input: Input) {
+        if self.steps.is_empty() {
+            // Few messages take more than two questions.
+            self.steps.reserve(3);
+        }
+        self.steps.push(Taken { env: *env, input });
+    }
+}
+
+/// A machine at rest, as it was stored.
+impl<Common, Rest, Input> From<Arc<Stable<Common, Rest>>> for Since<Common, Rest, Input> {
+    fn from(base: Arc<Stable<Common, Rest>>) -> Self {
+        Self { base, steps: Vec::new() }
+    }
+}
+
+impl<Common: Clone, Rest: Clone, Input> Since<Common, Rest, Input> {
     /// The machine again: as it was at rest, then every input since. `at_rest` is given what a machine is made of that is
-    /// at rest, and the state as it was stored, to [begin](Phase::begin) from.
+    /// at rest, and the state as it was stored, to begin the next note from.
     ///
     /// # Errors
     /// An input is refused that was taken before: the stored form is damaged, or of another build.
@@ -170,7 +153,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Adder {
         sums: Vec<u32>,
-        phase: Phase<Vec<u32>, Rest, u32, u32>,
+        phase: Phase<Rest, u32, Since<Vec<u32>, Rest, u32>>,
         kept: Option<Arc<Stable<Vec<u32>, Rest>>>,
     }
 
@@ -191,10 +174,13 @@ mod tests {
             if self.phase.at_rest() == Some(&Rest::Over) {
                 return Err("over");
             }
-            if let Some(since) = self.phase.begin(self.kept.take(), &self.sums, env, input) {
+            if let Some(rest) = self.phase.leave() {
                 out.push(String::from("and?"));
+                let kept = self.kept.take().map(Since::from);
+                let mut since = kept.unwrap_or_else(|| Since::at_rest(self.sums.clone(), rest));
+                since.push(env, input);
                 self.phase = Phase::Asking(input.into(), since);
-            } else if let Some((first, _)) = self.phase.answer(env, input) {
+            } else if let Some((first, _)) = self.phase.take_question() {
                 self.sums.push(*first + input);
                 self.phase = Phase::Rest(if self.sums.len() < 2 { Rest::Ready } else { Rest::Over });
             }
@@ -220,7 +206,10 @@ mod tests {
         }
 
         fn stored(&self) -> Since<Vec<u32>, Rest, u32> {
-            self.phase.stored(&self.sums)
+            match &self.phase {
+                Phase::Rest(rest) => Since::at_rest(self.sums.clone(), rest.clone()),
+                Phase::Asking(_, since) => since.clone(),
+            }
         }
 
         fn add(&mut self, number: u32) {
@@ -240,7 +229,6 @@ mod tests {
             kept.add(number);
             stored.add(number);
             assert_eq!(stored.stored(), kept.stored());
-            assert_eq!(stored.clone().phase.into_stored(stored.sums.clone()), kept.stored());
             stored = stored.stored().restore(Adder::restored).unwrap();
             assert_eq!((&stored.sums, stored.phase.open()), (&kept.sums, kept.phase.open()));
         }
@@ -255,18 +243,20 @@ mod tests {
         adder.add(3);
         let stored = adder.stored();
         assert_eq!((&stored.base.common, &stored.base.phase), (&vec![3], &Rest::Ready));
-        assert_eq!((stored.steps.len(), stored.last_input()), (1, Some(&3)));
+        assert_eq!(stored.steps, [Taken { env: env(), input: 3 }]);
         adder.add(4);
-        assert_eq!((adder.stored().steps.len(), adder.stored().last_input()), (0, None));
+        assert_eq!(adder.stored().steps, []);
     }
 
     #[test]
     fn a_question_is_begun_at_rest_only_and_answered_while_open_only() {
+        let mut adder = Adder::at_rest(Vec::new(), Rest::Over);
+        assert!(adder.phase.take_question().is_none());
+        assert_eq!(adder.phase.at_rest(), Some(&Rest::Over), "the phase is as it was");
         let mut adder = Adder::new();
-        assert!(adder.phase.answer(&env(), 1).is_none());
-        assert_eq!(adder.phase.at_rest(), Some(&Rest::Ready), "the phase is as it was");
         adder.add(1);
-        assert!(adder.phase.begin(None, &adder.sums, &env(), 2).is_none());
+        assert!(adder.phase.leave().is_none());
+        assert_eq!(adder.phase.open(), Some(&1), "the phase is as it was");
     }
 
     #[test]

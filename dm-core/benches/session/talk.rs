@@ -1,6 +1,9 @@
 //! A device and a server node that talk until both are done, with a stop-watch on each part.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use core_kit::{Env, Machine, Tick, UnixMillis};
 use dm_core::{
@@ -76,8 +79,8 @@ pub(crate) struct World {
     tree: Memory,
     device: Side,
     server: Side,
-    client_profile: client::Profile,
-    server_profile: server::Profile,
+    client_profile: Arc<client::Profile>,
+    server_profile: Arc<server::Profile>,
     steps: u64,
 }
 
@@ -126,15 +129,15 @@ impl World {
             tree,
             device: Side { own: device.clone(), other: server.clone() },
             server: Side { own: server, other: device },
-            client_profile,
-            server_profile: server::Profile::new(SERVER),
+            client_profile: client_profile.into(),
+            server_profile: server::Profile::new(SERVER).into(),
             steps: 0,
         })
     }
 
     /// One session of four exchanges; how many messages it took.
     pub(crate) fn session(&mut self) -> Fallible<u32> {
-        let mut session = client::Session::new(&self.client_profile);
+        let mut session = client::Session::new(Arc::clone(&self.client_profile)).unrecorded();
         let (mut stored, mut orders, mut messages) = (None, orders().into_iter(), 0);
         let mut input = client::Input::Start(Trigger::Client("2F".into()));
         loop {
@@ -212,7 +215,8 @@ impl World {
     ) -> Fallible<Packet> {
         let arrival = self.watch.time(Part::Read, || Arrival::read(request, &self.server_profile))?;
         std::hint::black_box(arrival.key());
-        let mut turn = self.watch.time(Part::Store, || Turn::begin(stored.clone(), &self.server_profile))?.unrecorded();
+        let profile = Arc::clone(&self.server_profile);
+        let mut turn = self.watch.time(Part::Store, || Turn::begin(stored.clone(), profile))?.unrecorded();
         let env = self.env();
         let mut open = self.watch.time(Part::Server, || turn.receive(&env, arrival))?;
         while let Some(question) = open {

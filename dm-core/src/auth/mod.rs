@@ -55,8 +55,8 @@ impl Scheme {
     /// The scheme that a `Meta/Type` names.
     #[must_use]
     pub fn from_type(text: &str) -> Option<Self> {
-        let all = [Self::Basic, Self::Md5, Self::Mac];
-        all.into_iter().find(|scheme| scheme.as_type().eq_ignore_ascii_case(text.trim()))
+        let (all, text) = ([Self::Md5, Self::Basic, Self::Mac], text.trim());
+        all.into_iter().find(|scheme| scheme.as_type().eq_ignore_ascii_case(text))
     }
 
     /// Whether a digest is made with a nonce.
@@ -177,13 +177,11 @@ impl Presented {
         let Some(cred) = cred else { return Self::Nothing };
         let named = cred.meta.as_ref().and_then(|meta| meta.media_type.as_deref());
         let is_named_only = |named: &str| NAMED_ONLY.iter().any(|known| known.eq_ignore_ascii_case(named.trim()));
-        if named.is_some_and(is_named_only) {
-            return Self::Unsupported;
-        }
         let (data, user) = (cred.data.reveal(), user.map(SmolStr::from));
         let read = match named.and_then(Scheme::from_type) {
             Some(Scheme::Basic) => digest::open_basic(data).map(|(user, hash)| Self::Basic { user, hash }),
             Some(Scheme::Md5) => Digest::from_base64(data).map(|digest| Self::Md5 { user, digest }),
+            None if named.is_some_and(is_named_only) => Some(Self::Unsupported),
             Some(Scheme::Mac) | None => None,
         };
         read.unwrap_or(Self::Unreadable)

@@ -129,7 +129,8 @@ impl Session {
 
     /// Takes as many tasks as one question can hold; nothing if they are nothing to ask.
     fn batch(&mut self, env: &Env, work: &mut Work) -> Option<Ops> {
-        let (mut ops, mut asked) = (Vec::new(), Vec::new());
+        let count = work.tasks.len();
+        let (mut ops, mut asked) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let is_atomic = |work: &Work, block: usize| work.blocks.get(block).is_some_and(|block| block.is_atomic);
         let mut stops = work.transaction.is_some();
         while let Some(task) = work.tasks.pop_front() {
@@ -359,12 +360,17 @@ impl Session {
             if core_kit::planted!("D01-status-twice") {
                 said.extend(answer.told(work.msg_id).map(|told| Say::Statuses([told].into())));
             }
-            said.extend(told.map(|told| Say::Statuses([told].into())));
+            for told in told {
+                said.push(Say::Statuses([told].into()));
+            }
             let (msg_id, cmd_id) = (work.msg_id, answer.cmd_id);
-            let found = answer.places.into_iter().flat_map(|place| place.found);
-            let times = if core_kit::planted!("D03-results-twice") { 2 } else { 1 };
-            let found = found.flat_map(|found| core::iter::repeat_n(found, times));
-            said.extend(found.map(|found| Say::Result(Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 })));
+            for found in answer.places.into_iter().flat_map(|place| place.found) {
+                let telling = Telling { msg_id, cmd_id: cmd_id.clone(), found, sent: 0 };
+                if core_kit::planted!("D03-results-twice") {
+                    said.push(Say::Result(telling.clone()));
+                }
+                said.push(Say::Result(telling));
+            }
         }
         said.extend(work.broken_off.drain(..).map(Say::NoEnd));
         // An alert that is not begun has time.

@@ -49,7 +49,7 @@ pub use snapshot::{Snapshot, Stored};
 
 pub use crate::session::{Misuse, RestoreError};
 use phase::{
-    Asking, Common, Doing, Draft, Flight, Next, Own, Package, Phase, Rest, Sender, Since, Stable, Standing, Wait,
+    Asking, Common, Doing, Draft, Flight, Next, Note, Own, Package, Phase, Rest, Sender, Since, Stable, Standing, Wait,
     Waiting,
 };
 
@@ -57,10 +57,13 @@ use phase::{
 #[derive(Clone, Debug)]
 pub struct Session {
     profile: Arc<Profile>,
-    common: Common,
+    /// It is large, and sessions are moved.
+    common: Box<Common>,
     phase: Phase,
     /// The state as it was stored, until the first input after that.
     kept: Option<Arc<Stable>>,
+    /// Whether there is a record of what came in while a question is open.
+    is_recorded: bool,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
     walked: Option<Row>,
 }
@@ -75,15 +78,16 @@ pub enum Why {
 }
 
 impl Session {
-    /// A session that was not started.
+    /// A session that was not started. Sessions that are given the same [`Arc`] of a profile share it.
     #[must_use]
-    pub fn new(profile: &Profile) -> Self {
+    pub fn new(profile: impl Into<Arc<Profile>>) -> Self {
+        let profile = profile.into();
         let own = Own::new(profile.first);
         let server = match profile.server_scheme {
             Some(_) => Standing::Unproven { nonce: None, scheme: None, refused: 0 },
             None => Standing::Proven,
         };
-        let common = Common {
+        let common = Box::new(Common {
             revision: 0,
             now: Tick(0),
             asked: 0,
@@ -108,8 +112,19 @@ impl Session {
             incoming: None,
             own,
             server,
-        };
-        Self { profile: Arc::new(profile.clone()), common, phase: Phase::Rest(Rest::Fresh), kept: None, walked: None }
+        });
+        Self { profile, common, phase: Phase::Rest(Rest::Fresh), kept: None, is_recorded: true, walked: None }
+    }
+
+    /// The same session, for a device that never stores it with a question open: every record is a copy of the state and
+    /// of all answers. With a question open it is stored as given up
+    /// ([`Reason::Unavailable`]): nothing of what it was about can be done a second time.
+    #[must_use]
+    pub fn unrecorded(mut self) -> Self {
+        if let Phase::Asking(_, note) = &mut self.phase {
+            *note = None;
+        }
+        Self { is_recorded: false, ..self }
     }
 
     /// The open question, to be asked again after a restore.
@@ -227,7 +242,7 @@ impl Session {
                     if asked != given {
                         return Err(Misuse::WrongCount { asked, given });
                     }
-                    Ok(Accepted::Answer(answer.clone()))
+                    Ok(Accepted::Answer)
                 }
                 (Asking::Prompting(user, _) | Asking::Consenting(user), Answer::User { reply, .. })
                     if !user.prompt.admits(reply) =>
@@ -236,7 +251,7 @@ impl Session {
                 }
                 (Asking::Prompting(..) | Asking::Consenting(_), Answer::User { .. })
                 | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
-                | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer(answer.clone())),
+                | (Asking::Authenticating(..), Answer::Authenticate { .. }) => Ok(Accepted::Answer),
                 _ => Err(Misuse::WrongKind(open)),
             },
             Input::Answered(answer) => Err(Misuse::NotAsked { given: answer.id(), open: Some(open) }),
@@ -289,33 +304,37 @@ impl Session {
                 self.take_alert(new);
             }
             Accepted::Start(trigger) => {
-                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
+                let Some(note) = self.leave_rest(env, input, kept) else { return };
                 let next = self.start(env, trigger);
-                self.enter(PhaseKind::Fresh, EventKind::Started, next, since, out);
+                self.enter(PhaseKind::Fresh, EventKind::Started, next, note, out);
             }
             Accepted::Abort(reason) => {
                 if matches!(self.phase, Phase::Rest(Rest::Fresh)) {
                     return self.end(Outcome::Aborted(reason), out);
                 }
-                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
+                let Some(note) = self.leave_rest(env, input, kept) else { return };
                 let draft = Draft {
                     alert: Some(AlertCode::SESSION_ABORT),
                     end: Some(Outcome::Aborted(reason)),
                     ..Draft::default()
                 };
                 let next = self.sign_and_send(env, draft, out);
-                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, note, out);
             }
             Accepted::Message { message, status, deviations, sender } => {
                 if !deviations.is_empty() {
                     out.push(Output::Report(Report::Deviated(deviations)));
                 }
-                let Some(since) = self.phase.begin(kept, &self.common, env, input) else { return };
-                let next = self.receive(env, *message, status, sender, out);
-                self.enter(PhaseKind::Waiting, EventKind::Received, next, since, out);
+                let Some(note) = self.leave_rest(env, input, kept) else { return };
+                let next = self.receive(env, message, status, sender, out);
+                self.enter(PhaseKind::Waiting, EventKind::Received, next, note, out);
             }
-            Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.phase.answer(env, input) else { return };
+            Accepted::Answer => {
+                let Input::Answered(answer) = input else { return };
+                let Some((asking, mut note)) = self.phase.take_question() else { return };
+                if let Some(since) = &mut note {
+                    since.push(env, Input::Answered(answer.clone()));
+                }
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Gathering(_), Answer::Tree { results, .. }) => {
@@ -351,9 +370,20 @@ impl Session {
                     // accept() has let no other pair through.
                     (asking, _) => (EventKind::Answered, Next::Ask(asking.into())),
                 };
-                self.enter(from, event, next, since, out);
+                self.enter(from, event, next, note, out);
             }
         }
+    }
+
+    /// Begins to work on an input; with what the session is stored as until that is done.
+    fn leave_rest(&mut self, env: &Env, input: Input, kept: Option<Arc<Stable>>) -> Option<Note> {
+        let rest = self.phase.leave()?;
+        let note = self.is_recorded.then(|| {
+            let mut since = kept.map_or_else(|| Since::at_rest(self.common.clone(), rest), Since::from);
+            since.push(env, input);
+            since
+        });
+        Some(note)
     }
 
     fn start(&mut self, env: &Env, trigger: Trigger) -> Next {
@@ -417,18 +447,18 @@ impl Session {
     }
 
     /// Changes phase, and asks what the new one asks.
-    fn enter(&mut self, from: PhaseKind, event: EventKind, next: Next, since: Since, out: &mut Vec<Output>) {
+    fn enter(&mut self, from: PhaseKind, event: EventKind, next: Next, note: Note, out: &mut Vec<Output>) {
         let event = if next.kind() == PhaseKind::Over { EventKind::Ended } else { event };
         self.walk(from, event, next.kind());
         if let Next::Rest(Rest::Over(outcome)) = &next {
             out.push(Output::Finished(outcome.clone()));
-            self.forget();
+            self.common.forget();
         }
         self.phase = match next {
             Next::Rest(rest) => Phase::Rest(rest),
             Next::Ask(asking) => {
                 out.push(Output::Ask(asking.question()));
-                Phase::Asking(asking, since)
+                Phase::Asking(asking, note)
             }
         };
         self.common.revision += 1;
@@ -446,14 +476,7 @@ impl Session {
         self.walk(self.phase(), EventKind::Ended, PhaseKind::Over);
         self.phase = Phase::Rest(Rest::Over(outcome));
         self.common.revision += 1;
-        self.forget();
-    }
-
-    /// Nothing is said any more: a session that is over is small.
-    fn forget(&mut self) {
-        (self.common.queue, self.common.device_info) = (Arc::default(), Arc::default());
-        self.common.unanswered = Vec::new();
-        (self.common.flight, self.common.incoming) = (Flight::default(), None);
+        self.common.forget();
     }
 
     /// Every change of phase is one of the table's.
@@ -495,8 +518,8 @@ enum Accepted {
     Bad { msg_id: Option<MsgId>, fault: PeerFault },
     /// The reply, with the place of the status for the header.
     Message { message: Box<Message>, status: usize, deviations: Deviations, sender: Sender },
-    /// An answer to the open question.
-    Answer(Answer),
+    /// The input is an answer to the open question.
+    Answer,
     /// The embedder gives up.
     Abort(Reason),
     /// Something to tell the server.
@@ -544,7 +567,7 @@ impl Durable for Session {
     }
 
     fn restore(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
-        Self::of_snapshot(snapshot, profile)
+        Self::of_snapshot(snapshot, profile.into())
     }
 
     fn revision(&self) -> u64 {

@@ -19,13 +19,16 @@ use crate::{
 };
 
 /// The phase that a session is in.
-pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+pub(super) type Phase = asking::Phase<Rest, Asking, Note>;
+
+/// What a session is stored as while it works on a message; nothing where it keeps no record.
+pub(super) type Note = Option<Since>;
 
 /// A session at rest, as it is stored.
-pub(super) type Stable = asking::Stable<Common, Rest>;
+pub(super) type Stable = asking::Stable<Box<Common>, Rest>;
 
 /// What a session is stored as while it works on a message.
-pub(super) type Since = asking::Since<Common, Rest, Input>;
+pub(super) type Since = asking::Since<Box<Common>, Rest, Input>;
 
 /// The phases between messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +166,7 @@ pub(super) struct Sender {
 /// A reply of the server, and what it says of this client.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    pub(super) message: Message,
+    pub(super) message: Box<Message>,
     pub(super) challenged: bool,
 }
 
@@ -296,6 +299,13 @@ impl Common {
     /// What is to be said, to be changed.
     pub(super) fn queue_mut(&mut self) -> &mut Vec<Say> {
         Arc::make_mut(&mut self.queue)
+    }
+
+    /// Nothing is said any more: a session that is over is small.
+    pub(super) fn forget(&mut self) {
+        (self.queue, self.device_info) = (Arc::default(), Arc::default());
+        self.unanswered = Vec::new();
+        (self.flight, self.incoming) = (Flight::default(), None);
     }
 }
 

@@ -191,13 +191,12 @@ impl<'a> Planner<'a> {
 
     /// The plan for all commands of a message.
     pub(super) fn plan(&mut self, message: &'a Message, draft: Draft) -> Work {
-        let commands: Vec<&Command> =
-            message.commands.iter().filter(|command| !matches!(command, Command::Status(_))).collect();
-        let count = commands.len();
+        let commands = message.commands.iter().filter(|command| !matches!(command, Command::Status(_)));
+        let count = commands.clone().count();
         self.seen.reserve(count);
         self.answers.reserve(count);
         self.tasks.reserve(count);
-        for (at, command) in commands.into_iter().enumerate() {
+        for (at, command) in commands.enumerate() {
             self.top_level(command, at + 1 == count);
         }
         let mut is_open = !message.is_final;

@@ -87,6 +87,13 @@ impl Retry {
     }
 }
 
+/// A copy, for whoever has no [`Arc`] of it.
+impl From<&Profile> for Arc<Profile> {
+    fn from(profile: &Profile) -> Self {
+        Self::new(profile.clone())
+    }
+}
+
 impl Profile {
     /// A client of one server, in XML, with digests in both directions and the digest's limits.
     #[must_use]

@@ -1,6 +1,6 @@
 //! From a reply that came in to what it means for both sides' standing.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use core_kit::Env;
 
@@ -22,7 +22,7 @@ impl Session {
     pub(super) fn receive(
         &mut self,
         env: &Env,
-        message: Message,
+        message: Box<Message>,
         status: usize,
         sender: Sender,
         out: &mut Vec<Output>,

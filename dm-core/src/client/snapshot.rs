@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Profile, Session,
-    phase::{Phase, Since},
+    phase::{Phase, Rest, Since},
 };
-use crate::session::RestoreError;
+use crate::session::{Outcome, Reason, RestoreError};
 
 /// A client session at rest. A build reads this version and the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +27,28 @@ pub struct Stored(Since);
 
 impl Session {
     pub(super) fn to_snapshot(&self) -> Snapshot {
-        Snapshot::V1(Stored(self.phase.stored(&self.common)))
+        let stored = match &self.phase {
+            Phase::Rest(rest) => Since::at_rest(self.common.clone(), rest.clone()),
+            Phase::Asking(_, Some(since)) => since.clone(),
+            Phase::Asking(_, None) => {
+                let mut common = self.common.clone();
+                common.forget();
+                Since::at_rest(common, Rest::Over(Outcome::Aborted(Reason::Unavailable)))
+            }
+        };
+        Snapshot::V1(Stored(stored))
     }
 
-    pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
+    pub(super) fn of_snapshot(snapshot: Snapshot, profile: Arc<Profile>) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
-        let profile = Arc::new(profile.clone());
-        let at_rest =
-            |common, rest, kept| Self { profile, common, phase: Phase::Rest(rest), kept: Some(kept), walked: None };
+        let at_rest = |common, rest, kept| Self {
+            profile,
+            common,
+            phase: Phase::Rest(rest),
+            kept: Some(kept),
+            is_recorded: true,
+            walked: None,
+        };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

@@ -1,14 +1,22 @@
 //! A message that came in, read once for all who want to know something of it.
 
+use alloc::boxed::Box;
+
 use super::{Profile, SessionKey, route};
 use crate::{
     Packet,
     fault::PeerFault,
-    wire::{self, DecodeError, Decoded},
+    wire::{self, DecodeError, Decoded, Deviations, Message},
 };
 
-/// What came of reading a message.
-pub(super) type Read = Result<Decoded, DecodeError>;
+/// What came of reading a message. It is large and goes through many hands.
+pub(super) type Read = Result<(Box<Message>, Deviations), DecodeError>;
+
+/// Reads a message.
+pub(super) fn read(packet: &Packet, profile: &Profile) -> Read {
+    let Decoded { message, deviations } = wire::decode(packet.encoding, &packet.body, &profile.wire)?;
+    Ok((message.into(), deviations))
+}
 
 /// A message and what is in it: it tells whose session it is of, and [`Turn::receive`](super::Turn::receive) takes it.
 ///
@@ -26,9 +34,9 @@ impl Arrival {
     /// # Errors
     /// The header cannot be read: nobody can be answered.
     pub fn read(packet: Packet, profile: &Profile) -> Result<Self, PeerFault> {
-        let read = wire::decode(packet.encoding, &packet.body, &profile.wire);
+        let read = read(&packet, profile);
         let header = match &read {
-            Ok(decoded) => Some(&decoded.message.header),
+            Ok((message, _)) => Some(&message.header),
             Err(error) => error.header.as_deref(),
         };
         // A header may come after the fault.

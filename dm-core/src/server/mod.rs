@@ -13,7 +13,7 @@
 //! - Every order comes back in exactly one of [`Report::Done`], [`Report::Unknown`] and [`Report::NotSent`]; it is
 //!   sent again only if the device said that it did not carry it out.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::mem;
 
 use core_kit::{Deadline, Durable, Env, Machine, Tick};
@@ -27,7 +27,7 @@ use crate::{
         Outcome, Reason,
         table::{EventKind, PhaseKind, Role, Row},
     },
-    wire::{self, Decoded, Deviations, Encoding, Header},
+    wire::{self, Deviations, Encoding, Header},
 };
 
 mod arrival;
@@ -63,10 +63,13 @@ use phase::{Asking, Common, Hash, Next, Phase, Rest, Since, Stable, Standing, Ta
 #[derive(Clone, Debug)]
 pub struct Session {
     profile: Arc<Profile>,
-    common: Common,
+    /// It is large, and sessions are moved.
+    common: Box<Common>,
     phase: Phase,
     /// The state as it was stored, until the first input after that.
     kept: Option<Arc<Stable>>,
+    /// Whether there is a record of what came in while a question is open.
+    is_recorded: bool,
     /// The step of the table that was walked last. It is not stored: it steers nothing.
     walked: Option<Row>,
 }
@@ -113,14 +116,15 @@ pub fn route(packet: &Packet, profile: &Profile) -> Result<SessionKey, PeerFault
 }
 
 impl Session {
-    /// A session that no message has come for.
+    /// A session that no message has come for. Sessions that are given the same [`Arc`] of a profile share it.
     #[must_use]
-    pub fn new(profile: &Profile) -> Self {
+    pub fn new(profile: impl Into<Arc<Profile>>) -> Self {
         Self {
-            profile: Arc::new(profile.clone()),
-            common: Common::default(),
+            profile: profile.into(),
+            common: Box::default(),
             phase: Phase::Rest(Rest::Fresh),
             kept: None,
+            is_recorded: true,
             walked: None,
         }
     }
@@ -192,13 +196,13 @@ impl Session {
                     (Asking::Authenticating(..), Answer::Authenticate { .. })
                     | (Asking::Choosing(..), Answer::Commands { .. })
                     | (Asking::Signing(..) | Asking::Sealing(..), Answer::Sign { .. })
-                    | (Asking::Fetching(..), Answer::Fetch { data: None, .. }) => Ok(Accepted::Answer(answer.clone())),
+                    | (Asking::Fetching(..), Answer::Fetch { data: None, .. }) => Ok(Accepted::Answer),
                     (Asking::Fetching(question, ..), Answer::Fetch { data: Some(data), .. }) => {
                         let (asked, given) = (question.bytes, u64::try_from(data.len()).unwrap_or(u64::MAX));
                         if asked != given {
                             return Err(Misuse::WrongLength { asked, given });
                         }
-                        Ok(Accepted::Answer(answer.clone()))
+                        Ok(Accepted::Answer)
                     }
                     _ => Err(Misuse::WrongKind(answer.id())),
                 },
@@ -220,8 +224,7 @@ impl Session {
         }
         let fresh = matches!(self.phase, Phase::Rest(Rest::Fresh));
         let over = due || matches!(self.phase, Phase::Rest(Rest::Over(_)));
-        let read = read.unwrap_or_else(|| wire::decode(packet.encoding, &packet.body, &self.profile.wire));
-        let Decoded { message, deviations } = match read {
+        let (message, deviations) = match read.unwrap_or_else(|| arrival::read(packet, &self.profile)) {
             Ok(decoded) => decoded,
             Err(error) => {
                 let fault = PeerFault::from(&error);
@@ -284,21 +287,25 @@ impl Session {
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
             Accepted::Anew { taken, deviations } => {
-                let Some((_, since)) = self.leave_rest(env, input, kept) else { return };
+                let Some((_, encoding, since)) = self.leave_rest(env, input, kept) else { return };
                 self.begin_anew();
-                self.take_message(env, PhaseKind::Fresh, taken, deviations, since, out);
+                self.take_message(env, (PhaseKind::Fresh, encoding), taken, deviations, since, out);
             }
             Accepted::Message { taken, deviations } => {
-                let Some((from, since)) = self.leave_rest(env, input, kept) else { return };
-                self.take_message(env, from, taken, deviations, since, out);
+                let Some((from, encoding, since)) = self.leave_rest(env, input, kept) else { return };
+                self.take_message(env, (from, encoding), taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
-                let Some((from, since)) = self.leave_rest(env, input, kept) else { return };
-                let next = self.refuse(env, header, hash, encoding_of(&since), fault, out);
+                let Some((from, encoding, since)) = self.leave_rest(env, input, kept) else { return };
+                let next = self.refuse(env, header, hash, encoding, fault, out);
                 self.enter(from, EventKind::Ended, next, since, out);
             }
-            Accepted::Answer(answer) => {
-                let Some((asking, since)) = self.phase.answer(env, input) else { return };
+            Accepted::Answer => {
+                let Input::Answered(answer) = input else { return };
+                let Some((asking, mut since)) = self.phase.take_question() else { return };
+                if self.is_recorded {
+                    since.push(env, Input::Answered(answer.clone()));
+                }
                 let from = asking.kind();
                 let (event, next) = match (*asking, answer) {
                     (Asking::Authenticating(question, taken), Answer::Authenticate { verdict, prove, .. }) => {
@@ -334,7 +341,7 @@ impl Session {
     fn take_message(
         &mut self,
         env: &Env,
-        from: PhaseKind,
+        (from, encoding): (PhaseKind, Encoding),
         taken: Taken,
         deviations: Deviations,
         since: Since,
@@ -343,22 +350,35 @@ impl Session {
         if !deviations.is_empty() {
             out.push(Output::Report(Report::Deviated(deviations)));
         }
-        let (event, next) = self.take(env, taken, encoding_of(&since), out);
+        let (event, next) = self.take(env, taken, encoding, out);
         self.enter(from, event, next, since, out);
     }
 
     /// Forgets the session that is over, but for its last reply: the device may still miss it.
     fn begin_anew(&mut self) {
-        let old = mem::take(&mut self.common);
-        let Common { revision, now, asked, last, .. } = old;
+        let Common { revision, now, asked, last, .. } = mem::take(&mut *self.common);
         let previous = last.map(Into::into);
-        self.common = Common { revision, now, asked, previous, ..Common::default() };
+        *self.common = Common { revision, now, asked, previous, ..Common::default() };
         self.phase = Phase::Rest(Rest::Fresh);
     }
 
-    fn leave_rest(&mut self, env: &Env, input: Input, kept: Option<Arc<Stable>>) -> Option<(PhaseKind, Since)> {
-        let from = self.phase();
-        Some((from, self.phase.begin(kept, &self.common, env, input)?))
+    /// Begins to work on a message: where from, how it is written, and what the session is stored as until that is done.
+    fn leave_rest(
+        &mut self,
+        env: &Env,
+        input: Input,
+        kept: Option<Arc<Stable>>,
+    ) -> Option<(PhaseKind, Encoding, Since)> {
+        let (from, rest) = (self.phase(), self.phase.leave()?);
+        let encoding = match &input {
+            Input::Received(packet) => packet.encoding,
+            _ => Encoding::Xml,
+        };
+        let mut since = kept.map_or_else(|| Since::at_rest(self.common.clone(), rest), Since::from);
+        if self.is_recorded {
+            since.push(env, input);
+        }
+        Some((from, encoding, since))
     }
 
     /// Changes phase, and asks what the new one asks.
@@ -402,13 +422,6 @@ impl Session {
     }
 }
 
-fn encoding_of(since: &Since) -> Encoding {
-    match since.last_input() {
-        Some(Input::Received(packet)) => packet.encoding,
-        _ => Encoding::Xml,
-    }
-}
-
 /// An input that fits the state, read.
 enum Accepted {
     /// Nothing to do.
@@ -423,8 +436,8 @@ enum Accepted {
     Message { taken: Taken, deviations: Deviations },
     /// The first message of another session under the same identifier, after this one's end.
     Anew { taken: Taken, deviations: Deviations },
-    /// An answer to the open question.
-    Answer(Answer),
+    /// The input is an answer to the open question.
+    Answer,
     /// The embedder gives up.
     Abort(Reason),
 }
@@ -462,7 +475,7 @@ impl Durable for Session {
     }
 
     fn restore(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
-        Self::of_snapshot(snapshot, profile)
+        Self::of_snapshot(snapshot, profile.into())
     }
 
     fn revision(&self) -> u64 {

@@ -23,13 +23,13 @@ use crate::{
 };
 
 /// The phase that a session is in.
-pub(super) type Phase = asking::Phase<Common, Rest, Asking, Input>;
+pub(super) type Phase = asking::Phase<Rest, Asking, Since>;
 
 /// A session at rest, as it is stored.
-pub(super) type Stable = asking::Stable<Common, Rest>;
+pub(super) type Stable = asking::Stable<Box<Common>, Rest>;
 
 /// What a session is stored as while it works on a message.
-pub(super) type Since = asking::Since<Common, Rest, Input>;
+pub(super) type Since = asking::Since<Box<Common>, Rest, Input>;
 
 /// The phases between messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ impl Next {
 /// A message that this session takes, with the hash by which a repetition is known.
 #[derive(Clone, Debug)]
 pub(super) struct Taken {
-    pub(super) message: Message,
+    pub(super) message: Box<Message>,
     pub(super) hash: Hash,
     /// Whom the transport has authenticated as its sender.
     pub(super) identity: Option<String>,

@@ -1,6 +1,6 @@
 //! What stays the same for all sessions of a server.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 use core_kit::Millis;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ pub struct Profile {
     /// Silence after which a session ends whose client has not proved itself. Shorter than two tries of an honest client
     /// take, and a reply lost during the challenge would cost it the session.
     pub unauthenticated_ms: Millis,
+}
+
+/// A copy, for whoever has no [`Arc`] of it.
+impl From<&Profile> for Arc<Profile> {
+    fn from(profile: &Profile) -> Self {
+        Self::new(profile.clone())
+    }
 }
 
 impl Profile {

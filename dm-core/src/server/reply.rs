@@ -131,8 +131,8 @@ impl Session {
 
     /// The reply without orders; its commands are not numbered.
     fn frame(&self, draft: &Draft, signature: Option<&(Scheme, Signature)>) -> Message {
-        let peer = self.common.peer.clone();
-        let (version, session_id) = peer.map(|peer| (peer.version, peer.session)).unwrap_or_default();
+        let peer = self.common.peer.as_ref();
+        let (version, session_id) = peer.map(|peer| (peer.version, peer.session.clone())).unwrap_or_default();
         let is_first = self.common.sent == MsgId(0);
         let announced = is_first && (self.profile.max_msg_size.is_some() || self.profile.max_obj_size.is_some());
         let header = Header {

@@ -27,19 +27,32 @@ pub struct Stored(Since);
 
 impl Session {
     pub(super) fn to_snapshot(&self) -> Snapshot {
-        Snapshot::V1(Stored(self.phase.stored(&self.common)))
+        let stored = match &self.phase {
+            Phase::Rest(rest) => Since::at_rest(self.common.clone(), rest.clone()),
+            Phase::Asking(_, since) => since.clone(),
+        };
+        Snapshot::V1(Stored(stored))
     }
 
     /// The stored form of a session that nobody needs any more.
     pub(super) fn into_snapshot(self) -> Snapshot {
-        Snapshot::V1(Stored(self.phase.into_stored(self.common)))
+        let stored = match self.phase {
+            Phase::Rest(rest) => Since::at_rest(self.common, rest),
+            Phase::Asking(_, since) => since,
+        };
+        Snapshot::V1(Stored(stored))
     }
 
-    pub(super) fn of_snapshot(snapshot: Snapshot, profile: &Profile) -> Result<Self, RestoreError> {
+    pub(super) fn of_snapshot(snapshot: Snapshot, profile: Arc<Profile>) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
-        let profile = Arc::new(profile.clone());
-        let at_rest =
-            |common, rest, kept| Self { profile, common, phase: Phase::Rest(rest), kept: Some(kept), walked: None };
+        let at_rest = |common, rest, kept| Self {
+            profile,
+            common,
+            phase: Phase::Rest(rest),
+            kept: Some(kept),
+            is_recorded: true,
+            walked: None,
+        };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }

@@ -1,6 +1,6 @@
 //! One message of a device as a stateless node serves it: load, run, commit, then reply.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use core_kit::{
     Deadline, Durable, Env, Machine,
@@ -37,13 +37,13 @@ pub struct Facts {
 }
 
 impl Turn {
-    /// A turn of the stored session, or of a new one.
+    /// A turn of the stored session, or of a new one. Turns that are given the same [`Arc`] of a profile share it.
     ///
     /// # Errors
     /// The snapshot was not taken.
-    pub fn begin(stored: Option<Snapshot>, profile: &Profile) -> Result<Self, RestoreError> {
+    pub fn begin(stored: Option<Snapshot>, profile: impl Into<Arc<Profile>>) -> Result<Self, RestoreError> {
         let session = match stored {
-            Some(snapshot) => Session::restore(snapshot, profile)?,
+            Some(snapshot) => Session::of_snapshot(snapshot, profile.into())?,
             None => Session::new(profile),
         };
         Ok(Self {
@@ -55,9 +55,12 @@ impl Turn {
         })
     }
 
-    /// The same turn, for a node that keeps no journal: every record is a copy of all that goes in and out.
+    /// The same turn, for a node that keeps no journal and answers every question of a turn before its end: every record
+    /// is a copy of what goes in and out. A turn that is finished with a question open stores the session as it was
+    /// before the message, which the device sends again.
     #[must_use]
-    pub fn unrecorded(self) -> Self {
+    pub fn unrecorded(mut self) -> Self {
+        self.session.is_recorded = false;
         Self { is_recorded: false, ..self }
     }
 

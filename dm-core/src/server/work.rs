@@ -76,7 +76,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Next {
         self.meet(env.now, &header, encoding);
-        let message = Message { header, ..Message::default() };
+        let message = Message { header, ..Message::default() }.into();
         self.give_up(env, &Taken { message, hash, identity: None, presented: Presented::Nothing }, fault, out)
     }
 

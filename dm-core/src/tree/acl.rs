@@ -3,6 +3,7 @@
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
+    sync::Arc,
 };
 use core::{fmt, str::FromStr};
 
@@ -55,7 +56,10 @@ impl Right {
 /// # Ok::<(), dm_core::tree::AclError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acl(BTreeMap<Right, Grantees>);
+pub struct Acl(Option<Arc<Entries>>);
+
+/// Copies of a list share its entries; a list without any has nothing to share.
+type Entries = BTreeMap<Right, Grantees>;
 
 /// Who has a right. Never an empty set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +95,7 @@ impl Acl {
     /// The list that a root has unless a tree is built with another: `Add=*&Get=*` [DM TND 1.2, 7.7.1].
     #[must_use]
     pub fn root_default() -> Self {
-        Self([Right::Add, Right::Get].map(|right| (right, Grantees::Everyone)).into())
+        Self::of([Right::Add, Right::Get].map(|right| (right, Grantees::Everyone)).into())
     }
 
     /// What the creator of an interior node gets on it where it could not have changed the list of the node itself:
@@ -102,19 +106,36 @@ impl Acl {
             return Self::default();
         }
         let only = || Grantees::Servers([server.clone()].into());
-        Self([Right::Add, Right::Delete, Right::Replace].map(|right| (right, only())).into())
+        Self::of([Right::Add, Right::Delete, Right::Replace].map(|right| (right, only())).into())
+    }
+
+    fn of(entries: Entries) -> Self {
+        Self((!entries.is_empty()).then(|| Arc::new(entries)))
+    }
+
+    fn entries(&self) -> &Entries {
+        static NONE: Entries = Entries::new();
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Entries)) {
+        let entries = Arc::make_mut(self.0.get_or_insert_default());
+        change(entries);
+        if entries.is_empty() {
+            self.0 = None;
+        }
     }
 
     /// Whether this is no list, so that the parent's is in force.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Whether the list itself grants the right. Inheritance is the tree's business.
     #[must_use]
     pub fn allows(&self, right: Right, server: &ServerId) -> bool {
-        match self.0.get(&right) {
+        match self.entries().get(&right) {
             Some(Grantees::Everyone) => true,
             Some(Grantees::Servers(servers)) => servers.contains(server),
             None => false,
@@ -123,12 +144,17 @@ impl Acl {
 
     /// Takes a server off the list; entries that name nobody any more vanish, and so may the list.
     pub(super) fn forget(&mut self, server: &ServerId) {
-        self.0.retain(|_, grantees| match grantees {
-            Grantees::Everyone => true,
-            Grantees::Servers(servers) => {
-                servers.remove(server);
-                !servers.is_empty()
-            }
+        if self.is_empty() {
+            return;
+        }
+        self.change(|entries| {
+            entries.retain(|_, grantees| match grantees {
+                Grantees::Everyone => true,
+                Grantees::Servers(servers) => {
+                    servers.remove(server);
+                    !servers.is_empty()
+                }
+            });
         });
     }
 
@@ -137,9 +163,11 @@ impl Acl {
     pub(super) fn forget_at_root(&mut self, server: &ServerId) {
         let before = self.clone();
         self.forget(server);
-        for (right, grantees) in Self::root_default().0 {
-            if before.0.contains_key(&right) {
-                self.0.entry(right).or_insert(grantees);
+        for (right, grantees) in Self::root_default().entries() {
+            if before.entries().contains_key(right) {
+                self.change(|entries| {
+                    entries.entry(*right).or_insert_with(|| grantees.clone());
+                });
             }
         }
         if self.is_empty() {
@@ -148,18 +176,18 @@ impl Acl {
     }
 
     fn grant(&mut self, right: Right, identifier: &str) {
-        match self.0.get_mut(&right) {
+        self.change(|entries| match entries.get_mut(&right) {
             Some(Grantees::Everyone) => {}
             Some(Grantees::Servers(servers)) if identifier != "*" => {
                 servers.insert(identifier.into());
             }
             _ if identifier == "*" => {
-                self.0.insert(right, Grantees::Everyone);
+                entries.insert(right, Grantees::Everyone);
             }
             _ => {
-                self.0.insert(right, Grantees::Servers([identifier.into()].into()));
+                entries.insert(right, Grantees::Servers([identifier.into()].into()));
             }
-        }
+        });
     }
 }
 
@@ -195,7 +223,7 @@ impl FromStr for Acl {
 
 impl fmt::Display for Acl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (right, grantees)) in self.0.iter().enumerate() {
+        for (n, (right, grantees)) in self.entries().iter().enumerate() {
             write!(f, "{}{}=", if n == 0 { "" } else { "&" }, right.as_str())?;
             match grantees {
                 Grantees::Everyone => f.write_str("*")?,

@@ -1,6 +1,6 @@
 //! How operations that are in order change the tree.
 
-use alloc::{borrow::Cow, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, sync::Arc, vec::Vec};
 
 use core_kit::Body;
 use smol_str::SmolStr;
@@ -10,7 +10,7 @@ use super::{
     change::What,
     judge::Judge,
     memory::{Actor, Memory, Run},
-    node::{Kind, Node},
+    node::{Children, Kind, Node},
     op::{Content, Op, OpResult},
     stage::Staged,
     undo::{Transaction, Undo},
@@ -250,10 +250,10 @@ impl Memory {
         let mut parent = &mut self.root;
         for name in names {
             let Some(children) = parent.children_mut() else { return };
-            parent = children.entry(name.into()).or_insert_with(|| {
+            parent = Arc::make_mut(children.entry(name.into()).or_insert_with(|| {
                 self.nodes = self.nodes.saturating_add(1);
-                Node { acl: core::mem::take(&mut creator), changed: self.now, ..Node::interior("") }
-            });
+                Node { acl: core::mem::take(&mut creator), changed: self.now, ..Node::interior("") }.into()
+            }));
         }
         if !creator.is_empty() && node.acl.is_empty() {
             node.acl = creator;
@@ -262,7 +262,7 @@ impl Memory {
         let extent = node.extent();
         self.nodes = self.nodes.saturating_add(extent.nodes);
         self.bytes = self.bytes.saturating_add(extent.bytes);
-        children.insert(name.into(), node);
+        children.insert(name.into(), node.into());
     }
 
     fn write(&mut self, uri: &LocUri, format: Format, media_type: SmolStr, value: Body) {
@@ -286,7 +286,7 @@ impl Memory {
         if let Some((old, siblings)) = self.siblings_mut(uri)
             && let Some(node) = siblings.remove(old)
         {
-            siblings.insert(name, node);
+            siblings.insert(name.into(), node);
         }
     }
 
@@ -297,11 +297,11 @@ impl Memory {
         let extent = node.extent();
         self.nodes = self.nodes.saturating_sub(extent.nodes);
         self.bytes = self.bytes.saturating_sub(extent.bytes);
-        Some(node)
+        Some(Arc::unwrap_or_clone(node))
     }
 
     /// The node's name, and the children of its parent.
-    fn siblings_mut<'a>(&mut self, uri: &'a LocUri) -> Option<(&'a str, &mut BTreeMap<String, Node>)> {
+    fn siblings_mut<'a>(&mut self, uri: &'a LocUri) -> Option<(&'a str, &mut Children)> {
         let parent = self.node_mut(&uri.parent()?)?;
         Some((uri.name()?, parent.children_mut()?))
     }

@@ -2,6 +2,7 @@
 
 use alloc::{
     string::{String, ToString},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -24,7 +25,8 @@ use crate::{ids::ServerId, limits::TreeLimits, uri::LocUri, wire::Format};
 
 /// A management tree that answers operations.
 ///
-/// It is a value: to keep a way back, clone it; the clone shares the values' octets. Its serialised form is flat, sorted and checked when it is read back, so equal trees have equal bytes.
+/// It is a value: to keep a way back, or to have many of one kind, clone it; the clones share their nodes until they
+/// change them. Its serialised form is flat, sorted and checked when it is read back, so equal trees have equal bytes.
 ///
 /// ```
 /// use dm_core::{ids::ServerId, tree::{Memory, Op}};
@@ -248,7 +250,7 @@ impl Memory {
     }
 
     pub(super) fn node_mut(&mut self, uri: &LocUri) -> Option<&mut Node> {
-        uri.segments().try_fold(&mut self.root, |node, name| node.children_mut()?.get_mut(name))
+        uri.segments().try_fold(&mut self.root, |node, name| node.children_mut()?.get_mut(name).map(Arc::make_mut))
     }
 
     /// Whether a leaf of the format may hold the octets, room aside.

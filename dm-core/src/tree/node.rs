@@ -1,6 +1,6 @@
 //! One node of the tree in memory, with all below it.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 use core_kit::{Body, UnixMillis};
 use smol_str::SmolStr;
@@ -16,8 +16,9 @@ pub(super) const PLAIN: &str = "text/plain";
 
 /// A node: interior with children, or a leaf with a value. Nothing is both [DM TND 1.2, 6].
 ///
-/// Cloning shares the values. Whatever visits a whole tree by way of the nodes (to clone, compare or drop it) goes as
-/// deep in calls as the tree is deep, which [`UriLimits`](crate::limits::UriLimits) bounds: choose `depth_max` to suit
+/// A clone shares all that is below the node, until one of both changes it: then the nodes on the way to the change are
+/// copied. Whatever visits a whole tree by way of the nodes (to compare or drop it) goes as deep in calls as the tree is
+/// deep, which [`UriLimits`](crate::limits::UriLimits) bounds: choose `depth_max` to suit
 /// the stack. `Debug` shows the length of values only, since they may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -38,7 +39,7 @@ pub struct Node {
 /// What tells interior nodes from leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Interior(BTreeMap<String, Node>),
+    Interior(Children),
     /// The format is as meant, and the value is one of it.
     Leaf {
         format: Format,
@@ -46,9 +47,12 @@ pub(super) enum Kind {
     },
 }
 
+/// The children of a node by name; copies share each of them.
+pub(super) type Children = BTreeMap<SmolStr, Arc<Node>>;
+
 impl Node {
     pub(super) fn interior(media_type: impl Into<SmolStr>) -> Self {
-        Self::new(Kind::Interior(BTreeMap::new()), media_type.into())
+        Self::new(Kind::Interior(Children::new()), media_type.into())
     }
 
     pub(super) fn leaf(format: Format, media_type: impl Into<SmolStr>, value: Body) -> Self {
@@ -144,19 +148,19 @@ impl Node {
 
     /// The children by name, in the order of the octets of their names. A leaf has none.
     pub fn children(&self) -> impl DoubleEndedIterator<Item = (&str, &Self)> + ExactSizeIterator {
-        static NONE: BTreeMap<String, Node> = BTreeMap::new();
+        static NONE: Children = Children::new();
         let children = match &self.kind {
             Kind::Interior(children) => children,
             Kind::Leaf { .. } => &NONE,
         };
-        children.iter().map(|(name, node)| (name.as_str(), node))
+        children.iter().map(|(name, node)| (name.as_str(), &**node))
     }
 
     /// The child of that name.
     #[must_use]
     pub fn child(&self, name: &str) -> Option<&Self> {
         match &self.kind {
-            Kind::Interior(children) => children.get(name),
+            Kind::Interior(children) => children.get(name).map(|child| &**child),
             Kind::Leaf { .. } => None,
         }
     }
@@ -164,7 +168,7 @@ impl Node {
     /// The node without what is below it.
     pub(super) fn alone(&self) -> Self {
         let kind = match &self.kind {
-            Kind::Interior(_) => Kind::Interior(BTreeMap::new()),
+            Kind::Interior(_) => Kind::Interior(Children::new()),
             leaf @ Kind::Leaf { .. } => leaf.clone(),
         };
         Self {
@@ -192,7 +196,7 @@ impl Node {
         let mut next = Some(self);
         while let Some(node) = next {
             if let Some(children) = node.children_mut() {
-                open.extend(children.values_mut());
+                open.extend(children.values_mut().map(Arc::make_mut));
             }
             next = open.pop();
             if let Some(node) = &mut next {
@@ -201,7 +205,7 @@ impl Node {
         }
     }
 
-    pub(super) const fn children_mut(&mut self) -> Option<&mut BTreeMap<String, Self>> {
+    pub(super) const fn children_mut(&mut self) -> Option<&mut Children> {
         match &mut self.kind {
             Kind::Interior(children) => Some(children),
             Kind::Leaf { .. } => None,

@@ -30,6 +30,7 @@ mod session_props;
 mod table;
 mod tolerance;
 mod tree;
+mod unrecorded;
 mod version;
 mod wbxml;
 mod xml;

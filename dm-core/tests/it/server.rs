@@ -497,3 +497,17 @@ pub(crate) fn an_order_with_octets_goes_out_as_base64() {
     let text = std::str::from_utf8(&reply.body).unwrap();
     assert!(text.contains("<Format xmlns=\"syncml:metinf\">b64</Format></Meta><Data>AAEC</Data>"), "{text}");
 }
+
+#[test]
+fn sessions_that_are_given_one_profile_share_it() {
+    let profile = std::sync::Arc::new(server::Profile::new(SERVER));
+    let count = || std::sync::Arc::strong_count(&profile);
+    let turn = server::Turn::begin(None, profile.clone()).unwrap();
+    assert_eq!(count(), 2);
+    let copy = server::Turn::begin(Some(turn.finish().0), &*profile).unwrap();
+    assert_eq!(count(), 1, "whoever has no Arc of it brings a copy");
+    drop(copy);
+    let (first, second) = (Session::new(profile.clone()), Session::new(profile.clone()));
+    assert_eq!(count(), 3);
+    assert_eq!(first.snapshot(), second.snapshot());
+}

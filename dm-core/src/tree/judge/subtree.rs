@@ -4,6 +4,7 @@ use alloc::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     string::String,
+    sync::Arc,
     vec::Vec,
 };
 
@@ -161,9 +162,10 @@ impl<'a> Judge<'a> {
             let mut parent = &mut top;
             for name in names {
                 let children = parent.children_mut().ok_or(StatusCode::NOT_ALLOWED)?;
-                parent = children.entry(name).or_insert_with(|| Node { changed: self.tree.now, ..Node::interior("") });
+                let new = || Node { changed: self.tree.now, ..Node::interior("") }.into();
+                parent = Arc::make_mut(children.entry(name.into()).or_insert_with(new));
             }
-            parent.children_mut().ok_or(StatusCode::NOT_ALLOWED)?.insert(name, new);
+            parent.children_mut().ok_or(StatusCode::NOT_ALLOWED)?.insert(name.into(), new.into());
         }
         Ok(top)
     }

@@ -307,3 +307,39 @@ fn the_device_sets_values_that_servers_cannot() {
     assert_eq!(tree.set_value("./V", [0xff]).unwrap_err().to_string(), "./V: not a value of format chr");
     assert_eq!(tree, before);
 }
+
+#[test]
+fn a_tree_and_its_clone_share_nodes_and_no_change() {
+    let template = open()
+        .leaf("./A/B/Leaf", "1")
+        .leaf("./A/Other", "2")
+        .leaf("./C/Leaf", "3")
+        .at("./A")
+        .acl("Get=*&Replace=owner+gone&Add=owner&Delete=owner")
+        .finish()
+        .unwrap();
+    let stored = |tree: &Memory| serde_json::to_string(tree).unwrap();
+    let before = stored(&template);
+    let changes: [&dyn Fn(&mut Memory); 9] = [
+        &|tree| done(tree, OWNER, &replace("./A/B/Leaf", text("new"))),
+        &|tree| done(tree, OWNER, &super::add("./A/B/More/Leaf", text("new"))),
+        &|tree| done(tree, OWNER, &delete("./A/B")),
+        &|tree| done(tree, OWNER, &replace("./A/B?prop=Name", text("D"))),
+        &|tree| done(tree, OWNER, &replace("./A/B?prop=Title", text("new"))),
+        &|tree| done(tree, OWNER, &replace("./A?prop=ACL", text("Get=x"))),
+        &|tree| done(tree, OWNER, &copy("./A/Other", "./C/Leaf")),
+        &|tree| tree.forget_server(&ServerId::from("gone")),
+        &|tree| tree.set_value("./C/Leaf", "new").unwrap(),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        // One that shares all of its nodes, and one that shares none.
+        let (mut shared, mut alone) = (template.clone(), serde_json::from_str(&before).unwrap());
+        change(&mut shared);
+        change(&mut alone);
+        assert_eq!(shared, alone, "change {at}");
+        assert_eq!(stored(&shared), stored(&alone), "change {at}");
+        assert_ne!(stored(&shared), before, "change {at}");
+        assert_eq!(stored(&template), before, "change {at}");
+        assert_eq!(template, serde_json::from_str(&before).unwrap(), "change {at}");
+    }
+}

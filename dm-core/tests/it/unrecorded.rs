@@ -1,0 +1,131 @@
+//! Sessions that keep no record of what they are working on do and say the same as those that keep one.
+
+use core_kit::{Durable, Machine};
+use dm_core::{
+    client::{self, Trigger},
+    server::{self, Entry, Input, Order, Profile, Request, Turn},
+    session::{Outcome, Reason},
+};
+
+use crate::harness::{Device, SERVER, Server, env};
+
+fn orders() -> Vec<Vec<Order>> {
+    let first = vec![
+        Order::new("read", Request::Get(vec!["./DevInfo/Man".into(), "./Nope".into()])),
+        Order::new("add", Request::Add(vec![Entry::text("./Settings/Ringtone", "bell")])),
+    ];
+    vec![first, vec![Order::new("run", Request::Exec { entry: Entry::bare("./Ops/Reboot"), correlator: None })]]
+}
+
+/// A whole session of a client: all that it says, and every state between messages.
+fn client_session(is_recorded: bool) -> (Vec<client::Output>, Vec<client::Snapshot>) {
+    let mut device = Device::new(Device::usual());
+    let mut server = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
+    let session = client::Session::new(&device.profile);
+    let mut session = if is_recorded { session } else { session.unrecorded() };
+    let (mut said, mut rests, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    let mut next = Some(client::Input::Start(Trigger::Client("2F".into())));
+    while let Some(input) = next.take() {
+        device.now += 1;
+        session.handle(&env(device.now), input, &mut out).unwrap();
+        let restored = client::Session::restore(session.snapshot(), &device.profile).unwrap();
+        match session.pending() {
+            None => rests.push(session.snapshot()),
+            open if is_recorded => assert_eq!(restored.pending(), open),
+            Some(_) => {
+                assert_eq!((restored.pending(), restored.in_flight()), (None, None));
+                assert_eq!(restored.outcome(), Some(&Outcome::Aborted(Reason::Unavailable)));
+            }
+        }
+        for output in out.drain(..) {
+            said.push(output.clone());
+            match output {
+                client::Output::Ask(question) => next = Some(device.answer(question)),
+                client::Output::Send(request) => next = Some(client::Input::Received(server.reply(request.packet))),
+                client::Output::Report(report) => device.hear(report),
+                client::Output::Finished(_) => {}
+            }
+        }
+    }
+    (said, rests)
+}
+
+#[test]
+fn a_client_without_a_record_says_the_same_and_is_stored_the_same_between_messages() {
+    let (said, rests) = client_session(true);
+    assert!(rests.len() > 3 && said.contains(&client::Output::Finished(Outcome::Completed)));
+    assert_eq!(client_session(false), (said, rests));
+}
+
+#[test]
+fn a_client_that_drops_its_record_while_it_asks_is_stored_as_given_up() {
+    let device = Device::new(Device::usual());
+    let mut session = client::Session::new(&device.profile);
+    session.handle(&env(1), client::Input::Start(Trigger::Client("1".into())), &mut Vec::new()).unwrap();
+    let open = session.pending();
+    let session = session.unrecorded();
+    assert_eq!(session.pending(), open);
+    let stored = client::Session::restore(session.snapshot(), &device.profile).unwrap();
+    assert_eq!(stored.outcome(), Some(&Outcome::Aborted(Reason::Unavailable)));
+}
+
+/// A message as a node takes it: everything that the turn came to.
+fn turn(
+    node: &mut Server,
+    stored: Option<server::Snapshot>,
+    input: Input,
+    is_recorded: bool,
+) -> (server::Snapshot, server::Facts) {
+    let turn = Turn::begin(stored, &node.profile).unwrap();
+    let mut turn = if is_recorded { turn } else { turn.unrecorded() };
+    node.now += 1;
+    let mut open = turn.step(&env(node.now), input).unwrap();
+    while let Some(question) = open {
+        node.now += 1;
+        let answer = node.answer(question);
+        open = turn.step(&env(node.now), answer).unwrap();
+    }
+    turn.finish()
+}
+
+#[test]
+fn a_turn_without_a_record_comes_to_the_same() {
+    let mut device = Device::new(Device::usual());
+    let node = || Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
+    let (mut recording, mut node) = (node(), node());
+    let (mut stored, mut packet, mut turns) = (None, Some(device.start()), 0);
+    while let Some(request) = packet.take() {
+        let input = Input::Received(request);
+        let (snapshot, facts) = turn(&mut recording, stored.clone(), input.clone(), true);
+        let (other_snapshot, other_facts) = turn(&mut node, stored.clone(), input, false);
+        assert!(!facts.records.is_empty() && other_facts.records.is_empty());
+        assert_eq!(snapshot, other_snapshot);
+        assert_eq!((&facts.reports, &facts.reply), (&other_facts.reports, &other_facts.reply));
+        assert_eq!((&facts.refused, &facts.finished), (&other_facts.refused, &other_facts.finished));
+        for report in facts.reports {
+            recording.hear(report.clone());
+            node.hear(report);
+        }
+        stored = Some(snapshot);
+        packet = device.send(client::Input::Received(facts.reply.unwrap()));
+        turns += 1;
+    }
+    assert_eq!((turns, device.finished), (3, Some(Outcome::Completed)));
+}
+
+#[test]
+fn a_turn_without_a_record_that_ends_too_early_stores_the_session_as_it_was() {
+    let mut device = Device::new(Device::usual());
+    let mut node = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
+    let first = device.start();
+    let before = server::Session::new(&node.profile).snapshot();
+    let mut early = Turn::begin(None, &node.profile).unwrap().unrecorded();
+    assert!(early.step(&env(1), Input::Received(first.clone())).unwrap().is_some());
+    assert_eq!(early.finish().0, before);
+    let (stored, facts) = turn(&mut node, None, Input::Received(first), false);
+    let second = device.send(client::Input::Received(facts.reply.unwrap())).unwrap();
+    let mut early = Turn::begin(Some(stored.clone()), &node.profile).unwrap().unrecorded();
+    let asks = early.step(&env(9), Input::Received(second)).unwrap();
+    assert!(asks.is_some());
+    assert_eq!(early.finish().0, stored);
+}
