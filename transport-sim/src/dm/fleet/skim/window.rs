@@ -165,7 +165,6 @@ const PLACES: usize = 32;
 
 /// Where a name is in the table. The factor gives each of them a place of its own, which a test shows: so a name is
 /// known by one comparison.
-#[expect(clippy::cast_possible_truncation, reason = "five bits are left of it")]
 const fn place(name: u64) -> usize {
     (name.wrapping_mul(0xb72a_002b_3506_c95d) >> 59) as usize
 }
