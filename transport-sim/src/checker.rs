@@ -12,7 +12,6 @@ use core_kit::Tick;
 use crate::{
     FaultCounts, FaultId, NodeId,
     node::{Message, Node},
-    table::STEP,
 };
 
 /// The stable name of an invariant, such as `D29`.
@@ -197,8 +196,9 @@ struct Line {
     met: u64,
 }
 
-/// Where in a ledger a rule is, by a hash of its name: mostly right, and looked after. A session is judged a hundred times and
-/// more, so that a search for each rule would show.
+/// Where in a ledger a rule is, by where its name lies in memory: mostly right, and looked after. A session is judged a
+/// hundred times and more, so that a search for each rule, or reading its name, would show. What a ledger says does not
+/// depend on a guess, and so not on addresses either.
 #[derive(Clone, Debug)]
 struct Guesses([u8; 256]);
 
@@ -219,9 +219,9 @@ impl Eq for Guesses {}
 
 impl Guesses {
     fn slot(id: RuleId) -> usize {
-        let hash = id.0.bytes().fold(0u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(STEP));
-        let [.., top] = hash.to_le_bytes();
-        usize::from(top)
+        // Names follow right on one another.
+        let address = id.0.as_ptr().addr();
+        (address ^ address >> 8) & 0xff
     }
 
     fn get(&self, slot: usize) -> usize {
@@ -249,10 +249,15 @@ impl Ledger {
     fn meet(&mut self, rule: Rule, times: u64) {
         let slot = Guesses::slot(rule.id);
         let guessed = self.rules.get_mut(self.guesses.get(slot));
-        if let Some(line) = guessed.filter(|line| line.rule.id == rule.id) {
-            line.met += times;
-            return;
+        match guessed {
+            Some(line) if core::ptr::eq(line.rule.id.0, rule.id.0) || line.rule.id == rule.id => line.met += times,
+            _ => self.meet_anywhere(slot, rule, times),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn meet_anywhere(&mut self, slot: usize, rule: Rule, times: u64) {
         let at = self.place(rule.id).unwrap_or_else(|at| {
             self.rules.insert(at, Line { rule, met: 0 });
             at
@@ -267,8 +272,14 @@ impl Ledger {
     pub fn judge<D: fmt::Display>(&mut self, rule: Rule, held: bool, how: impl FnOnce() -> D) {
         self.meet(rule, 1);
         if !held {
-            self.violations.push(Violation { rule: rule.id, at: self.now, how: how().to_string() });
+            self.break_rule(rule.id, how().to_string());
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn break_rule(&mut self, rule: RuleId, how: String) {
+        self.violations.push(Violation { rule, at: self.now, how });
     }
 
     /// Takes a figure together with what there is under its name.

@@ -266,9 +266,12 @@ fn chooser(seed: u64, who: Who) -> u64 {
 }
 
 fn hash(site: Site) -> u64 {
-    site.0.as_bytes().chunks(8).fold(site.0.len() as u64, |hash, octets| {
-        absorb(hash, octets.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)))
-    })
+    let (words, rest) = site.0.as_bytes().as_chunks::<8>();
+    let hash = words.iter().fold(site.0.len() as u64, |hash, word| absorb(hash, u64::from_be_bytes(*word)));
+    if rest.is_empty() {
+        return hash;
+    }
+    absorb(hash, rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)))
 }
 
 /// A number below `options`, by a widening multiplication: one draw always, and a bias of less than one in 2^32.

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use core_kit::{Millis, Tick};
 
-use super::Slot;
+use super::places::{Alarm, Slot};
 use crate::{
     fault::Strike,
     node::{Channel, Message},
     table::Slab,
 };
-
-/// Timers that were set anew are taken out of the heap when there are so many, and more of them than of all else.
-const STALE_MIN: usize = 1_024;
 
 /// Something that comes at its time. What is rare or large lies elsewhere, so that the heap moves little.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +18,8 @@ pub(super) enum Due {
     Start(Slot),
     /// A message.
     Arrival(u32),
-    /// A timer, and which setting of it.
-    Timer(Slot, u32),
+    /// The time to look at a node's timer.
+    Timer(Slot),
     /// A rarity.
     Plan(u32),
 }
@@ -80,13 +77,9 @@ pub(crate) struct Agenda {
     /// The window of what is near, and whatever was before it.
     window: u64,
     far: BTreeMap<u64, Vec<Scheduled>>,
-    /// All that is in `far`.
-    far_len: usize,
     scheduled: u64,
     pub(super) messages: Slab<Message>,
     pub(super) plans: Slab<Plan>,
-    /// Timers in the heap that mean nothing any more, about.
-    stale: usize,
 }
 
 impl Agenda {
@@ -95,23 +88,35 @@ impl Agenda {
             near: BinaryHeap::new(),
             window: 0,
             far: BTreeMap::new(),
-            far_len: 0,
             scheduled: 0,
             messages: Slab::new(),
             plans: Slab::new(),
-            stale: 0,
         }
     }
 
     pub(super) fn put(&mut self, at: Tick, what: Due) {
+        let seq = self.next_seq();
+        self.enter(Scheduled { at, seq, what });
+    }
+
+    /// The place of what is scheduled next, from 1.
+    pub(super) const fn next_seq(&mut self) -> u64 {
         self.scheduled += 1;
-        let (scheduled, window) = (Scheduled { at, seq: self.scheduled, what }, at.0 >> WINDOW_BITS);
+        self.scheduled
+    }
+
+    /// Takes something up that has its place already.
+    pub(super) fn enter(&mut self, scheduled: Scheduled) {
+        let window = scheduled.at.0 >> WINDOW_BITS;
         if window <= self.window {
             self.near.push(Reverse(scheduled));
         } else {
             self.far.entry(window).or_default().push(scheduled);
-            self.far_len += 1;
         }
+    }
+
+    pub(super) fn look_at(&mut self, slot: Slot, Alarm { at, seq }: Alarm) {
+        self.enter(Scheduled { at, seq, what: Due::Timer(slot) });
     }
 
     pub(super) fn arrival(&mut self, at: Tick, message: Message) {
@@ -140,7 +145,6 @@ impl Agenda {
             && let Some((window, scheduled)) = self.far.pop_first()
         {
             self.window = window;
-            self.far_len = self.far_len.saturating_sub(scheduled.len());
             self.near.extend(scheduled.into_iter().map(Reverse));
         }
     }
@@ -150,29 +154,6 @@ impl Agenda {
         let near = self.near.iter().map(|Reverse(due)| due);
         let all = near.chain(self.far.values().flatten());
         all.filter(|due| matches!(due.what, Due::Arrival(_))).count()
-    }
-
-    /// A timer was set anew; one that `counts` still does. The order of what is left does not depend on what is taken out.
-    pub(super) fn timer_went_stale(&mut self, counts: impl Fn(Slot, u32) -> bool) {
-        self.stale += 1;
-        if self.stale < STALE_MIN || self.stale * 2 <= self.near.len() + self.far_len {
-            return;
-        }
-        let stays = |due: &Scheduled| match due.what {
-            Due::Timer(slot, setting) => counts(slot, setting),
-            _ => true,
-        };
-        self.near.retain(|Reverse(due)| stays(due));
-        self.far.retain(|_, window| {
-            window.retain(stays);
-            !window.is_empty()
-        });
-        self.far_len = self.far.values().map(Vec::len).sum();
-        self.stale = 0;
-    }
-
-    pub(super) const fn stale_timer_came(&mut self) {
-        self.stale = self.stale.saturating_sub(1);
     }
 }
 
@@ -209,15 +190,5 @@ mod tests {
             (u64::MAX, 7),
         ];
         assert_eq!(seen, expected);
-    }
-
-    #[test]
-    fn timers_that_mean_nothing_any_more_do_not_pile_up() {
-        let mut agenda = Agenda::new();
-        for setting in 0..100_000 {
-            agenda.put(Tick(u64::from(setting % 50) * 1_000_000), Due::Timer(Slot(0), setting));
-            agenda.timer_went_stale(|_, counts| counts == setting);
-        }
-        assert!(agenda.near.len() + agenda.far_len < 2 * STALE_MIN, "{}", agenda.far_len);
     }
 }

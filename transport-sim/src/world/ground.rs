@@ -6,7 +6,7 @@ use core_kit::{Millis, Tick};
 use super::{
     Counts,
     agenda::{Agenda, Due, Plan},
-    places::{Places, Slot},
+    places::{Alarm, Came, Places, Slot},
 };
 use crate::{
     checker::{CONSERVATION, Checker, Event, FORWARD, Ledger},
@@ -74,14 +74,22 @@ impl<N: Node> Ground<N> {
 
     pub(crate) fn set_timer(&mut self, slot: Slot, at: Option<Tick>) {
         let Some(status) = self.places.status_mut(slot) else { return };
-        let setting = status.next_timer();
-        let was_set = core::mem::replace(&mut status.timer_is_set, at.is_some());
-        if was_set {
-            let places = &self.places;
-            self.agenda.timer_went_stale(|slot, setting| places.timer_counts(slot, setting));
+        let Some(at) = at else { return status.stop_timer() };
+        let alarm = Alarm { at: at.max(self.now), seq: self.agenda.next_seq() };
+        if status.set_timer(alarm) {
+            self.agenda.look_at(slot, alarm);
         }
-        if let Some(at) = at {
-            self.agenda.put(at.max(self.now), Due::Timer(slot, setting));
+    }
+
+    /// Whether a node's timer goes off with this entry of the agenda.
+    pub(super) fn timer_goes_off(&mut self, slot: Slot, alarm: Alarm) -> bool {
+        match self.places.status_mut(slot).map(|status| status.came(alarm)) {
+            Some(Came::Now) => true,
+            Some(Came::Later(alarm)) => {
+                self.agenda.look_at(slot, alarm);
+                false
+            }
+            Some(Came::Nothing) | None => false,
         }
     }
 
@@ -273,11 +281,7 @@ impl<N: Node> Ground<N> {
         self.weather.heal(now);
         self.links.heal();
         for status in self.places.all_mut() {
-            // What was put off comes when it was to; from now on nothing is.
-            status.paused = None;
-            if let Some(clock) = &mut status.clock {
-                clock.heal(now);
-            }
+            status.heal(now);
         }
         self.trace.world(now, "heal", &"-");
         self.traffic.mark(now, None, || MarkKind::Healed);
@@ -324,7 +328,7 @@ impl<N: Node> Ground<N> {
     }
 
     pub(crate) fn clock(&self, slot: Slot) -> Option<&Clock> {
-        self.places.status(slot)?.clock.as_deref()
+        self.places.status(slot)?.clock()
     }
 
     /// The node, if it is up.
@@ -339,14 +343,14 @@ impl<N: Node> Ground<N> {
             return None;
         }
         let slot = match what {
-            Due::Start(slot) | Due::Timer(slot, _) => slot,
+            Due::Start(slot) | Due::Timer(slot) => slot,
             Due::Arrival(message) => self.places.slot(self.agenda.messages.get(message)?.to)?,
             Due::Plan(plan) => match self.agenda.plans.get(plan)? {
                 Plan::Reset(slot, _) | Plan::Reconnect(slot) => *slot,
                 Plan::Strike { .. } | Plan::Crash(..) | Plan::Restart(_) => return None,
             },
         };
-        self.places.status(slot)?.paused.filter(|until| *until > self.now)
+        self.places.status(slot)?.paused().filter(|until| *until > self.now)
     }
 
     pub(super) fn advance(&mut self, at: Tick) {

@@ -21,6 +21,7 @@ mod places;
 
 use agenda::{Due, Plan, Scheduled};
 pub(crate) use ground::Ground;
+use places::Alarm;
 pub(crate) use places::{Slot, Status};
 
 /// How far a run may go.
@@ -242,7 +243,7 @@ impl<N: Node> World<N> {
         let arrives_at = |message| self.ground.places.slot(self.ground.agenda.messages.get(message)?.to);
         match what {
             Due::Arrival(message) if arrives_at(message).is_some_and(is_server) => Kind::Request,
-            Due::Timer(slot, _) if is_server(slot) => Kind::Work,
+            Due::Timer(slot) if is_server(slot) => Kind::Work,
             _ => Kind::Other,
         }
     }
@@ -359,19 +360,21 @@ impl<N: Node> World<N> {
         self.ground.traffic.take_marks()
     }
 
-    /// Takes the next event; false for a timer that was set anew, which is none.
+    /// Takes the next event; false for a look at a timer that does not go off, which is none.
     fn step(&mut self) -> bool {
-        let Some(Scheduled { at, what, .. }) = self.ground.agenda.pop() else { return false };
-        if let Due::Timer(slot, setting) = what
-            && !self.ground.places.timer_counts(slot, setting)
+        let Some(Scheduled { at, seq, what }) = self.ground.agenda.pop() else { return false };
+        if let Due::Timer(slot) = what
+            && !self.ground.timer_goes_off(slot, Alarm { at, seq })
         {
-            self.ground.agenda.stale_timer_came();
             return false;
         }
         self.ground.advance(at);
         if let Some(until) = self.ground.paused_until(what) {
             // What comes to a node that stands still comes later, in the same order.
-            self.ground.agenda.put(until, what);
+            match what {
+                Due::Timer(slot) => self.ground.set_timer(slot, Some(until)),
+                _ => self.ground.agenda.put(until, what),
+            }
             return true;
         }
         match what {
@@ -389,8 +392,7 @@ impl<N: Node> World<N> {
                     self.deliver(slot, &message);
                 }
             }
-            Due::Timer(slot, _) => {
-                self.ground.places.timer_fired(slot);
+            Due::Timer(slot) => {
                 if let Some(id) = self.ground.places.id(slot) {
                     self.ground.trace.event(at, "wake", id);
                     self.act(slot, id, Node::wake);
@@ -473,7 +475,7 @@ impl<N: Node> World<N> {
         ground.set_timer(slot, None);
         if let Some(status) = ground.places.status_mut(slot) {
             status.down = true;
-            status.paused = None;
+            status.unpause();
         }
         ground.crashed(id, fault);
         ground.agenda.plan(ground.now + down, Plan::Restart(slot));

@@ -22,20 +22,53 @@ impl Slot {
     }
 }
 
-/// How a node is.
+/// A time in the agenda, and which of those of the same time it is; the first of all is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alarm {
+    pub(super) at: Tick,
+    pub(super) seq: u64,
+}
+
+impl Alarm {
+    const fn is_set(self) -> bool {
+        self.seq != 0
+    }
+}
+
+/// What an entry of the agenda means to a node's timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// It goes off.
+    Now,
+    /// It is to go off later, which the agenda does not know yet.
+    Later(Alarm),
+    Nothing,
+}
+
+/// How a node is. There may be a million of them.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub(super) down: bool,
     /// Which of the names.
     pub(super) name: u16,
-    /// Counts the settings of the timer: one that was set before another means nothing any more.
-    pub(super) timer: u32,
-    pub(super) timer_is_set: bool,
     pub(super) channels: u64,
-    /// Nothing reaches it before.
-    pub(super) paused: Option<Tick>,
+    /// What the timer is set to.
+    timer: Alarm,
+    /// The first entry of the agenda for it. A timer is set anew far more often than it goes off, and mostly to a later
+    /// time: then the entry that is there already will do, and when it comes, the node is looked at again.
+    look: Alarm,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few nodes have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Further entries of the agenda for the timer, the first one last.
+    looks: Vec<Alarm>,
+    /// Nothing reaches the node before.
+    paused: Option<Tick>,
     /// Its clock, where that is not the world's.
-    pub(super) clock: Option<Box<Clock>>,
+    clock: Option<Clock>,
 }
 
 impl Status {
@@ -44,19 +77,76 @@ impl Status {
         self.channels
     }
 
-    /// A setting that replaces all before it.
-    pub(super) const fn next_timer(&mut self) -> u32 {
-        self.timer = self.timer.wrapping_add(1);
-        self.timer
+    /// Sets the timer; true if that is to be entered into the agenda.
+    pub(super) fn set_timer(&mut self, alarm: Alarm) -> bool {
+        self.timer = alarm;
+        let is_new = !self.look.is_set() || alarm < self.look;
+        if is_new {
+            self.look_first_at(alarm);
+        }
+        is_new
+    }
+
+    pub(super) fn stop_timer(&mut self) {
+        self.timer = Alarm::default();
+    }
+
+    fn look_first_at(&mut self, alarm: Alarm) {
+        let before = core::mem::replace(&mut self.look, alarm);
+        if before.is_set() {
+            self.rare.get_or_insert_default().looks.push(before);
+        }
+    }
+
+    /// An entry of the agenda has come.
+    pub(super) fn came(&mut self, alarm: Alarm) -> Came {
+        if alarm != self.look {
+            // It is of a node that was here before.
+            return Came::Nothing;
+        }
+        self.look = self.rare.as_mut().and_then(|rare| rare.looks.pop()).unwrap_or_default();
+        let timer = self.timer;
+        if timer == alarm {
+            self.stop_timer();
+            return Came::Now;
+        }
+        if !timer.is_set() || self.look.is_set() && self.look <= timer {
+            return Came::Nothing;
+        }
+        self.look_first_at(timer);
+        Came::Later(timer)
+    }
+
+    pub(super) fn clock(&self) -> Option<&Clock> {
+        self.rare.as_ref()?.clock.as_ref()
     }
 
     pub(super) fn clock_mut(&mut self) -> &mut Clock {
-        self.clock.get_or_insert_default()
+        self.rare.get_or_insert_default().clock.get_or_insert_default()
+    }
+
+    pub(super) fn paused(&self) -> Option<Tick> {
+        self.rare.as_ref()?.paused
     }
 
     pub(super) fn pause(&mut self, now: Tick, lasts: Millis) {
         let until = now + lasts;
-        self.paused = Some(self.paused.map_or(until, |before| before.max(until)));
+        let paused = &mut self.rare.get_or_insert_default().paused;
+        *paused = Some(paused.map_or(until, |before| before.max(until)));
+    }
+
+    pub(super) fn unpause(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.paused = None;
+        }
+    }
+
+    pub(super) fn heal(&mut self, now: Tick) {
+        // What was put off comes when it was to; from now on nothing is.
+        self.unpause();
+        if let Some(clock) = self.rare.as_mut().and_then(|rare| rare.clock.as_mut()) {
+            clock.heal(now);
+        }
     }
 }
 
@@ -84,10 +174,8 @@ impl Places {
         {
             choices.push(id);
         }
-        // Timers of a node that was here before mean nothing.
-        let timer = self.status(slot).map_or(0, |status| status.timer.wrapping_add(1));
         if let Some(status) = self.status_mut(slot) {
-            *status = Status { name: name_at, timer, ..Status::default() };
+            *status = Status { name: name_at, ..Status::default() };
         }
         slot
     }
@@ -143,17 +231,6 @@ impl Places {
         self.status.get_mut(slot.index())
     }
 
-    /// Whether a setting of a timer is the last one, at a node that is up.
-    pub(super) fn timer_counts(&self, slot: Slot, setting: u32) -> bool {
-        self.status(slot).is_some_and(|status| status.timer == setting && status.timer_is_set && !status.down)
-    }
-
-    pub(super) fn timer_fired(&mut self, slot: Slot) {
-        if let Some(status) = self.status_mut(slot) {
-            status.timer_is_set = false;
-        }
-    }
-
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Status> {
         self.status.iter_mut()
     }
@@ -200,6 +277,34 @@ mod tests {
         let slots = [7, 0, u32::MAX - 1, 101, 1, u32::MAX].map(|id| places.slot(NodeId(id)).map(|slot| slot.0));
         assert_eq!(slots, [Some(0), Some(1), Some(2), Some(3), None, None]);
         assert_eq!((places.name(NodeId(101)), places.name(NodeId(1))), (Some("server"), None));
+    }
+
+    #[test]
+    fn a_timer_that_is_set_to_a_later_time_needs_no_other_entry() {
+        let mut status = Status::default();
+        let alarm = |at, seq| Alarm { at: Tick(at), seq };
+        assert_eq!(
+            [alarm(50, 1), alarm(90, 2), alarm(70, 3)].map(|alarm| status.set_timer(alarm)),
+            [true, false, false]
+        );
+        assert_eq!(status.came(alarm(50, 1)), Came::Later(alarm(70, 3)));
+        assert_eq!(status.came(alarm(70, 3)), Came::Now);
+        assert_eq!((status.came(alarm(70, 3)), status.set_timer(alarm(80, 4))), (Came::Nothing, true));
+        status.stop_timer();
+        assert_eq!(status.came(alarm(80, 4)), Came::Nothing);
+    }
+
+    #[test]
+    fn a_timer_that_is_set_to_an_earlier_time_goes_back_to_the_entries_that_it_has() {
+        let mut status = Status::default();
+        let alarm = |at, seq| Alarm { at: Tick(at), seq };
+        assert_eq!([alarm(90, 1), alarm(50, 2), alarm(20, 3)].map(|alarm| status.set_timer(alarm)), [true; 3]);
+        assert_eq!((status.came(alarm(20, 3)), status.set_timer(alarm(60, 4))), (Came::Now, false));
+        assert_eq!((status.came(alarm(50, 2)), status.set_timer(alarm(95, 5))), (Came::Later(alarm(60, 4)), false));
+        assert_eq!((status.came(alarm(60, 4)), status.came(alarm(90, 1))), (Came::Nothing, Came::Later(alarm(95, 5))));
+        assert_eq!(status.came(alarm(95, 5)), Came::Now);
+        assert!(status.set_timer(alarm(99, 6)));
+        assert_eq!(Status::default().came(alarm(99, 6)), Came::Nothing, "a node that takes the place of another");
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub(super) struct Device {
 
 /// What a device has while it has a session.
 struct Awake {
-    profile: Profile,
-    session: Session,
+    /// Nothing while the device is down.
+    session: Option<Session>,
     tree: Memory,
     /// The machine and the tree as they are stored, while the device is down.
     stored: Option<(Snapshot, String)>,
@@ -117,21 +117,22 @@ impl Device {
         if let Some(awake) = &mut self.awake {
             awake.channel = None;
             let tree = serde_json::to_string(&awake.tree).unwrap_or_default();
-            awake.stored = Some((awake.session.snapshot(), tree));
-            awake.session = Session::new(&awake.profile);
+            awake.stored = awake.session.take().map(|session| (session.snapshot(), tree));
             awake.tree = Memory::default();
         }
     }
 
     pub(super) fn restart(&mut self, ctx: &mut Context<'_, Member>) {
         let Some(awake) = &mut self.awake else { return self.rest(ctx) };
-        if let Err(error) = awake.restore() {
+        let plan = ctx.shared().plan();
+        let Some(device) = plan.device_at(ctx.node()) else { return };
+        if let Err(error) = awake.restore(&plan.profile_of(device)) {
             return ctx.note(&Fact::Misused(error));
         }
         if awake.outcome.is_some() {
             return self.fold(ctx);
         }
-        match awake.session.pending() {
+        match awake.session.as_ref().and_then(Session::pending) {
             Some(question) => {
                 if let Some(input) = self.answer(ctx, question) {
                     self.drive(ctx, input);
@@ -148,7 +149,8 @@ impl Device {
         while let Some(input) = next.take() {
             let env = ctx.env(None);
             let Some(awake) = &mut self.awake else { return };
-            if let Err(error) = awake.session.handle(&env, input, &mut out) {
+            let Some(session) = &mut awake.session else { return };
+            if let Err(error) = session.handle(&env, input, &mut out) {
                 return ctx.note(&Fact::Misused(error.to_string()));
             }
             // What a step comes to is stored with it: a crash takes both or none.
@@ -214,7 +216,7 @@ impl Device {
     }
 
     fn arm(&self, ctx: &mut Context<'_, Member>) {
-        let deadline = self.awake.as_ref().and_then(|awake| awake.session.deadline());
+        let deadline = self.awake.as_ref().and_then(|awake| awake.session.as_ref()?.deadline());
         ctx.wake_at(deadline.map(|deadline| deadline.at));
     }
 
@@ -261,11 +263,9 @@ impl Awake {
             core::mem::swap(&mut own.nonce, &mut server.nonce);
         }
         let changes = folded.map(|folded| folded.changes.into_vec()).unwrap_or_default();
-        let profile = plan.profile_of(device);
         Self {
-            session: Session::new(&profile),
+            session: Some(Session::new(&plan.profile_of(device))),
             tree: unfold(plan, device, &changes),
-            profile,
             stored: None,
             changes,
             accounts,
@@ -276,10 +276,10 @@ impl Awake {
         }
     }
 
-    fn restore(&mut self) -> Result<(), String> {
+    fn restore(&mut self, profile: &Profile) -> Result<(), String> {
         let (snapshot, tree) = self.stored.take().ok_or("nothing is stored")?;
         self.tree = serde_json::from_str(&tree).map_err(|error| error.to_string())?;
-        self.session = Session::restore(snapshot, &self.profile).map_err(|error| error.to_string())?;
+        self.session = Some(Session::restore(snapshot, profile).map_err(|error| error.to_string())?);
         Ok(())
     }
 

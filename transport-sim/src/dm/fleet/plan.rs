@@ -3,7 +3,7 @@
 
 use core_kit::Millis;
 use dm_core::{
-    auth::{Account, Nonce, Scheme},
+    auth::{Account, CredentialHash, Nonce, Scheme},
     client,
     codes::StatusCode,
     ids::{DeviceId, JobTag},
@@ -25,6 +25,7 @@ pub(super) const SERVER_ID: &str = "srv";
 /// What the number of a device follows on in its name.
 const NAME: &str = "IMEI:49";
 const NAME_DIGITS: usize = 13;
+const SECRET_DIGITS: usize = 16;
 
 /// Orders that wait for each device.
 pub(super) const ORDERS: [(OpKind, &str); 7] = [
@@ -54,6 +55,46 @@ const PACKAGES: [Package; 3] = [0b000_0111, 0b001_1000, 0b110_0000];
 /// The orders of a package.
 pub(super) fn orders_of(package: Package) -> impl Iterator<Item = usize> {
     (0..ORDERS.len()).filter(move |order| package & 1 << order != 0)
+}
+
+/// What a device is called. A name is needed many times in a session, and not worth an allocation.
+pub(super) struct Name([u8; NAME.len() + NAME_DIGITS]);
+
+impl Name {
+    fn of(number: u64) -> Self {
+        let digits = digits::<10, NAME_DIGITS>(number);
+        let mut name = [0; NAME.len() + NAME_DIGITS];
+        name.iter_mut().zip(NAME.bytes().chain(digits)).for_each(|(to, octet)| *to = octet);
+        Self(name)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        as_text(&self.0)
+    }
+}
+
+impl AsRef<[u8]> for Name {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+/// The last digits of a number, so many of them.
+#[expect(clippy::cast_possible_truncation, reason = "a digit is a small number")]
+fn digits<const BASE: u64, const COUNT: usize>(number: u64) -> [u8; COUNT] {
+    let (mut digits, mut rest) = ([b'0'; COUNT], number);
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS.get((rest % BASE) as usize).copied().unwrap_or_default();
+        rest /= BASE;
+    }
+    digits
+}
+
+/// What is of ASCII digits and letters is text.
+fn as_text(octets: &[u8]) -> &str {
+    core::str::from_utf8(octets).unwrap_or_default()
 }
 
 /// One region.
@@ -110,8 +151,8 @@ impl Plan {
     }
 
     /// What the device is called on the wire.
-    pub(super) fn name_of(&self, device: u32) -> String {
-        format!("{NAME}{:0NAME_DIGITS$}", u64::from(self.first) + u64::from(device))
+    pub(super) fn name_of(&self, device: u32) -> Name {
+        Name::of(u64::from(self.first) + u64::from(device))
     }
 
     /// The device that is called so.
@@ -141,11 +182,24 @@ impl Plan {
     /// The same account with another nonce.
     pub(super) fn account_with(&self, device: u32, side: Side, nonce: Nonce) -> Account {
         let user = match side {
-            Side::Client => self.name_of(device),
-            Side::Server => SERVER_ID.to_owned(),
+            Side::Client => self.name_of(device).as_str().into(),
+            Side::Server => SERVER_ID.into(),
         };
-        let password = format!("{:016x}", self.word(device, side, 1)).into();
-        Account { user: user.into(), password, scheme: Scheme::Md5, nonce }
+        let password = as_text(&self.secret_of(device, side)).into();
+        Account { user, password, scheme: Scheme::Md5, nonce }
+    }
+
+    /// What credentials of one side are made of but for the nonce.
+    pub(super) fn hash_of(&self, device: u32, side: Side) -> CredentialHash {
+        let secret = self.secret_of(device, side);
+        match side {
+            Side::Client => CredentialHash::new(self.name_of(device).as_str(), as_text(&secret)),
+            Side::Server => CredentialHash::new(SERVER_ID, as_text(&secret)),
+        }
+    }
+
+    fn secret_of(&self, device: u32, side: Side) -> [u8; SECRET_DIGITS] {
+        digits::<16, SECRET_DIGITS>(self.word(device, side, 1))
     }
 
     fn word(&self, device: u32, side: Side, which: u64) -> u64 {
@@ -187,7 +241,7 @@ impl Plan {
 }
 
 fn tree() -> Result<Memory, TreeError> {
-    let info = dev_info(&format!("{NAME}{:0NAME_DIGITS$}", 0), "Simulated");
+    let info = dev_info(Name::of(0).as_str(), "Simulated");
     Memory::builder()
         .dev_info(&info)
         .interior("./Sim")
@@ -209,6 +263,19 @@ mod tests {
         let tree = tree().unwrap();
         let values = ["./DevInfo/Man", "./Sim/Value", "./Sim/Locked", "./Sim/Added"].map(|uri| tree.text(uri));
         assert_eq!(values, [Some("Example"), Some("0"), Some("0"), None]);
+    }
+
+    #[test]
+    fn names_and_secrets_are_numbers_with_their_zeros() {
+        let plan = Plan::new(&super::super::Fleet::new(1), 40, 10);
+        assert_eq!(plan.name_of(3).as_str(), format!("IMEI:49{:013}", 43));
+        assert_eq!((plan.named("IMEI:490000000000043"), plan.named("IMEI:490000000000050")), (Some(3), None));
+        for side in [Side::Client, Side::Server] {
+            let (account, word) = (plan.account_of(3, side), plan.word(3, side, 1));
+            assert_eq!(account.password.reveal(), format!("{word:016x}"));
+            let hash = CredentialHash::new(&account.user, account.password.reveal());
+            assert_eq!(plan.hash_of(3, side).to_base64(), hash.to_base64());
+        }
     }
 
     #[test]

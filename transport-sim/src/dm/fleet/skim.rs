@@ -9,6 +9,10 @@ use memchr::memchr;
 
 use crate::dm::OpKind;
 
+mod window;
+
+use window::{Ending, Start, to_tag, window};
+
 /// What a command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -90,62 +94,33 @@ enum Tag {
     Other,
 }
 
-impl Tag {
-    fn of(name: &[u8]) -> Self {
-        match name {
-            b"SyncHdr" => Self::Header,
-            b"SyncBody" => Self::Body,
-            b"Status" => Self::Command(Name::Status),
-            b"Results" => Self::Command(Name::Results),
-            b"Alert" => Self::Command(Name::Alert),
-            b"Get" => Self::Command(Name::Op(OpKind::Get)),
-            b"Add" => Self::Command(Name::Op(OpKind::Add)),
-            b"Replace" => Self::Command(Name::Op(OpKind::Replace)),
-            b"Delete" => Self::Command(Name::Op(OpKind::Delete)),
-            b"Copy" => Self::Command(Name::Op(OpKind::Copy)),
-            b"Exec" => Self::Command(Name::Op(OpKind::Exec)),
-            b"SessionID" => Self::SessionId,
-            b"MsgID" => Self::MsgId,
-            b"Source" => Self::Source,
-            b"LocURI" => Self::LocUri,
-            b"Cred" => Self::Cred,
-            b"Data" => Self::Data,
-            b"MaxMsgSize" => Self::MaxMsgSize,
-            b"CmdID" => Self::CmdId,
-            b"MsgRef" => Self::MsgRef,
-            b"CmdRef" => Self::CmdRef,
-            b"Cmd" => Self::Cmd,
-            b"NextNonce" => Self::NextNonce,
-            b"Item" => Self::Item,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// Elements that may be open at the same time.
 const DEPTH_MAX: usize = 12;
 
+/// Octets of a short command.
+const COMMAND_OCTETS: usize = 128;
+
 /// The elements that are open.
 #[derive(Default)]
-struct Open<'a> {
-    names: [&'a [u8]; DEPTH_MAX],
+struct Open {
+    endings: [Ending; DEPTH_MAX],
     tags: [Tag; DEPTH_MAX],
     depth: usize,
 }
 
-impl<'a> Open<'a> {
-    fn push(&mut self, name: &'a [u8], tag: Tag) -> Option<()> {
-        *self.names.get_mut(self.depth)? = name;
+impl Open {
+    fn push(&mut self, ending: Ending, tag: Tag) -> Option<()> {
+        *self.endings.get_mut(self.depth)? = ending;
         *self.tags.get_mut(self.depth)? = tag;
         self.depth += 1;
         Some(())
     }
 
-    /// Closes the innermost element; its name.
-    fn pop(&mut self) -> Option<&'a [u8]> {
+    /// Closes the innermost element; how it is closed.
+    fn pop(&mut self) -> Option<Ending> {
         self.depth = self.depth.checked_sub(1)?;
         *self.tags.get_mut(self.depth)? = Tag::Other;
-        self.names.get(self.depth).copied()
+        self.endings.get(self.depth).copied()
     }
 
     fn innermost(&self) -> Tag {
@@ -159,58 +134,46 @@ impl<'a> Open<'a> {
     }
 }
 
-/// Where the octet is. Mostly one tag follows right on another.
-fn find(octet: u8, bytes: &[u8]) -> Option<usize> {
-    if bytes.first() == Some(&octet) { Some(0) } else { memchr(octet, bytes) }
-}
-
-/// Octets of the longest name. A tag with attributes is longer.
-const NAME_MAX: usize = 16;
-
-/// The name in a tag.
-fn name_in(tag: &[u8]) -> &[u8] {
-    let end = if tag.len() > NAME_MAX { memchr(b' ', tag) } else { None };
-    end.and_then(|end| tag.get(..end)).unwrap_or(tag)
-}
-
-/// How long a closing tag is after its `</`, if it is that of an element.
-fn end_of(name: &[u8], closed: &[u8]) -> Option<usize> {
-    let is_closed = closed.starts_with(name) && closed.get(name.len()) == Some(&b'>');
-    is_closed.then_some(name.len() + 1)
+/// A number as our writers write it: of digits, and of no more than nine.
+fn number(text: &str) -> Option<u32> {
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
 }
 
 impl<'a> Skim<'a> {
     /// Reads a message; nothing where it is none that our writers write.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let text = core::str::from_utf8(bytes).ok()?;
-        let mut skim = Self { commands: Vec::with_capacity(8), ..Self::default() };
+        let mut skim = Self { commands: Vec::with_capacity(bytes.len() / COMMAND_OCTETS), ..Self::default() };
         let (mut open, mut at) = (Open::default(), 0);
-        while let Some(found) = find(b'<', bytes.get(at..)?) {
+        while let Some(found) = to_tag(bytes, at) {
             at += found + 1;
-            let inside = bytes.get(at..)?;
-            match inside.first()? {
+            let inside = window(bytes, at);
+            match inside.to_le_bytes() {
                 // What is closed is what was opened last.
-                b'/' => at += 1 + end_of(open.pop()?, inside.get(1..)?)?,
-                b'?' => at += 1 + memchr(b'>', inside)?,
+                [b'/', ..] => at += 1 + open.pop()?.is_at(bytes, at + 1)?,
+                [b'?', ..] => at += 1 + memchr(b'>', bytes.get(at..)?)?,
                 _ => {
-                    let whole = inside.get(..memchr(b'>', inside)?)?;
-                    at += whole.len() + 1;
-                    if let Some(empty) = whole.strip_suffix(b"/") {
-                        skim.is_final |= name_in(empty) == b"Final";
+                    let Start { tag, ending, is_empty, is_final, octets } = Start::at(bytes, at, inside)?;
+                    at += octets;
+                    if is_empty {
+                        skim.is_final |= is_final;
                         continue;
                     }
-                    let name = name_in(whole);
-                    let tag = Tag::of(name);
                     skim.begin(&open, tag)?;
                     // Most elements are text, and over at once.
-                    let rest = bytes.get(at..)?;
-                    let over = find(b'<', rest)?;
-                    match rest.get(over + 1..)?.strip_prefix(b"/") {
-                        Some(closed) => {
-                            skim.take(&open, tag, || text.get(at..at + over))?;
-                            at += over + 2 + end_of(name, closed)?;
+                    let over = at + to_tag(bytes, at)?;
+                    if bytes.get(over + 1) == Some(&b'/') {
+                        if tag != Tag::Other {
+                            skim.take(&open, tag, || text.get(at..over))?;
                         }
-                        None => open.push(name, tag)?,
+                        at = over + 2 + ending.is_at(bytes, over + 2)?;
+                    } else {
+                        at = over;
+                        open.push(ending, tag)?;
                     }
                 }
             }
@@ -219,7 +182,7 @@ impl<'a> Skim<'a> {
     }
 
     /// Another element begins inside those that are open.
-    fn begin(&mut self, open: &Open<'a>, tag: Tag) -> Option<()> {
+    fn begin(&mut self, open: &Open, tag: Tag) -> Option<()> {
         if open.depth == 2 && open.part() == Tag::Body {
             let Tag::Command(name) = tag else { return None };
             let (id, msg_ref, cmd_ref, code, items) = (0, 0, 0, 0, 0);
@@ -234,11 +197,11 @@ impl<'a> Skim<'a> {
     }
 
     /// Takes the text of an element inside those that are open, where a rule wants to know it.
-    fn take(&mut self, open: &Open<'a>, tag: Tag, text: impl FnOnce() -> Option<&'a str>) -> Option<()> {
+    fn take(&mut self, open: &Open, tag: Tag, text: impl FnOnce() -> Option<&'a str>) -> Option<()> {
         if open.part() == Tag::Header {
             match (tag, open.innermost()) {
                 (Tag::SessionId, _) => self.session = text()?,
-                (Tag::MsgId, _) => self.msg_id = text()?.parse().ok()?,
+                (Tag::MsgId, _) => self.msg_id = number(text()?)?,
                 (Tag::LocUri, Tag::Source) => self.source = text()?,
                 (Tag::Data, Tag::Cred) => self.cred = Some(text()?),
                 (Tag::MaxMsgSize, _) => self.max_msg_size = Some(text()?.parse().ok()?),
@@ -248,11 +211,11 @@ impl<'a> Skim<'a> {
         }
         let Some(command) = self.commands.last_mut() else { return Some(()) };
         match (tag, open.depth) {
-            (Tag::CmdId, 3) => command.id = text()?.parse().ok()?,
-            (Tag::MsgRef, 3) => command.msg_ref = text()?.parse().ok()?,
-            (Tag::CmdRef, 3) => command.cmd_ref = text()?.parse().ok()?,
+            (Tag::CmdId, 3) => command.id = number(text()?)?,
+            (Tag::MsgRef, 3) => command.msg_ref = number(text()?)?,
+            (Tag::CmdRef, 3) => command.cmd_ref = number(text()?)?,
             (Tag::Cmd, 3) => command.cmd = text()?,
-            (Tag::Data, 3) if command.name == Name::Status => command.code = text()?.parse().ok()?,
+            (Tag::Data, 3) if command.name == Name::Status => command.code = u16::try_from(number(text()?)?).ok()?,
             (Tag::NextNonce, _) => command.nonce = Some(text()?),
             (Tag::LocUri, 5) if command.items == 1 => command.uri = text()?,
             _ => {}

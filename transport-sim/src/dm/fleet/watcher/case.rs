@@ -1,5 +1,7 @@
 //! All that the rules know of one session while something of it may still happen.
 
+use core::ops::Range;
+
 use core_kit::Tick;
 use dm_core::{
     auth::{CredentialHash, Nonce, digest},
@@ -21,8 +23,8 @@ pub(super) struct Told {
     pub(super) side: Side,
     pub(super) msg_id: u32,
     pub(super) has_arrived: bool,
-    /// The final statuses in it, where it is the device's: for which command of which message.
-    pub(super) finals: Vec<(u32, u32)>,
+    /// The final statuses in it, where it is the device's: which of all that are [kept](Rooms::finals).
+    pub(super) finals: Range<usize>,
     /// What its sender says of the message that it answers.
     pub(super) answer: Option<(u32, u16)>,
     pub(super) proof: Proof,
@@ -78,6 +80,38 @@ impl Sent {
     }
 }
 
+/// The lists of a session. The next one takes them over when they are empty again, as they are large.
+pub(super) struct Rooms {
+    pub(super) told: Vec<Told>,
+    pub(super) sent: Vec<Sent>,
+    /// For which command of which message the device has given a final status.
+    pub(super) finals: Vec<(u32, u32)>,
+    /// What was sent on each exchange.
+    pub(super) asked: Vec<(Channel, u64)>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            told: Vec::with_capacity(8),
+            sent: Vec::with_capacity(48),
+            finals: Vec::with_capacity(16),
+            asked: Vec::with_capacity(4),
+        }
+    }
+}
+
+impl Rooms {
+    /// The same, with nothing in them.
+    pub(super) fn cleared(mut self) -> Self {
+        self.told.clear();
+        self.sent.clear();
+        self.finals.clear();
+        self.asked.clear();
+        self
+    }
+}
+
 /// One session.
 pub(super) struct Case {
     pub(super) session: u16,
@@ -88,8 +122,7 @@ pub(super) struct Case {
     pub(super) is_stored: bool,
     /// When the last side was over.
     pub(super) over: Tick,
-    pub(super) told: Vec<Told>,
-    pub(super) sent: Vec<Sent>,
+    pub(super) rooms: Rooms,
     /// The number of the last message, by side.
     pub(super) last: [u32; 2],
     /// The message that waits for an answer, by side.
@@ -105,8 +138,6 @@ pub(super) struct Case {
     pub(super) told_good: bool,
     /// What each side has said that it takes.
     pub(super) takes: [Option<u32>; 2],
-    /// What was sent on each exchange.
-    pub(super) asked: Vec<(Channel, u64)>,
     /// The exchange that the device waits for.
     pub(super) open: Option<Channel>,
     /// Hashes of what the orders' nodes held when the session was over.
@@ -116,15 +147,16 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) fn new(plan: &Plan, device: u32, session: u16, began: Tick, nonces: Option<[Vec<Nonce>; 2]>) -> Self {
-        let accounts = [Side::Client, Side::Server].map(|side| plan.account_of(device, side));
-        let hashes = [0, 1].map(|at: usize| {
-            let account = accounts.get(at);
-            account.map(|account| CredentialHash::new(&account.user, account.password.reveal()))
-        });
-        let [own, server] = accounts;
-        let nonces = nonces.unwrap_or_else(|| [vec![own.nonce], vec![server.nonce]]);
-        let hashes = hashes.map(|hash| hash.unwrap_or_else(|| CredentialHash::new("", "")));
+    pub(super) fn new(
+        plan: &Plan,
+        (device, session): (u32, u16),
+        began: Tick,
+        nonces: Option<[Vec<Nonce>; 2]>,
+        rooms: Rooms,
+    ) -> Self {
+        let sides = [Side::Client, Side::Server];
+        let hashes = sides.map(|side| plan.hash_of(device, side));
+        let nonces = nonces.unwrap_or_else(|| sides.map(|side| vec![plan.nonce_of(device, side)]));
         Self {
             session,
             began,
@@ -132,8 +164,7 @@ impl Case {
             server: None,
             is_stored: false,
             over: began,
-            told: Vec::with_capacity(8),
-            sent: Vec::with_capacity(48),
+            rooms,
             last: [0; 2],
             unanswered: [None; 2],
             nonces,
@@ -142,7 +173,6 @@ impl Case {
             shown: [false; 2],
             told_good: false,
             takes: [None; 2],
-            asked: Vec::with_capacity(4),
             open: None,
             values: [None; ORDERS.len()],
             messages: 0,
@@ -170,7 +200,7 @@ impl Case {
 
     /// Keeps the commands of a message, and false if one has a number that cannot be.
     pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>) -> bool {
-        let first = self.sent.len();
+        let first = self.rooms.sent.len();
         let blank = Sent {
             side,
             msg_id: skim.msg_id,
@@ -181,16 +211,16 @@ impl Case {
             finals: 0,
             has_come_back: false,
         };
-        self.sent.push(blank);
+        self.rooms.sent.push(blank);
         let mut is_numbered = true;
         for Seen { name, id, uri, items, .. } in &skim.commands {
-            let others = self.sent.get(first..).unwrap_or_default();
+            let others = self.rooms.sent.get(first..).unwrap_or_default();
             is_numbered &= *id > 0 && others.iter().all(|other| other.id != *id);
             let order = match name {
                 Name::Op(kind) if side == Side::Server => order_of(*kind, uri),
                 _ => None,
             };
-            self.sent.push(Sent { id: *id, name: Some(*name), order, items: (*items).max(1), ..blank });
+            self.rooms.sent.push(Sent { id: *id, name: Some(*name), order, items: (*items).max(1), ..blank });
         }
         is_numbered
     }
@@ -199,15 +229,15 @@ impl Case {
     /// by its octets.
     pub(super) fn told_at(&self, side: Side, message: &Message) -> Option<usize> {
         let is_last = |told: &Told| told.number == message.number && !message.altered;
-        self.told.iter().position(is_last).or_else(|| {
+        self.rooms.told.iter().position(is_last).or_else(|| {
             let hash = trail::hash(&message.bytes);
-            self.told.iter().position(|told| told.hash == hash && told.side == side)
+            self.rooms.told.iter().position(|told| told.hash == hash && told.side == side)
         })
     }
 
     /// Whether the server has been told by the device that the command of an order is done.
     pub(super) fn has_come_back(&self, order: usize) -> bool {
-        self.sent.iter().any(|sent| sent.order == Some(order) && sent.has_come_back)
+        self.rooms.sent.iter().any(|sent| sent.order == Some(order) && sent.has_come_back)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 
 mod case;
 
-use case::{Case, Proof, Sent, Told, sent_mut};
+use case::{Case, Proof, Rooms, Sent, Told, sent_mut};
 
 /// What an idle device may take.
 pub const COMPACT: Rule = Rule { id: RuleId("idle"), says: "a device takes at most 300 octets between two sessions" };
@@ -56,6 +56,8 @@ pub(super) struct Watcher {
     permitted: [bool; ORDERS.len()],
     /// Where devices have several sessions: the last nonces of both sides.
     carried: BTreeMap<u32, [Vec<Nonce>; 2]>,
+    /// Of sessions that are forgotten.
+    spare: Vec<Rooms>,
     trail: Trail,
     tally: Tally,
 }
@@ -85,6 +87,7 @@ impl Watcher {
             done: vec![0; plan.devices as usize],
             permitted: ORDERS.map(|(kind, uri)| is_permitted(plan, kind, uri)),
             carried: BTreeMap::new(),
+            spare: Vec::new(),
             trail: Trail::default(),
             tally: Tally::default(),
         }
@@ -107,11 +110,11 @@ impl Watcher {
         match side {
             Side::Client => {
                 case.open = Some(message.channel);
-                case.asked.push((message.channel, hash));
+                case.rooms.asked.push((message.channel, hash));
             }
             Side::Server => judge_reply(case, message, hash, ledger),
         }
-        if let Some(told) = case.told.iter_mut().find(|told| told.hash == hash && told.side == side) {
+        if let Some(told) = case.rooms.told.iter_mut().find(|told| told.hash == hash && told.side == side) {
             told.number = message.number;
             return;
         }
@@ -121,10 +124,10 @@ impl Watcher {
         case.messages += 1;
         self.tally.exchanges += u64::from(side == Side::Client);
         judge_form(case, side, &skim, message, ledger);
-        let mut finals = Vec::with_capacity(if side == Side::Client { skim.commands.len() } else { 0 });
+        let first_final = case.rooms.finals.len();
         for status in skim.statuses() {
             let of = (status.msg_ref, status.cmd_ref);
-            let sent = sent_mut(&mut case.sent, side.peer(), of);
+            let sent = sent_mut(&mut case.rooms.sent, side.peer(), of);
             let named = sent.as_ref().is_some_and(|sent| sent.as_str() == status.cmd);
             ledger.judge(SENT, named, || format!("a status for {} {of:?}, which was not sent", status.cmd));
             // 213 is for a part of a value, and not the last word.
@@ -132,7 +135,7 @@ impl Watcher {
                 continue;
             }
             if side == Side::Client {
-                finals.push(of);
+                case.rooms.finals.push(of);
             }
             let fits = sent.is_some_and(Sent::take);
             ledger.judge(ANSWERED, fits, || format!("{} {of:?} gets another final status", status.cmd));
@@ -151,8 +154,8 @@ impl Watcher {
         let (proof, answer) = (case.proof(side, &skim), skim.answer());
         judge_taken(case, side, answer, ledger);
         let (msg_id, has_arrived, reply) = (skim.msg_id, false, None);
-        let number = message.number;
-        case.told.push(Told { hash, number, side, msg_id, has_arrived, finals, answer, proof, reply });
+        let (number, finals) = (message.number, first_final..case.rooms.finals.len());
+        case.rooms.told.push(Told { hash, number, side, msg_id, has_arrived, finals, answer, proof, reply });
     }
 
     fn delivered(&mut self, plan: &Plan, message: &Message) {
@@ -163,7 +166,7 @@ impl Watcher {
             case.open = None;
         }
         let Some(at) = case.told_at(side, message) else { return };
-        let Some(told) = case.told.get_mut(at) else { return };
+        let Some(told) = case.rooms.told.get_mut(at) else { return };
         let first = !core::mem::replace(&mut told.has_arrived, true);
         let (answer, proof) = (told.answer, told.proof);
         if let Proof::Good(_) = proof
@@ -181,8 +184,9 @@ impl Watcher {
             *waits = None;
         }
         if side == Side::Client && first {
-            let Case { told, sent, .. } = case;
-            for of in told.get(at).iter().flat_map(|told| &told.finals) {
+            let Rooms { told, sent, finals, .. } = &mut case.rooms;
+            let answered = told.get(at).and_then(|told| finals.get(told.finals.clone()));
+            for of in answered.unwrap_or_default() {
                 if let Some(sent) = sent_mut(sent, Side::Server, *of) {
                     sent.has_come_back = true;
                 }
@@ -196,7 +200,8 @@ impl Watcher {
             (Fact::Began(session), Some(device)) => {
                 self.tally.sessions += 1;
                 let nonces = self.carried.remove(&device);
-                let case = Box::new(Case::new(plan, device, *session, at, nonces));
+                let rooms = self.spare.pop().unwrap_or_default();
+                let case = Box::new(Case::new(plan, (device, *session), at, nonces, rooms));
                 let before = self.cases.get_mut(device as usize).and_then(|place| place.replace(case));
                 ledger.judge(ENDS, before.is_none(), || format!("device {device} begins a session in another one"));
             }
@@ -294,7 +299,7 @@ impl Watcher {
         self.tally.completed += u64::from(is_completed);
         if is_completed {
             let [_, last] = case.last;
-            for sent in &case.sent {
+            for sent in &case.rooms.sent {
                 // The server's last message ends the session: nobody answers its header.
                 if sent.side == Side::Server && sent.msg_id == last && sent.name.is_none() {
                     continue;
@@ -331,6 +336,7 @@ impl Watcher {
             }
             self.carried.insert(device, nonces);
         }
+        self.spare.push(case.rooms.cleared());
     }
 }
 
@@ -341,9 +347,9 @@ fn case_of(cases: &mut [Option<Box<Case>>], device: u32) -> Option<&mut Case> {
 
 /// The reply to a request is the one that it had before. What nobody has stored yet may be said anew.
 fn judge_reply(case: &mut Case, message: &Message, hash: u64, ledger: &mut Ledger) {
-    let request = case.asked.iter().find(|(channel, _)| *channel == message.channel).map(|(_, request)| *request);
+    let request = case.rooms.asked.iter().find(|(channel, _)| *channel == message.channel).map(|(_, request)| *request);
     let is_request = |told: &&mut Told| told.side == Side::Client && Some(told.hash) == request;
-    let Some(told) = case.told.iter_mut().find(is_request) else { return };
+    let Some(told) = case.rooms.told.iter_mut().find(is_request) else { return };
     if case.is_stored {
         let before = *told.reply.get_or_insert(hash);
         ledger.judge(REPEATS, before == hash, || format!("message {} has another reply", told.msg_id));
@@ -379,7 +385,7 @@ fn judge_form(case: &mut Case, side: Side, skim: &Skim<'_>, message: &Message, l
 /// Whoever says that credentials are good says so of good ones, and of each nonce once.
 fn judge_taken(case: &mut Case, side: Side, answer: Option<(u32, u16)>, ledger: &mut Ledger) {
     let Some((msg_id, 212)) = answer else { return };
-    let shown = case.told.iter().find(|told| told.side == side.peer() && told.msg_id == msg_id);
+    let shown = case.rooms.told.iter().find(|told| told.side == side.peer() && told.msg_id == msg_id);
     let is_good = shown.is_some_and(|told| matches!(told.proof, Proof::Good(_)));
     let Some(taken) = case.taken.get_mut(side.peer().index()) else { return };
     let is_only = *taken.get_or_insert(msg_id) == msg_id;
