@@ -3,7 +3,7 @@
 //! They are those of `transport_sim::dm::Fleet`: a session in XML, MD5 in both directions, seven orders in three packages
 //! on a real tree, and a server that loads, runs and commits a snapshot for each message.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use core_kit::{Env, Machine};
@@ -32,7 +32,7 @@ const ORDERS: usize = 7;
 pub struct Plan {
     tree: Memory,
     client: client::Profile,
-    server: server::Profile,
+    server: Arc<server::Profile>,
 }
 
 /// Which side of a session proves itself.
@@ -70,7 +70,7 @@ impl Plan {
             .finish()
             .map_err(|error| error.to_string())?;
         let client = client::Profile::new("", SERVER_URL, SERVER_ID);
-        Ok(Self { tree, client, server: server::Profile::new(SERVER_URL) })
+        Ok(Self { tree, client, server: Arc::new(server::Profile::new(SERVER_URL)) })
     }
 }
 
@@ -121,7 +121,7 @@ impl Device {
         // The node is there, and any text is a name.
         let _ = tree.set_value("./DevInfo/DevId", name_of(number));
         let accounts = [Side::Client, Side::Server].map(|side| account_of(number, side));
-        Self { session: client::Session::new(&profile), tree, accounts, outcome: None }
+        Self { session: client::Session::new(profile).unrecorded(), tree, accounts, outcome: None }
     }
 
     /// Begins the session; its first message.
@@ -225,7 +225,7 @@ impl Server {
         // Nothing of this server fails between load and commit, so the snapshot need not stay where it is.
         let row = self.rows.entry(device).or_default();
         let stored = row.snapshot.take();
-        let mut turn = Turn::begin(stored, &self.plan.server).map_err(|error| error.to_string())?.unrecorded();
+        let mut turn = Turn::begin(stored, Arc::clone(&self.plan.server)).map_err(|error| error.to_string())?.unrecorded();
         let mut open = turn.receive(env, arrival).map_err(|error| error.to_string())?;
         while let Some(question) = open {
             let answer = row.answer(device, question);

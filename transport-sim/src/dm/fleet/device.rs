@@ -263,8 +263,13 @@ impl Awake {
             core::mem::swap(&mut own.nonce, &mut server.nonce);
         }
         let changes = folded.map(|folded| folded.changes.into_vec()).unwrap_or_default();
+        let mut session = Session::new(plan.profile_of(device));
+        if survives.is_none() {
+            // It is never stored in the middle of a message.
+            session = session.unrecorded();
+        }
         Self {
-            session: Some(Session::new(&plan.profile_of(device))),
+            session: Some(session),
             tree: unfold(plan, device, &changes),
             stored: None,
             changes,

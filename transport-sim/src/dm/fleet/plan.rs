@@ -1,6 +1,8 @@
 //! What all devices of a region and all nodes of its server have in common: whatever is not here, a device has for
 //! itself.
 
+use std::sync::Arc;
+
 use core_kit::Millis;
 use dm_core::{
     auth::{Account, CredentialHash, Nonce, Scheme},
@@ -114,7 +116,7 @@ pub(super) struct Plan {
     pub(super) linger: Millis,
     pub(super) tree: Memory,
     pub(super) client: client::Profile,
-    pub(super) server: server::Profile,
+    pub(super) server: Arc<server::Profile>,
     pub(super) mistake: Option<Mistake>,
 }
 
@@ -136,7 +138,7 @@ impl Plan {
             // The tree is written down below and correct, which a test shows.
             tree: tree().unwrap_or_default(),
             client: client::Profile::new("", SERVER_URL, SERVER_ID),
-            server: server::Profile::new(SERVER_URL),
+            server: Arc::new(server::Profile::new(SERVER_URL)),
             mistake: None,
         }
     }

@@ -1,7 +1,7 @@
 //! A node of a region's server: it loads, runs, commits, and only then replies. It has nothing that it would miss after a
 //! crash.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use core_kit::{Durable, Env, Millis, Tick};
@@ -262,7 +262,7 @@ impl Attempt {
     ) -> Result<Self, AttemptError> {
         let Region { plan, depot, .. } = region;
         let stored = depot.session(key).map(|stored| stored.snapshot.clone());
-        let mut turn = Turn::begin(stored, &plan.server)?.unrecorded();
+        let mut turn = Turn::begin(stored, Arc::clone(&plan.server))?.unrecorded();
         let mut read: Option<Read> = None;
         let mut open = match arrival {
             Some(arrival) => turn.receive(env, arrival)?,
