@@ -110,7 +110,12 @@ impl Status {
             self.stop_timer();
             return Came::Now;
         }
-        if !timer.is_set() || self.look.is_set() && self.look <= timer {
+        if !timer.is_set() {
+            // Most nodes that have nothing to do any more have nothing rare either.
+            self.rare.take_if(|rare| rare.looks.is_empty() && rare.paused.is_none() && rare.clock.is_none());
+            return Came::Nothing;
+        }
+        if self.look.is_set() && self.look <= timer {
             return Came::Nothing;
         }
         self.look_first_at(timer);
@@ -290,8 +295,10 @@ mod tests {
         assert_eq!(status.came(alarm(50, 1)), Came::Later(alarm(70, 3)));
         assert_eq!(status.came(alarm(70, 3)), Came::Now);
         assert_eq!((status.came(alarm(70, 3)), status.set_timer(alarm(80, 4))), (Came::Nothing, true));
+        assert!(status.set_timer(alarm(75, 5)));
         status.stop_timer();
-        assert_eq!(status.came(alarm(80, 4)), Came::Nothing);
+        assert_eq!([alarm(75, 5), alarm(80, 4)].map(|alarm| status.came(alarm)), [Came::Nothing; 2]);
+        assert!(status.rare.is_none(), "it takes no memory when nothing is left");
     }
 
     #[test]
