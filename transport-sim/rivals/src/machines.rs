@@ -225,7 +225,8 @@ impl Server {
         // Nothing of this server fails between load and commit, so the snapshot need not stay where it is.
         let row = self.rows.entry(device).or_default();
         let stored = row.snapshot.take();
-        let mut turn = Turn::begin(stored, Arc::clone(&self.plan.server)).map_err(|error| error.to_string())?.unrecorded();
+        let mut turn =
+            Turn::begin(stored, Arc::clone(&self.plan.server)).map_err(|error| error.to_string())?.unrecorded();
         let mut open = turn.receive(env, arrival).map_err(|error| error.to_string())?;
         while let Some(question) = open {
             let answer = row.answer(device, question);

@@ -51,6 +51,23 @@ fn an_old_opening_with_a_digest_begins_nothing() {
 }
 
 #[test]
+fn an_opening_after_the_deadline_is_stored_the_same_by_a_session_that_was_stored_before() {
+    let mut kept = waiting().session;
+    let late = env(kept.deadline().unwrap().at.0);
+    let mut stored = Session::restore(kept.snapshot(), &Profile::new(SERVER)).unwrap();
+    // Whatever it was restored from itself is not its state any more.
+    kept.handle(&env(0), Input::Wake, &mut Vec::new()).unwrap();
+    let said = [&mut kept, &mut stored].map(|session| {
+        let mut out = Vec::new();
+        session.handle(&late, Input::Received(opening("Other")), &mut out).unwrap();
+        assert!(session.pending().is_some(), "it works on the message");
+        out
+    });
+    assert_eq!(said[0], said[1]);
+    assert_eq!(kept.snapshot(), stored.snapshot());
+}
+
+#[test]
 fn what_is_no_opening_is_still_refused() {
     let mut server = over();
     let package_three = from_device(1, "", "<Final/>");
