@@ -120,7 +120,7 @@ impl Transport for Direct {
 }
 
 pub(crate) async fn run(number: u16, over: &dyn Transport) -> Outcome {
-    let mut session = client::Session::new(&kit::client_profile("http://server.example/dm"));
+    let mut session = client::Session::new(kit::client_profile("http://server.example/dm"));
     run_session(&mut session, trigger(number), over, &mut kit::agent(), &env::now).await.unwrap()
 }
 

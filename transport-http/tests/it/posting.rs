@@ -279,7 +279,7 @@ async fn a_session_does_not_follow_a_resp_uri_out_of_tls() {
         [("https://server.example/dm", Outcome::Unreachable, 1), ("http://server.example/dm", Outcome::Completed, 2)]
     {
         let anywhere = Anywhere(app.clone(), Mutex::default());
-        let mut session = client::Session::new(&kit::client_profile(url));
+        let mut session = client::Session::new(kit::client_profile(url));
         let number = u16::try_from(exchanges).unwrap();
         let ended = run_session(&mut session, trigger(number), &anywhere, &mut kit::agent(), &env::now).await.unwrap();
         let asked = anywhere.1.lock().unwrap().clone();

@@ -74,7 +74,7 @@ pub(crate) fn statuses(memory: &Memory, tag: &str) -> Vec<Option<StatusCode>> {
 }
 
 async fn run(number: u16, url: &str, agent: &mut MemoryAgent, over: &dyn Transport) -> Outcome {
-    let mut session = client::Session::new(&kit::client_profile(url));
+    let mut session = client::Session::new(kit::client_profile(url));
     run_session(&mut session, trigger(number), over, agent, &env::now).await.unwrap()
 }
 
