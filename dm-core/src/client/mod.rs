@@ -113,7 +113,11 @@ impl Session {
             own,
             server,
         });
-        Self { profile, common, phase: Phase::Rest(Rest::Fresh), kept: None, is_recorded: true, walked: None }
+        Self::at_rest(profile, common, Rest::Fresh)
+    }
+
+    fn at_rest(profile: Arc<Profile>, common: Box<Common>, rest: Rest) -> Self {
+        Self { profile, common, phase: Phase::Rest(rest), kept: None, is_recorded: true, walked: None }
     }
 
     /// The same session, for a device that never stores it with a question open: every record is a copy of the state and

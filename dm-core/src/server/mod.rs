@@ -119,14 +119,11 @@ impl Session {
     /// A session that no message has come for. Sessions that are given the same [`Arc`] of a profile share it.
     #[must_use]
     pub fn new(profile: impl Into<Arc<Profile>>) -> Self {
-        Self {
-            profile: profile.into(),
-            common: Box::default(),
-            phase: Phase::Rest(Rest::Fresh),
-            kept: None,
-            is_recorded: true,
-            walked: None,
-        }
+        Self::at_rest(profile.into(), Box::default(), Rest::Fresh)
+    }
+
+    fn at_rest(profile: Arc<Profile>, common: Box<Common>, rest: Rest) -> Self {
+        Self { profile, common, phase: Phase::Rest(rest), kept: None, is_recorded: true, walked: None }
     }
 
     /// The open question, to be asked again after a restore.

@@ -45,14 +45,7 @@ impl Session {
 
     pub(super) fn of_snapshot(snapshot: Snapshot, profile: Arc<Profile>) -> Result<Self, RestoreError> {
         let Snapshot::V1(Stored(since)) = snapshot;
-        let at_rest = |common, rest, kept| Self {
-            profile,
-            common,
-            phase: Phase::Rest(rest),
-            kept: Some(kept),
-            is_recorded: true,
-            walked: None,
-        };
+        let at_rest = |common, rest, kept| Self { kept: Some(kept), ..Self::at_rest(profile, common, rest) };
         since.restore(at_rest).map_err(|_| RestoreError::Inconsistent)
     }
 }
