@@ -55,7 +55,7 @@ impl Scheme {
     /// The scheme that a `Meta/Type` names.
     #[must_use]
     pub fn from_type(text: &str) -> Option<Self> {
-        let (all, text) = ([Self::Md5, Self::Basic, Self::Mac], text.trim());
+        let (all, text) = ([Self::Basic, Self::Md5, Self::Mac], text.trim());
         all.into_iter().find(|scheme| scheme.as_type().eq_ignore_ascii_case(text))
     }
 

@@ -15,7 +15,6 @@ use crate::{Packet, fault::PeerFault, session::Outcome};
 pub struct Turn {
     session: Session,
     loaded: u64,
-    is_recorded: bool,
     /// Of the step under way: its room is used for all of them.
     outputs: Vec<Output>,
     facts: Facts,
@@ -46,13 +45,7 @@ impl Turn {
             Some(snapshot) => Session::of_snapshot(snapshot, profile.into())?,
             None => Session::new(profile),
         };
-        Ok(Self {
-            loaded: session.revision(),
-            session,
-            is_recorded: true,
-            outputs: Vec::new(),
-            facts: Facts::default(),
-        })
+        Ok(Self { loaded: session.revision(), session, outputs: Vec::new(), facts: Facts::default() })
     }
 
     /// The same turn, for a node that keeps no journal and answers every question of a turn before its end: every record
@@ -61,7 +54,7 @@ impl Turn {
     #[must_use]
     pub fn unrecorded(mut self) -> Self {
         self.session.is_recorded = false;
-        Self { is_recorded: false, ..self }
+        self
     }
 
     /// Takes one input. Where it leaves a question, the turn goes on with the answer to it.
@@ -69,7 +62,7 @@ impl Turn {
     /// # Errors
     /// The input does not fit; the turn is as it was.
     pub fn step(&mut self, env: &Env, input: Input) -> Result<Option<Question>, Misuse> {
-        if self.is_recorded {
+        if self.session.is_recorded {
             let record = journal::step(&mut self.session, env, input)?;
             let open = self.facts.take(record.outputs.iter().cloned());
             self.facts.records.push(record);
@@ -86,7 +79,7 @@ impl Turn {
     pub fn receive(&mut self, env: &Env, arrival: Arrival) -> Result<Option<Question>, Misuse> {
         let (packet, read) = arrival.into_parts();
         let input = Input::Received(packet);
-        if self.is_recorded {
+        if self.session.is_recorded {
             return self.step(env, input);
         }
         self.session.take_input(env, input, Some(read), &mut self.outputs)?;

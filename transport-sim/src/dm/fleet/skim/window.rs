@@ -163,8 +163,8 @@ const TAGS: [(&str, Tag); 24] = [
 
 const PLACES: usize = 32;
 
-/// Where a name is in the table. The factor gives each of them a place of its own, which a test shows: so a name is
-/// known by one comparison.
+/// Where a name is in the table. The factor was found by trial: each of them has a place of its own, which the compiler
+/// checks, and so a name is known by one comparison.
 const fn place(name: u64) -> usize {
     (name.wrapping_mul(0xb72a_002b_3506_c95d) >> 59) as usize
 }
@@ -191,6 +191,7 @@ const fn table() -> [(u64, Tag); PLACES] {
         if let Some((_, entries)) = table.split_at_mut_checked(place(name))
             && let [entry, ..] = entries
         {
+            assert!(entry.0 == 0, "two names have the same place: another factor is needed");
             *entry = (name, *tag);
         }
         rest = others;
