@@ -179,7 +179,8 @@
 //! rules of every session, `objects` for values that come in parts, `atomic` for all or nothing, and `nonces` for two
 //! sides that lose each other's nonces, also because the server's store went back to an earlier commit.
 //!
-//! [`dm::Fleet`] is a million devices in one process.
+//! [`dm::Fleet`] is a million devices in one process. [`dm::SessionRules`] judge its sessions, and those of nodes of your own:
+//! the example `hosts` has a server and devices that this crate knows nothing of.
 //!
 //! # OMA DPE on it
 //!

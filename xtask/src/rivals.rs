@@ -38,10 +38,11 @@ const MEASURE: &str = "transport-sim";
 
 const NOTES: &str = "\
 The machines, orders, latency and allocator are the same: 100 device hosts and one server, one session after the other on
-each. What is not comparable: only the fleet judges, by every rule of a fleet on every message, and it has a device for each
-session, in the course of a day, before three nodes and a store in each of 16 regions; turmoil and madsim simulate TCP, with
-a connection for each session, and run tasks, where transport-sim hands over whole messages; turmoil wakes every host at
-every tick, so that it costs by simulated time and not by message.";
+each. transport-sim judges every message by every rule of single sessions; unjudged it does what the others do. What is not
+comparable: the fleet, which judges as well, has a device for each session, in the course of a day, before three nodes and a
+store in each of 16 regions; turmoil and madsim simulate TCP, with a connection for each session, and run tasks, where
+transport-sim hands over whole messages; turmoil wakes every host at every tick, so that it costs by simulated time and not
+by message.";
 
 /// One line of a program.
 #[derive(Debug, PartialEq, Eq)]

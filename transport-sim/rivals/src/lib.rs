@@ -4,7 +4,8 @@
 //! cargo xtask bench sim
 //! ```
 //!
-//! [`machines`] are a device and a server without any network. Each program of this package puts a hundred devices and one
+//! [`machines`] are a device and a server without any network; they and the world that `transport-sim` puts them into are
+//! its example `hosts`. Each program of this package puts a hundred devices and one
 //! server into another simulated network, lets every device have its sessions one after the other, and prints what
 //! [`report`] makes of it. The package is outside the workspace, so that only those who compare build the others.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a comparison is about real time")]
@@ -13,9 +14,13 @@ use std::time::Instant;
 
 use machines::Wrong;
 
+#[path = "../../examples/hosts/machines.rs"]
 pub mod machines;
 #[cfg(any(feature = "turmoil", feature = "madsim"))]
 pub mod stream;
+#[cfg(feature = "ours")]
+#[path = "../../examples/hosts/world.rs"]
+pub mod world;
 
 /// Simulation allocates all the time; each simulator does it with the same allocator.
 #[global_allocator]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core_kit::{Env, Tick, UnixMillis};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::machines::{Device, Server, Wrong};
+use crate::machines::{Around, Device, Server, Wrong};
 
 /// Some time in 2026.
 const EPOCH_MS: u64 = 1_767_225_600_000;
@@ -26,7 +26,9 @@ impl Surroundings {
     pub const fn new(host: u32, now_ms: fn() -> u64) -> Self {
         Self { state: host as u64, now_ms }
     }
+}
 
+impl Around for Surroundings {
     fn env(&mut self) -> Env {
         let mut entropy = [0; 32];
         for octets in entropy.chunks_mut(8) {
@@ -48,11 +50,11 @@ pub async fn session<S>(mut stream: S, device: &mut Device, mut around: Surround
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut next = device.begin(|| around.env())?;
+    let mut next = device.begin(&mut around)?;
     while let Some(message) = next {
         write(&mut stream, &message).await?;
         let reply = read(&mut stream).await?.ok_or("the server has closed the connection")?;
-        next = device.receive(|| around.env(), reply)?;
+        next = device.receive(&mut around, reply)?;
     }
     if device.has_completed() { Ok(()) } else { Err("a session was not completed".into()) }
 }
@@ -67,8 +69,8 @@ where
 {
     while let Some(message) = read(&mut stream).await? {
         let env = around.env();
-        let reply = server.lock().unwrap_or_else(PoisonError::into_inner).receive(&env, message)?;
-        write(&mut stream, &reply).await?;
+        let answer = server.lock().unwrap_or_else(PoisonError::into_inner).receive(&env, message)?;
+        write(&mut stream, &answer.reply).await?;
     }
     Ok(())
 }

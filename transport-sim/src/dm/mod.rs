@@ -22,12 +22,13 @@ mod scenario;
 mod scenarios;
 mod script;
 mod server;
+mod sessions;
 mod side;
 
 pub use backend::{Backend, Job, OrderState, Services, StoredDevice, StoredSession};
 pub use device::{Device, Execution};
 pub use fact::{Fact, Fingerprint, OpKind, Step};
-pub use fleet::{COMPACT, Conditions, Fleet, FleetRun};
+pub use fleet::{Conditions, Fleet, FleetRun};
 pub use mixed::menu;
 pub use pusher::Pusher;
 pub use rules::{
@@ -41,6 +42,8 @@ pub use run::{Direction, Run, SessionRun, Tallies, Transfer};
 pub use scenario::{Faults, Scenario, Watch};
 pub use script::{Attacker, Rogue};
 pub use server::Server;
+pub use sessions::{COMPACT, SessionFact, SessionOrder, SessionRules, SessionWorld, Standing, value_hash};
+pub use side::Side;
 
 /// Anything that lives in a DM world.
 pub enum Party {

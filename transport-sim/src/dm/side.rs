@@ -2,20 +2,24 @@
 
 /// Which side of a session, and so who sent a message of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
+pub enum Side {
+    /// The device.
     Client,
+    /// The server.
     Server,
 }
 
 impl Side {
-    pub(super) const fn peer(self) -> Self {
+    /// The other one.
+    #[must_use]
+    pub const fn peer(self) -> Self {
         match self {
             Self::Client => Self::Server,
             Self::Server => Self::Client,
         }
     }
 
-    pub(super) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }

@@ -16,28 +16,11 @@ use super::{
     folded::Kept,
     plan::{ORDERS, Package, Plan},
     server::{Attempt, Read},
-    trail,
 };
-use crate::dm::side::Side;
+use crate::dm::{Side, Standing, value_hash};
 
 /// How long a session is kept when it is over: a client that has missed the last reply asks for it again in that time.
 const RETENTION: Millis = Millis::from_secs(420);
-
-/// Where an order is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum OrderState {
-    /// It waits for a session.
-    #[default]
-    Queued,
-    /// A session has it.
-    HandedOut,
-    /// The device answered it.
-    Done,
-    /// It was sent, and whether it was carried out will not be known.
-    Unknown,
-    /// It cannot be sent.
-    Refused,
-}
 
 /// What the server knows of a device.
 #[derive(Debug)]
@@ -48,7 +31,7 @@ pub(super) struct DeviceRow {
     sessions: Vec<StoredSession>,
     /// The last nonces: of the device, and of the server towards it.
     nonces: [Kept; 2],
-    pub(super) orders: [OrderState; ORDERS.len()],
+    pub(super) orders: [Standing; ORDERS.len()],
     /// Packages that wait, first to last; 0 is none.
     queue: [Package; ORDERS.len()],
     /// What was read, by order: a hash of each value.
@@ -63,7 +46,7 @@ impl DeviceRow {
         let mut queue = [0; ORDERS.len()];
         queue.iter_mut().zip(plan.packages()).for_each(|(place, package)| *place = package);
         let nonces = [nonce(Side::Client), nonce(Side::Server)];
-        let (orders, read) = ([OrderState::Queued; ORDERS.len()], Vec::new());
+        let (orders, read) = ([Standing::Queued; ORDERS.len()], Vec::new());
         Self { revision: 0, sessions: Vec::new(), nonces, orders, queue, read, over: 0 }
     }
 
@@ -97,11 +80,11 @@ impl DeviceRow {
             *last = 0;
         }
         for order in super::plan::orders_of(package) {
-            self.settle(order, OrderState::HandedOut);
+            self.settle(order, Standing::HandedOut);
         }
     }
 
-    fn settle(&mut self, order: usize, state: OrderState) {
+    fn settle(&mut self, order: usize, state: Standing) {
         if let Some(place) = self.orders.get_mut(order) {
             *place = state;
         }
@@ -120,22 +103,22 @@ impl DeviceRow {
                 Report::Done(_) if plan.mistake == Some(Mistake::OutcomeNotStored) => {}
                 Report::Done(done) => {
                     if let Some(order) = Plan::order_tagged(&done.tag) {
-                        self.settle(order, OrderState::Done);
+                        self.settle(order, Standing::Done);
                         self.take_values(order, &done.items);
                     }
                 }
                 Report::Unknown(tag) => {
                     if let Some(order) = Plan::order_tagged(tag) {
-                        self.settle(order, OrderState::Unknown);
+                        self.settle(order, Standing::Unknown);
                     }
                 }
                 Report::NotSent { tag, fault } => {
                     let Some(order) = Plan::order_tagged(tag) else { continue };
                     if fault.is_none() {
                         again |= 1 << order;
-                        self.settle(order, OrderState::Queued);
+                        self.settle(order, Standing::Queued);
                     } else {
-                        self.settle(order, OrderState::Refused);
+                        self.settle(order, Standing::Refused);
                     }
                 }
                 _ => {}
@@ -153,7 +136,7 @@ impl DeviceRow {
     fn take_values(&mut self, order: usize, items: &[ItemDone]) {
         for found in items.iter().flat_map(|item| &item.found) {
             if let (Some(data), Ok(order)) = (&found.content.data, u8::try_from(order)) {
-                self.read.push((order, trail::hash(data)));
+                self.read.push((order, value_hash(data)));
             }
         }
     }

@@ -14,14 +14,12 @@ use dm_core::{
 
 use super::{
     Member, Mistake,
-    fact::Fact,
     folded::{Change, Folded, Kept, unfold},
     plan::{ORDERS, Plan, order_of},
-    trail,
 };
 use crate::{
     Channel, Context, Message, NodeId, Site, Span,
-    dm::{OpKind, side::Side},
+    dm::{OpKind, SessionFact as Fact, Side, value_hash},
 };
 
 const BEGIN: Site = Site("fleet.begin");
@@ -225,7 +223,7 @@ impl Device {
         let Some(mut awake) = self.awake.take() else { return };
         // What a session left half-way is nobody's any more.
         awake.tree.abandon();
-        let values = ORDERS.map(|(_, uri)| awake.value(uri));
+        let values = ORDERS.iter().map(|(_, uri)| awake.value(uri)).collect();
         let [own, server] = &awake.accounts;
         let nonces = [Kept::of(&own.nonce), Kept::of(&server.nonce)];
         let folded = Folded { nonces, changes: awake.changes.into() };
@@ -301,7 +299,7 @@ impl Awake {
     /// The hash of the value that a leaf has.
     fn value(&self, uri: &str) -> Option<u64> {
         let leaf = uri.split('/').skip(1).try_fold(self.tree.root(), |node, name| node.child(name))?;
-        leaf.value().map(|value| trail::hash(value))
+        leaf.value().map(|value| value_hash(value))
     }
 
     fn ask_tree(&mut self, ctx: &mut Context<'_, Member>, ops: &Ops) -> Vec<OpResult> {

@@ -9,7 +9,7 @@ use dm_core::{
 };
 
 use super::plan::{Plan, SERVER_ID};
-use crate::dm::side::Side;
+use crate::dm::Side;
 
 /// A nonce in few octets.
 #[derive(Clone, Debug, PartialEq, Eq)]

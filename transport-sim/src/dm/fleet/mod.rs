@@ -1,7 +1,7 @@
 //! A fleet: as many devices as anybody has, each with a DM session of its own at a time of its own, before the stateless
 //! nodes of servers, with real messages, real trees and all that goes wrong on the way.
 //!
-//! Between its sessions a device is [folded](COMPACT): its nonces, and what the server has changed in its tree. The rest it
+//! Between its sessions a device is [folded](super::COMPACT): its nonces, and what the server has changed in its tree. The rest it
 //! has in common with all others. The server stores a row for each device, and a session as long as something of it may
 //! still come. A watcher judges every session of every device, and forgets it when it is over.
 //!
@@ -28,31 +28,28 @@ use core::cell::Cell;
 use std::{sync::Arc, thread};
 
 use core_kit::{Millis, Tick};
+use dm_core::auth::{CredentialHash, Nonce};
 
 use crate::{
     Bounds, Context, Counts, Decider, FaultCounts, Figure, Halt, Ledger, Link, Message, Node, NodeId, Permille, Site,
     Span, Who, World,
+    dm::{SessionFact, SessionWorld, Side, Standing},
     table::{absorb, mix},
     world::Kind,
 };
 
 mod depot;
 mod device;
-mod fact;
 mod folded;
 mod plan;
 mod server;
-mod skim;
 #[cfg(test)]
 mod tests;
 mod trail;
 mod watcher;
 
-pub use watcher::COMPACT;
-
 use depot::Depot;
 use device::Device;
-use fact::Fact;
 use plan::Plan;
 use server::Server;
 use trail::Trail;
@@ -392,6 +389,39 @@ impl Region {
     }
 }
 
+impl SessionWorld for Region {
+    fn device_at(&self, node: NodeId) -> Option<u32> {
+        self.plan.device_at(node)
+    }
+
+    fn linger(&self) -> Millis {
+        self.plan.linger
+    }
+
+    fn credential(&self, device: u32, side: Side) -> CredentialHash {
+        self.plan.hash_of(device, side)
+    }
+
+    fn first_nonce(&self, device: u32, side: Side) -> Nonce {
+        self.plan.nonce_of(device, side)
+    }
+
+    fn standing(&self, device: u32, order: usize) -> Option<(Standing, bool)> {
+        let row = self.depot.device(device).filter(|_| self.plan.has_order(order))?;
+        Some((*row.orders.get(order)?, row.waits(order)))
+    }
+
+    fn values_read(&self, device: u32) -> impl Iterator<Item = (usize, u64)> {
+        let read = self.depot.device(device).map_or_else(Default::default, |row| row.read.as_slice());
+        read.iter().map(|(order, value)| (usize::from(*order), *value))
+    }
+
+    fn sessions_to_wake(&self) -> usize {
+        let (timers, _) = self.depot.open();
+        timers
+    }
+}
+
 /// Anything that lives in a region.
 enum Member {
     Device(Device),
@@ -400,7 +430,7 @@ enum Member {
 
 impl Node for Member {
     type Shared = Region;
-    type Fact = Fact;
+    type Fact = SessionFact;
 
     fn start(&mut self, ctx: &mut Context<'_, Self>) {
         match self {

@@ -16,7 +16,7 @@ use dm_core::{
 use super::{Conditions, Mistake};
 use crate::{
     NodeId,
-    dm::{OpKind, alike::dev_info, side::Side},
+    dm::{OpKind, Side, alike::dev_info},
     table::{absorb, mix},
 };
 

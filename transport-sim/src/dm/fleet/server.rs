@@ -15,11 +15,13 @@ use dm_core::{
 use super::{
     Member, Mistake, Region,
     depot::Key,
-    fact::Fact,
     folded::Kept,
     plan::{Package, Plan, orders_of},
 };
-use crate::{Channel, Context, Message, NodeId, Site, Span, dm::side::Side};
+use crate::{
+    Channel, Context, Message, NodeId, Site, Span,
+    dm::{SessionFact as Fact, Side},
+};
 
 const WORK: Site = Site("fleet.work");
 const RIVAL: Site = Site("fleet.rival");

@@ -22,7 +22,7 @@ use dm_core::{
     wire::{self, Command, Header, Item, decode},
 };
 
-use super::{Fact, OpKind, Party, Services, envelope::Envelope};
+use super::{Fact, OpKind, Party, Services, Side, envelope::Envelope};
 use crate::{Checker, End, Event, FaultId, Ledger, Message, NodeId, Rule};
 
 mod abort;
@@ -88,8 +88,6 @@ pub use whole::{WHOLE, Whole};
 
 use stage::{Key, Sight, Stage};
 use vault::Proof;
-
-use super::side::Side;
 
 /// Some rules that look at the same things. What does not concern them they leave out.
 trait Watcher {

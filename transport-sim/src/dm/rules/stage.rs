@@ -15,7 +15,7 @@ use dm_core::{
 use super::vault::{Owner, Proof, Vault};
 use crate::{
     Channel, NodeId,
-    dm::{Fact, side::Side},
+    dm::{Fact, Side},
 };
 
 /// One session of one device, by a number that the rules give it.

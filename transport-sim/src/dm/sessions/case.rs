@@ -8,12 +8,12 @@ use dm_core::{
     session::Outcome,
 };
 
-use super::super::{
-    plan::{ORDERS, Plan, order_of},
+use super::{
+    SessionOrder, SessionWorld, order_of,
     skim::{HEADER, Name, Seen, Skim},
-    trail,
+    value_hash,
 };
-use crate::{Channel, Message, dm::side::Side};
+use crate::{Channel, Message, dm::Side};
 
 /// A message that was sent, as often as it is sent.
 pub(super) struct Told {
@@ -141,22 +141,22 @@ pub(super) struct Case {
     /// The exchange that the device waits for.
     pub(super) open: Option<Channel>,
     /// Hashes of what the orders' nodes held when the session was over.
-    pub(super) values: [Option<u64>; ORDERS.len()],
+    pub(super) values: Vec<Option<u64>>,
     /// Messages that were sent for the first time.
     pub(super) messages: u32,
 }
 
 impl Case {
     pub(super) fn new(
-        plan: &Plan,
+        world: &impl SessionWorld,
         (device, session): (u32, u16),
         began: Tick,
         nonces: Option<[Vec<Nonce>; 2]>,
         rooms: Rooms,
     ) -> Self {
         let sides = [Side::Client, Side::Server];
-        let hashes = sides.map(|side| plan.hash_of(device, side));
-        let nonces = nonces.unwrap_or_else(|| sides.map(|side| vec![plan.nonce_of(device, side)]));
+        let hashes = sides.map(|side| world.credential(device, side));
+        let nonces = nonces.unwrap_or_else(|| sides.map(|side| vec![world.first_nonce(device, side)]));
         Self {
             session,
             began,
@@ -174,7 +174,7 @@ impl Case {
             told_good: false,
             takes: [None; 2],
             open: None,
-            values: [None; ORDERS.len()],
+            values: Vec::new(),
             messages: 0,
         }
     }
@@ -199,7 +199,7 @@ impl Case {
     }
 
     /// Keeps the commands of a message, and false if one has a number that cannot be.
-    pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>) -> bool {
+    pub(super) fn keep(&mut self, side: Side, skim: &Skim<'_>, orders: &[SessionOrder]) -> bool {
         let first = self.rooms.sent.len();
         let blank = Sent {
             side,
@@ -217,7 +217,7 @@ impl Case {
             let others = self.rooms.sent.get(first..).unwrap_or_default();
             is_numbered &= *id > 0 && others.iter().all(|other| other.id != *id);
             let order = match name {
-                Name::Op(kind) if side == Side::Server => order_of(*kind, uri),
+                Name::Op(kind) if side == Side::Server => order_of(orders, *kind, uri),
                 _ => None,
             };
             self.rooms.sent.push(Sent { id: *id, name: Some(*name), order, items: (*items).max(1), ..blank });
@@ -230,7 +230,7 @@ impl Case {
     pub(super) fn told_at(&self, side: Side, message: &Message) -> Option<usize> {
         let is_last = |told: &Told| told.number == message.number && !message.altered;
         self.rooms.told.iter().position(is_last).or_else(|| {
-            let hash = trail::hash(&message.bytes);
+            let hash = value_hash(&message.bytes);
             self.rooms.told.iter().position(|told| told.hash == hash && told.side == side)
         })
     }

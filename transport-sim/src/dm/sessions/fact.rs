@@ -1,42 +1,77 @@
-//! What devices and server nodes of a fleet note about themselves.
+//! What devices and server nodes note about themselves.
 
 use core::fmt;
 use std::borrow::Cow;
 
 use dm_core::{codes::StatusCode, session::Outcome};
 
-use super::plan::ORDERS;
 use crate::dm::OpKind;
 
-/// Something that a member of a fleet did. Sessions are told by their number, devices by theirs in the region.
+/// Something that a device or a node of the server did, as [`SessionRules`](super::SessionRules) want to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fact {
-    /// A device began a session.
+pub enum SessionFact {
+    /// A device began the session with this number.
     Began(u16),
     /// A device's tree did what the server asked for.
-    Executed { kind: OpKind, uri: Cow<'static, str>, status: StatusCode },
+    Executed {
+        /// What.
+        kind: OpKind,
+        /// The node.
+        uri: Cow<'static, str>,
+        /// What became of it.
+        status: StatusCode,
+    },
     /// A device's session is over.
     Ended(u16, Outcome),
-    /// A device has no session now. What is left of the last one is nothing, or `open` or `kept`; the orders' nodes hold
-    /// values with these hashes; and so many octets is what the device takes until its next session.
-    Rested { open: bool, kept: bool, values: [Option<u64>; ORDERS.len()], octets: usize },
+    /// A device has no session now. Noted right after [`Ended`](Self::Ended).
+    Rested {
+        /// Whether a transaction of the last session is still open in the tree.
+        open: bool,
+        /// Whether the tree keeps a part of a large value.
+        kept: bool,
+        /// What the nodes of the orders hold, by order: [`value_hash`](super::value_hash) of each value.
+        values: Vec<Option<u64>>,
+        /// How much memory the device takes until its next session, in octets.
+        octets: usize,
+    },
     /// A server node stored a step.
-    Committed { device: u32, session: u16 },
+    Committed {
+        /// Of which device.
+        device: u32,
+        /// Of which session.
+        session: u16,
+    },
     /// By what a server node stored, a session is over.
-    ServerEnded { device: u32, session: u16, outcome: Outcome },
+    ServerEnded {
+        /// Of which device.
+        device: u32,
+        /// Which.
+        session: u16,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// Another server node was first: this one loads and runs again.
-    LostRace { device: u32 },
+    LostRace {
+        /// Whose session it is.
+        device: u32,
+    },
     /// A server node answered a repeated message with the stored reply.
-    Repeated { device: u32 },
+    Repeated {
+        /// Whose message it is.
+        device: u32,
+    },
     /// A message came late, of a session that is over and dropped.
-    Late { device: u32 },
+    Late {
+        /// Whose message it is.
+        device: u32,
+    },
     /// A server node refused a message without a SyncML answer.
     Refused,
-    /// The member used its machine wrongly: a mistake of this crate or of the machine, and of no peer.
+    /// The node used its machine wrongly: a mistake of the node or of the machine, and of no peer.
     Misused(String),
 }
 
-impl fmt::Display for Fact {
+impl fmt::Display for SessionFact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Began(session) => write!(f, "began session={session:X}"),

@@ -1,4 +1,5 @@
-//! The rules of a fleet, judged from outside, on every session and every message of it.
+//! The rules of single sessions, judged from outside, on every session and every message of it, in any world whose nodes
+//! say what they do: those of a [`Fleet`](super::Fleet), or of your own.
 //!
 //! What is known of a session is forgotten when it is over and nothing of it can come any more, so that memory goes with
 //! the sessions under way and not with the devices. What must be known for ever is little: what each device has done
@@ -11,27 +12,29 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use core_kit::{Millis, Tick};
-use dm_core::{auth::Nonce, ids::ServerId, tree::Right};
+use dm_core::auth::Nonce;
 
 use super::{
-    Member, Region,
-    depot::OrderState,
-    fact::Fact,
-    plan::{ORDERS, Plan, SERVER_ID, order_of},
-    skim::{HEADER, Skim},
-    trail::{self, Trail},
+    ANSWERED, AUTHENTICATED, BYTES, DROPPED, ENDS, FITS, FRESH, HALF_DUPLEX, LEAKS, NUMBERS, ONCE, OpKind, PERMITTED,
+    REPEATS, SAME_VIEW, SENT, SETTLED, Side, USED_WELL,
 };
-use crate::{
-    Checker, End, Event, Figure, Ledger, Message, NodeId, Rule, RuleId,
-    dm::{
-        ANSWERED, AUTHENTICATED, BYTES, DROPPED, ENDS, FITS, FRESH, HALF_DUPLEX, LEAKS, NUMBERS, ONCE, OpKind,
-        PERMITTED, REPEATS, SAME_VIEW, SENT, SETTLED, USED_WELL, side::Side,
-    },
-};
+use crate::{Checker, End, Event, Figure, Ledger, Message, Node, NodeId, Rule, RuleId};
 
 mod case;
+mod fact;
+mod hash;
+mod skim;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use fact::SessionFact;
+pub use hash::value_hash;
+pub use world::{SessionOrder, SessionWorld, Standing};
 
 use case::{Case, Proof, Rooms, Sent, Told, sent_mut};
+use skim::{HEADER, Skim};
+use world::order_of;
 
 /// What an idle device may take.
 pub const COMPACT: Rule = Rule { id: RuleId("idle"), says: "a device takes at most 300 octets between two sessions" };
@@ -44,21 +47,26 @@ const MESSAGES_MAX: u32 = 32;
 /// Nonces of a side that are remembered from one session to the next.
 const NONCES_MAX: usize = 4;
 
-/// Watches a region.
-pub(super) struct Watcher {
+/// The rules of DM sessions, for worlds whose nodes note [`SessionFact`]s and whose shared part is a [`SessionWorld`].
+///
+/// The nodes may be anything. Each session is one that the device begins, in XML without blocks of commands, with MD5 in
+/// both directions, and an exchange on each [channel](crate::Channel); a request that was sent again has another one. The
+/// example `hosts` of this crate has such nodes.
+pub struct SessionRules {
+    /// What devices are ordered to do.
+    orders: Vec<SessionOrder>,
+    /// Whether devices have several sessions.
+    are_several: bool,
     /// Of each device the session that is judged.
     cases: Vec<Option<Box<Case>>>,
     /// Devices whose session may be over, and when to look.
     closing: VecDeque<(Tick, u32)>,
     /// Which orders each device has carried out, by bits.
-    done: Vec<u8>,
-    /// Which orders their lists permit.
-    permitted: [bool; ORDERS.len()],
+    done: Vec<u64>,
     /// Where devices have several sessions: the last nonces of both sides.
     carried: BTreeMap<u32, [Vec<Nonce>; 2]>,
     /// Of sessions that are forgotten.
     spare: Vec<Rooms>,
-    trail: Trail,
     tally: Tally,
 }
 
@@ -79,26 +87,82 @@ struct Tally {
     outcomes: BTreeMap<&'static str, u64>,
 }
 
-impl Watcher {
-    pub(super) fn new(plan: &Plan) -> Self {
+impl SessionRules {
+    /// The rules of devices that are ordered these things, each of them once in the life of a device, and that have one
+    /// session each.
+    #[must_use]
+    pub fn new(orders: impl IntoIterator<Item = SessionOrder>) -> Self {
         Self {
-            cases: (0..plan.devices).map(|_| None).collect(),
+            orders: orders.into_iter().collect(),
+            are_several: false,
+            cases: Vec::new(),
             closing: VecDeque::new(),
-            done: vec![0; plan.devices as usize],
-            permitted: ORDERS.map(|(kind, uri)| is_permitted(plan, kind, uri)),
+            done: Vec::new(),
             carried: BTreeMap::new(),
             spare: Vec::new(),
-            trail: Trail::default(),
             tally: Tally::default(),
         }
+    }
+
+    /// The same where devices have several sessions, one after the other: the last nonces of each are remembered.
+    #[must_use]
+    pub fn for_several_sessions(self) -> Self {
+        Self { are_several: true, ..self }
     }
 
     fn case(&self, device: u32) -> Option<&Case> {
         self.cases.get(device as usize)?.as_deref()
     }
 
-    fn sent(&mut self, plan: &Plan, message: &Message, hash: u64, ledger: &mut Ledger) {
-        let Some((device, side)) = ends_of(plan, message) else { return };
+    /// The place for the session of a device.
+    fn place(&mut self, device: u32) -> Option<&mut Option<Box<Case>>> {
+        let at = device as usize;
+        if at >= self.cases.len() {
+            self.cases.resize_with(at + 1, || None);
+        }
+        self.cases.get_mut(at)
+    }
+
+    /// Marks an order as done; false if the device has done it before.
+    fn do_once(&mut self, device: u32, order: usize) -> bool {
+        let bit = device as usize * self.orders.len() + order;
+        let (at, bit) = (bit / 64, 1 << (bit % 64));
+        if at >= self.done.len() {
+            self.done.resize(at + 1, 0);
+        }
+        let Some(done) = self.done.get_mut(at) else { return false };
+        let is_first = *done & bit == 0;
+        *done |= bit;
+        is_first
+    }
+
+    /// As [`observe`](Checker::observe), with the hash of a message that is sent.
+    pub(super) fn observe_hashed(
+        &mut self,
+        at: Tick,
+        (event, hash): (&Event<'_, SessionFact>, u64),
+        world: &impl SessionWorld,
+        ledger: &mut Ledger,
+    ) {
+        match event {
+            Event::Sent(message) => self.sent(world, message, hash, ledger),
+            Event::Delivered(message) => self.delivered(world, message),
+            Event::Noted(node, fact) => {
+                self.close(at, world, ledger);
+                self.noted(at, *node, fact, world, ledger);
+            }
+            Event::Crashed(node) => {
+                if let Some(case) = world.device_at(*node).and_then(|device| case_of(&mut self.cases, device)) {
+                    self.tally.crashed_awake += u64::from(case.client.is_none());
+                    case.open = None;
+                }
+            }
+            Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Restarted(_) => {}
+        }
+    }
+
+    fn sent(&mut self, world: &impl SessionWorld, message: &Message, hash: u64, ledger: &mut Ledger) {
+        let Some((device, side)) = ends_of(world, message) else { return };
         let Some(case) = case_of(&mut self.cases, device) else {
             // What a server says when a session is over and forgotten is that it does not know it.
             let is_refusal = side == Side::Server && message.bytes.is_empty();
@@ -123,7 +187,7 @@ impl Watcher {
         let Some(skim) = read else { return };
         case.messages += 1;
         self.tally.exchanges += u64::from(side == Side::Client);
-        judge_form(case, side, &skim, message, ledger);
+        judge_form(case, side, (&skim, &self.orders), message, ledger);
         let first_final = case.rooms.finals.len();
         for status in skim.statuses() {
             let of = (status.msg_ref, status.cmd_ref);
@@ -158,8 +222,8 @@ impl Watcher {
         case.rooms.told.push(Told { hash, number, side, msg_id, has_arrived, finals, answer, proof, reply });
     }
 
-    fn delivered(&mut self, plan: &Plan, message: &Message) {
-        let Some((device, side)) = ends_of(plan, message) else { return };
+    fn delivered(&mut self, world: &impl SessionWorld, message: &Message) {
+        let Some((device, side)) = ends_of(world, message) else { return };
         let Some(case) = case_of(&mut self.cases, device) else { return };
         let taken = side == Side::Client || case.open == Some(message.channel);
         if side == Side::Server && taken {
@@ -194,22 +258,21 @@ impl Watcher {
         }
     }
 
-    fn noted(&mut self, at: Tick, node: NodeId, fact: &Fact, region: &Region, ledger: &mut Ledger) {
-        let plan = &region.plan;
-        match (fact, plan.device_at(node)) {
-            (Fact::Began(session), Some(device)) => {
+    fn noted(&mut self, at: Tick, node: NodeId, fact: &SessionFact, world: &impl SessionWorld, ledger: &mut Ledger) {
+        match (fact, world.device_at(node)) {
+            (SessionFact::Began(session), Some(device)) => {
                 self.tally.sessions += 1;
                 let nonces = self.carried.remove(&device);
                 let rooms = self.spare.pop().unwrap_or_default();
-                let case = Box::new(Case::new(plan, (device, *session), at, nonces, rooms));
-                let before = self.cases.get_mut(device as usize).and_then(|place| place.replace(case));
+                let case = Box::new(Case::new(world, (device, *session), at, nonces, rooms));
+                let before = self.place(device).and_then(|place| place.replace(case));
                 ledger.judge(ENDS, before.is_none(), || format!("device {device} begins a session in another one"));
             }
-            (Fact::Executed { kind, uri, status }, Some(device)) => {
+            (SessionFact::Executed { kind, uri, status }, Some(device)) => {
                 self.tally.executed += 1;
                 self.executed(device, *kind, uri, status.is_success(), ledger);
             }
-            (Fact::Ended(_, outcome), Some(device)) => {
+            (SessionFact::Ended(_, outcome), Some(device)) => {
                 // Whatever its machine was told it took, or it would not have come so far.
                 ledger.judge(USED_WELL, true, || "");
                 *self.tally.outcomes.entry(outcome.name()).or_default() += 1;
@@ -221,19 +284,19 @@ impl Watcher {
                     ledger.judge(ENDS, took <= SESSION_MAX.0 && case.messages <= MESSAGES_MAX, || {
                         format!("a session of device {device} took {took} ms and {} messages", case.messages)
                     });
-                    self.closing.push_back((at + plan.linger, device));
+                    self.closing.push_back((at + world.linger(), device));
                 }
             }
-            (Fact::Rested { open, kept, values, octets }, Some(device)) => {
+            (SessionFact::Rested { open, kept, values, octets }, Some(device)) => {
                 ledger.judge(DROPPED, !kept, || format!("device {device} keeps a part of a value"));
                 ledger.judge(LEAKS, !open && !kept, || format!("device {device} rests with something left"));
                 ledger.judge(COMPACT, *octets <= IDLE_MAX, || format!("device {device} takes {octets} octets"));
                 self.tally.idle_octets = self.tally.idle_octets.max(*octets as u64);
                 if let Some(case) = case_of(&mut self.cases, device) {
-                    case.values = *values;
+                    case.values.clone_from(values);
                 }
             }
-            (Fact::Committed { device, session }, _) => {
+            (SessionFact::Committed { device, session }, _) => {
                 let case = case_of(&mut self.cases, *device).filter(|case| case.session == *session);
                 ledger.judge(ENDS, case.is_some(), || {
                     format!("session {session:X} of device {device} is over, and is stored anew")
@@ -242,19 +305,25 @@ impl Watcher {
                     case.is_stored = true;
                 }
             }
-            (Fact::ServerEnded { device, outcome, .. }, _) => {
+            (SessionFact::ServerEnded { device, outcome, .. }, _) => {
                 if let Some(case) = case_of(&mut self.cases, *device) {
                     case.server = Some(outcome.clone());
                     case.over = at;
-                    self.closing.push_back((at + plan.linger, *device));
+                    self.closing.push_back((at + world.linger(), *device));
                 }
             }
-            (Fact::LostRace { .. }, _) => self.tally.lost_races += 1,
-            (Fact::Repeated { .. }, _) => self.tally.repeated += 1,
-            (Fact::Late { .. }, _) => self.tally.late += 1,
-            (Fact::Refused, _) => self.tally.refused += 1,
-            (Fact::Misused(what), _) => ledger.judge(USED_WELL, false, || what.clone()),
-            (Fact::Began(_) | Fact::Executed { .. } | Fact::Ended(..) | Fact::Rested { .. }, None) => {
+            (SessionFact::LostRace { .. }, _) => self.tally.lost_races += 1,
+            (SessionFact::Repeated { .. }, _) => self.tally.repeated += 1,
+            (SessionFact::Late { .. }, _) => self.tally.late += 1,
+            (SessionFact::Refused, _) => self.tally.refused += 1,
+            (SessionFact::Misused(what), _) => ledger.judge(USED_WELL, false, || what.clone()),
+            (
+                SessionFact::Began(_)
+                | SessionFact::Executed { .. }
+                | SessionFact::Ended(..)
+                | SessionFact::Rested { .. },
+                None,
+            ) => {
                 ledger.judge(USED_WELL, false, || format!("node {node} is no device"));
             }
         }
@@ -265,36 +334,32 @@ impl Watcher {
         let is_proven = case.as_ref().is_some_and(|case| case.shown == [true; 2] && case.told_good);
         let say = |what: &str| format!("{} {uri} at device {device} {what}", kind.name());
         ledger.judge(AUTHENTICATED, is_proven, || say("before both sides have shown credentials"));
-        let order = order_of(kind, uri);
-        let is_permitted = order.and_then(|order| self.permitted.get(order)).copied().unwrap_or(false);
+        let order = order_of(&self.orders, kind, uri);
+        let is_permitted = order.and_then(|order| self.orders.get(order)).is_some_and(|order| order.permitted);
         ledger.judge(PERMITTED, is_permitted || !is_success, || say("is not allowed"));
         if kind == OpKind::Get {
             return;
         }
-        let mut is_first = false;
-        if let (Some(done), Some(order)) = (self.done.get_mut(device as usize), order) {
-            is_first = *done & 1 << order == 0;
-            *done |= 1 << order;
-        }
+        let is_first = order.is_some_and(|order| self.do_once(device, order));
         ledger.judge(ONCE, is_first, || say("is done more often than it was ordered"));
     }
 
     /// Closes the cases of which nothing comes any more.
-    fn close(&mut self, now: Tick, region: &Region, ledger: &mut Ledger) {
+    fn close(&mut self, now: Tick, world: &impl SessionWorld, ledger: &mut Ledger) {
         while let Some((at, device)) = self.closing.front().copied()
             && at <= now
         {
             self.closing.pop_front();
-            let is_closed = |case: &Case| case.is_over() && case.over + region.plan.linger <= now;
+            let is_closed = |case: &Case| case.is_over() && case.over + world.linger() <= now;
             if self.case(device).is_some_and(is_closed)
                 && let Some(case) = self.cases.get_mut(device as usize).and_then(Option::take)
             {
-                self.judge_closed(region, device, case, ledger);
+                self.judge_closed(world, device, case, ledger);
             }
         }
     }
 
-    fn judge_closed(&mut self, region: &Region, device: u32, case: Box<Case>, ledger: &mut Ledger) {
+    fn judge_closed(&mut self, world: &impl SessionWorld, device: u32, case: Box<Case>, ledger: &mut Ledger) {
         let is_completed = case.is_completed();
         self.tally.completed += u64::from(is_completed);
         if is_completed {
@@ -309,27 +374,25 @@ impl Watcher {
                 });
             }
         }
-        if let Some(row) = region.depot.device(device) {
-            for (at, state) in row.orders.iter().enumerate().filter(|(at, _)| region.plan.has_order(*at)) {
-                let waits = row.waits(at);
-                let is_settled = match state {
-                    OrderState::HandedOut => false,
-                    OrderState::Queued => waits,
-                    OrderState::Unknown | OrderState::Refused => !waits,
-                    // What an earlier session has brought is not looked at again.
-                    OrderState::Done => !waits && (case.session > 1 || case.has_come_back(at)),
-                };
-                ledger.judge(SETTLED, is_settled, || format!("order {at} of device {device} is {state:?}"));
-            }
-            if is_completed {
-                for (order, read) in &row.read {
-                    let value = case.values.get(usize::from(*order)).copied().flatten();
-                    let is_same = value.is_some_and(|value| value == *read);
-                    ledger.judge(SAME_VIEW, is_same, || format!("order {order} has read what device {device} has not"));
-                }
+        for order in 0..self.orders.len() {
+            let Some((standing, waits)) = world.standing(device, order) else { continue };
+            let is_settled = match standing {
+                Standing::HandedOut => false,
+                Standing::Queued => waits,
+                Standing::Unknown | Standing::Refused => !waits,
+                // What an earlier session has brought is not looked at again.
+                Standing::Done => !waits && (case.session > 1 || case.has_come_back(order)),
+            };
+            ledger.judge(SETTLED, is_settled, || format!("order {order} of device {device} is {standing:?}"));
+        }
+        if is_completed {
+            for (order, read) in world.values_read(device) {
+                let value = case.values.get(order).copied().flatten();
+                let is_same = value.is_some_and(|value| value == read);
+                ledger.judge(SAME_VIEW, is_same, || format!("order {order} has read what device {device} has not"));
             }
         }
-        if region.plan.sessions > 1 {
+        if self.are_several {
             let mut nonces = case.nonces;
             for all in &mut nonces {
                 all.drain(..all.len().saturating_sub(NONCES_MAX));
@@ -356,9 +419,15 @@ fn judge_reply(case: &mut Case, message: &Message, hash: u64, ledger: &mut Ledge
     }
 }
 
-fn judge_form(case: &mut Case, side: Side, skim: &Skim<'_>, message: &Message, ledger: &mut Ledger) {
+fn judge_form(
+    case: &mut Case,
+    side: Side,
+    (skim, orders): (&Skim<'_>, &[SessionOrder]),
+    message: &Message,
+    ledger: &mut Ledger,
+) {
     let at = side.index();
-    let is_numbered = case.keep(side, skim);
+    let is_numbered = case.keep(side, skim, orders);
     if let Some(last) = case.last.get_mut(at) {
         ledger.judge(NUMBERS, is_numbered && skim.msg_id == *last + 1, || {
             format!("message {} of the {side:?} follows on {last}", skim.msg_id)
@@ -395,10 +464,10 @@ fn judge_taken(case: &mut Case, side: Side, answer: Option<(u32, u16)>, ledger: 
 }
 
 /// The device's end of a message, and which end sent it.
-fn ends_of(plan: &Plan, message: &Message) -> Option<(u32, Side)> {
-    match plan.device_at(message.from) {
+fn ends_of(world: &impl SessionWorld, message: &Message) -> Option<(u32, Side)> {
+    match world.device_at(message.from) {
         Some(device) => Some((device, Side::Client)),
-        None => plan.device_at(message.to).map(|device| (device, Side::Server)),
+        None => world.device_at(message.to).map(|device| (device, Side::Server)),
     }
 }
 
@@ -406,28 +475,11 @@ fn session_of(skim: &Skim<'_>) -> Option<u16> {
     u16::from_str_radix(skim.session, 16).ok()
 }
 
-/// Whether the lists that are in force allow it, by a plain walk.
-fn is_permitted(plan: &Plan, kind: OpKind, uri: &str) -> bool {
-    let mut node = plan.tree.root();
-    let mut acl = node.acl();
-    for name in uri.split('/').skip(1) {
-        let Some(child) = node.child(name) else { break };
-        node = child;
-        if !child.acl().is_empty() {
-            acl = child.acl();
-        }
-    }
-    let right = match kind {
-        OpKind::Get => Right::Get,
-        OpKind::Add => Right::Add,
-        OpKind::Replace | OpKind::Copy => Right::Replace,
-        OpKind::Delete => Right::Delete,
-        OpKind::Exec => Right::Exec,
-    };
-    acl.allows(right, &ServerId::from(SERVER_ID))
-}
-
-impl Checker<Member> for Watcher {
+impl<N> Checker<N> for SessionRules
+where
+    N: Node<Fact = SessionFact>,
+    N::Shared: SessionWorld,
+{
     fn rules(&self) -> Vec<Rule> {
         vec![
             ANSWERED,
@@ -451,36 +503,19 @@ impl Checker<Member> for Watcher {
         ]
     }
 
-    fn observe(&mut self, at: Tick, event: &Event<'_, Fact>, region: &Region, ledger: &mut Ledger) {
-        let hash = if let Event::Sent(message) = event { trail::hash(&message.bytes) } else { 0 };
-        self.trail.event(at, event, hash);
-        match event {
-            Event::Sent(message) => self.sent(&region.plan, message, hash, ledger),
-            Event::Delivered(message) => self.delivered(&region.plan, message),
-            Event::Noted(node, fact) => {
-                self.close(at, region, ledger);
-                self.noted(at, *node, fact, region, ledger);
-            }
-            Event::Crashed(node) => {
-                if let Some(case) = region.plan.device_at(*node).and_then(|device| case_of(&mut self.cases, device)) {
-                    self.tally.crashed_awake += u64::from(case.client.is_none());
-                    case.open = None;
-                }
-            }
-            Event::Copied(_) | Event::Lost(_) | Event::Undeliverable(_) | Event::Restarted(_) => {}
-        }
+    fn observe(&mut self, at: Tick, event: &Event<'_, SessionFact>, world: &N::Shared, ledger: &mut Ledger) {
+        let hash = if let Event::Sent(message) = event { value_hash(&message.bytes) } else { 0 };
+        self.observe_hashed(at, (event, hash), world, ledger);
     }
 
-    fn finish(&mut self, end: &End<'_, Region>, ledger: &mut Ledger) {
-        let region = end.shared;
-        self.close(Tick(u64::MAX), region, ledger);
+    fn finish(&mut self, end: &End<'_, N::Shared>, ledger: &mut Ledger) {
+        self.close(Tick(u64::MAX), end.shared, ledger);
         for (device, case) in self.cases.iter().enumerate().filter_map(|(device, case)| Some((device, case.as_ref()?)))
         {
             ledger.judge(ENDS, false, || format!("session {:X} of device {device} goes on", case.session));
         }
-        let (timers, _) = region.depot.open();
-        ledger.judge(LEAKS, timers == 0, || format!("the store has {timers} timers"));
-        region.trail.set(self.trail.0);
+        let to_wake = end.shared.sessions_to_wake();
+        ledger.judge(LEAKS, to_wake == 0, || format!("{to_wake} sessions are to be woken"));
         let Tally { sessions, completed, exchanges, executed, repeated, late, refused, .. } = self.tally;
         for (name, count) in [
             ("sessions", sessions),

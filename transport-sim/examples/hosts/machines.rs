@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use core_kit::{Env, Machine};
+use core_kit::{Body, Env, Machine};
 use dm_core::{
     Packet,
     auth::{Account, Nonce, Scheme},
@@ -16,16 +16,19 @@ use dm_core::{
     prompt::Reply,
     server::{self, Arrival, Entry, Order, Request, Turn},
     session::Outcome,
-    tree::{DevInfo, Memory},
+    tree::{DevInfo, Memory, Op, OpResult},
     wire::Encoding,
 };
 
 const SERVER_URL: &str = "https://dm.example/dm";
-const SERVER_ID: &str = "srv";
+/// What the server is called.
+pub const SERVER_ID: &str = "srv";
 const NAME: &str = "IMEI:49";
 /// The orders for each device, by package.
 const PACKAGES: [&[usize]; 3] = [&[0, 1, 2], &[3, 4], &[5, 6]];
-const ORDERS: usize = 7;
+/// Which node each order is for.
+pub const ORDERS: [&str; 7] =
+    ["./DevInfo/Man", "./Sim/Added", "./Sim/Value", "./Sim/Run", "./Sim/Locked", "./Sim/Added", "./Sim/Value"];
 
 /// What all devices and the server know.
 #[derive(Clone, Debug)]
@@ -37,9 +40,22 @@ pub struct Plan {
 
 /// Which side of a session proves itself.
 #[derive(Clone, Copy, Debug)]
-enum Side {
+pub enum Side {
+    /// The device.
     Client,
+    /// The server.
     Server,
+}
+
+/// Where a device has its session.
+pub trait Around {
+    /// What its machine may observe.
+    fn env(&mut self) -> Env;
+
+    /// Its tree did what the server asked for. Not everybody wants to know.
+    fn executed(&mut self, op: &Op, result: &OpResult) {
+        let _ = (op, result);
+    }
 }
 
 /// What went wrong: a mistake of the comparison, as nothing is to go wrong in it.
@@ -72,6 +88,12 @@ impl Plan {
         let client = client::Profile::new("", SERVER_URL, SERVER_ID);
         Ok(Self { tree, client, server: Arc::new(server::Profile::new(SERVER_URL)) })
     }
+
+    /// The tree of a device before its session.
+    #[must_use]
+    pub const fn tree(&self) -> &Memory {
+        &self.tree
+    }
 }
 
 fn name_of(device: u32) -> String {
@@ -79,7 +101,8 @@ fn name_of(device: u32) -> String {
 }
 
 /// What one side proves itself to the other with, before their session.
-fn account_of(device: u32, side: Side) -> Account {
+#[must_use]
+pub fn account_of(device: u32, side: Side) -> Account {
     let user = match side {
         Side::Client => name_of(device),
         Side::Server => SERVER_ID.to_owned(),
@@ -89,18 +112,17 @@ fn account_of(device: u32, side: Side) -> Account {
     Account { nonce: Nonce::new(secret.as_bytes()), ..account }
 }
 
-fn order(number: usize, device: u32) -> Order {
-    let value = |uri| vec![Entry::text(uri, &format!("{number} for {device}"))];
+/// The order with this number, from 0; nothing where there is none.
+fn order(number: usize, device: u32) -> Option<Order> {
+    let uri = *ORDERS.get(number)?;
+    let value = || vec![Entry::text(uri, &format!("{number} for {device}"))];
     let request = match number {
-        0 => Request::Get(vec!["./DevInfo/Man".into()]),
-        1 => Request::Add(value("./Sim/Added")),
-        2 => Request::Replace(value("./Sim/Value")),
-        3 => Request::Exec { entry: Entry::bare("./Sim/Run"), correlator: None },
-        4 => Request::Replace(value("./Sim/Locked")),
-        5 => Request::Get(vec!["./Sim/Added".into()]),
-        _ => Request::Get(vec!["./Sim/Value".into()]),
+        1 => Request::Add(value()),
+        2 | 4 => Request::Replace(value()),
+        3 => Request::Exec { entry: Entry::bare(uri), correlator: None },
+        _ => Request::Get(vec![uri.into()]),
     };
-    Order::new(number.to_string().as_str(), request)
+    Some(Order::new(number.to_string().as_str(), request))
 }
 
 /// A device in its session.
@@ -128,32 +150,44 @@ impl Device {
     ///
     /// # Errors
     /// The session does not begin.
-    pub fn begin(&mut self, env: impl FnMut() -> Env) -> Result<Option<Bytes>, Wrong> {
-        self.drive(env, client::Input::Start(client::Trigger::Client(SessionId::from_number(1))))
+    pub fn begin(&mut self, around: &mut impl Around) -> Result<Option<Bytes>, Wrong> {
+        self.drive(around, client::Input::Start(client::Trigger::Client(SessionId::from_number(1))))
     }
 
     /// Takes a reply; the next message, until the session is over.
     ///
     /// # Errors
     /// The reply does not fit.
-    pub fn receive(&mut self, env: impl FnMut() -> Env, reply: Bytes) -> Result<Option<Bytes>, Wrong> {
-        self.drive(env, client::Input::Received(Packet::new(Encoding::Xml, reply)))
+    pub fn receive(&mut self, around: &mut impl Around, reply: Bytes) -> Result<Option<Bytes>, Wrong> {
+        self.drive(around, client::Input::Received(Packet::new(Encoding::Xml, reply)))
+    }
+
+    /// How the session ended.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
     }
 
     /// Whether the session went as it should.
     #[must_use]
     pub fn has_completed(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|outcome| outcome.name() == "completed")
+        self.outcome == Some(Outcome::Completed)
     }
 
-    fn drive(&mut self, mut env: impl FnMut() -> Env, first: client::Input) -> Result<Option<Bytes>, Wrong> {
+    /// Its tree.
+    #[must_use]
+    pub const fn tree(&self) -> &Memory {
+        &self.tree
+    }
+
+    fn drive(&mut self, around: &mut impl Around, first: client::Input) -> Result<Option<Bytes>, Wrong> {
         let (mut next, mut out, mut message) = (Some(first), Vec::new(), None);
         while let Some(input) = next.take() {
-            self.session.handle(&env(), input, &mut out).map_err(|error| error.to_string())?;
+            self.session.handle(&around.env(), input, &mut out).map_err(|error| error.to_string())?;
             for output in out.drain(..) {
                 match output {
                     client::Output::Send(request) => message = Some(request.packet.body.to_bytes()),
-                    client::Output::Ask(question) => next = Some(self.answer(question)),
+                    client::Output::Ask(question) => next = Some(self.answer(around, question)),
                     client::Output::Report(_) => {}
                     client::Output::Finished(outcome) => self.outcome = Some(outcome),
                 }
@@ -162,7 +196,7 @@ impl Device {
         Ok(message)
     }
 
-    fn answer(&mut self, question: client::Question) -> client::Input {
+    fn answer(&mut self, around: &mut impl Around, question: client::Question) -> client::Input {
         let [own, server] = &self.accounts;
         match question {
             client::Question::Sign(ask) => {
@@ -176,20 +210,27 @@ impl Device {
             client::Question::User(ask) => ask.answer(Reply::Cancelled),
             client::Question::Tree(ops) => {
                 let results = self.tree.answer(&ops);
+                // Without a server it is the session that looks something up.
+                if ops.server.is_some() {
+                    ops.ops.iter().zip(&results).for_each(|(op, result)| around.executed(op, result));
+                }
                 ops.answer(results)
             }
         }
     }
 }
 
-/// What the server knows of a device that is in its session.
+/// What the server knows of a device.
 #[derive(Debug, Default)]
-struct Row {
+pub struct Row {
+    /// The session, while it lasts.
     snapshot: Option<server::Snapshot>,
-    /// Packages that it was given.
+    /// Packages that the device was given.
     given: usize,
     /// Orders that it has answered.
-    done: usize,
+    done: [bool; ORDERS.len()],
+    /// What it has read, by order.
+    read: Vec<(usize, Body)>,
 }
 
 /// A server, with all that it stores.
@@ -199,6 +240,17 @@ pub struct Server {
     rows: BTreeMap<u32, Row>,
     sessions: u64,
     exchanges: u64,
+}
+
+/// What a message to the server came to.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reply.
+    pub reply: Bytes,
+    /// Whose session it is.
+    pub device: u32,
+    /// How the session has ended by it.
+    pub finished: Option<Outcome>,
 }
 
 impl Server {
@@ -214,11 +266,17 @@ impl Server {
         (self.sessions, self.exchanges)
     }
 
-    /// Loads, runs and commits; the reply.
+    /// What it knows of a device; nothing of one that has never come.
+    #[must_use]
+    pub fn row(&self, device: u32) -> Option<&Row> {
+        self.rows.get(&device)
+    }
+
+    /// Loads, runs and commits.
     ///
     /// # Errors
     /// The message does not fit.
-    pub fn receive(&mut self, env: &Env, message: Bytes) -> Result<Bytes, Wrong> {
+    pub fn receive(&mut self, env: &Env, message: Bytes) -> Result<Answer, Wrong> {
         let packet = Packet::new(Encoding::Xml, message);
         let arrival = Arrival::read(packet, &self.plan.server).map_err(|fault| format!("{fault:?}"))?;
         let device: u32 = arrival.key().device.as_str().strip_prefix(NAME).ok_or("a name of nobody")?.parse()?;
@@ -233,18 +291,48 @@ impl Server {
             open = turn.step(env, answer).map_err(|error| error.to_string())?;
         }
         let (snapshot, facts) = turn.finish();
-        row.snapshot = Some(snapshot);
-        row.done += facts.reports.iter().filter(|report| matches!(report, server::Report::Done(_))).count();
         self.exchanges += 1;
+        row.hear(&facts.reports)?;
+        row.snapshot = facts.finished.is_none().then_some(snapshot);
         if facts.finished.is_some() {
-            self.sessions += u64::from(row.done == ORDERS);
-            self.rows.remove(&device);
+            self.sessions += u64::from(row.done == [true; ORDERS.len()]);
         }
-        Ok(facts.reply.ok_or("there is no reply")?.body.to_bytes())
+        let reply = facts.reply.ok_or("there is no reply")?.body.to_bytes();
+        Ok(Answer { reply, device, finished: facts.finished })
     }
 }
 
 impl Row {
+    /// Whether an order waits for its device.
+    #[must_use]
+    pub fn waits(&self, order: usize) -> bool {
+        PACKAGES.iter().skip(self.given).any(|package| package.contains(&order))
+    }
+
+    /// Whether an order was answered by its device.
+    #[must_use]
+    pub fn is_done(&self, order: usize) -> bool {
+        self.done.get(order) == Some(&true)
+    }
+
+    /// The values that were read, by order.
+    #[must_use]
+    pub fn read(&self) -> &[(usize, Body)] {
+        &self.read
+    }
+
+    /// Brings itself up to date.
+    fn hear(&mut self, reports: &[server::Report]) -> Result<(), Wrong> {
+        for report in reports {
+            let server::Report::Done(done) = report else { continue };
+            let order: usize = done.tag.as_str().parse()?;
+            *self.done.get_mut(order).ok_or("an order of nobody")? = true;
+            let found = done.items.iter().flat_map(|item| &item.found);
+            self.read.extend(found.filter_map(|found| Some((order, found.content.data.clone()?))));
+        }
+        Ok(())
+    }
+
     fn answer(&mut self, device: u32, question: server::Question) -> server::Input {
         match question {
             server::Question::Authenticate(ask) => {
@@ -254,7 +342,7 @@ impl Row {
             server::Question::Commands(ask) => {
                 let package = PACKAGES.get(self.given).copied().unwrap_or_default();
                 self.given += 1;
-                ask.answer(package.iter().map(|number| order(*number, device)).collect())
+                ask.answer(package.iter().filter_map(|number| order(*number, device)).collect())
             }
             server::Question::Fetch(ask) => ask.decline(),
             server::Question::Sign(ask) => {
