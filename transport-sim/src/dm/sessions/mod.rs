@@ -50,8 +50,14 @@ const NONCES_MAX: usize = 4;
 /// The rules of DM sessions, for worlds whose nodes note [`SessionFact`]s and whose shared part is a [`SessionWorld`].
 ///
 /// The nodes may be anything. Each session is one that the device begins, in XML without blocks of commands, with MD5 in
-/// both directions, and an exchange on each [channel](crate::Channel); a request that was sent again has another one. The
-/// example `hosts` of this crate has such nodes.
+/// both directions, and an exchange on each [channel](crate::Channel); a request that was sent again has another one. An
+/// empty message is a refusal by the transport.
+///
+/// A device notes [`Began`](SessionFact::Began), [`Executed`](SessionFact::Executed) for everything that its tree does for a
+/// server, [`Ended`](SessionFact::Ended) and [`Rested`](SessionFact::Rested). A node of the server notes
+/// [`Committed`](SessionFact::Committed) when a step is stored, before it sends what comes of it, and
+/// [`ServerEnded`](SessionFact::ServerEnded) when that was the last. The other facts are counted only, but for
+/// [`Misused`](SessionFact::Misused), which is a broken rule. The example `hosts` of this crate has such nodes.
 pub struct SessionRules {
     /// What devices are ordered to do.
     orders: Vec<SessionOrder>,

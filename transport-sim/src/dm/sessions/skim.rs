@@ -1,9 +1,9 @@
-//! What the fleet's rules need to know of a message, read without the codec.
+//! What the rules need to know of a message, read without the codec.
 //!
-//! A rule must not take the codec's word for what it has written, and a fleet's rules have no time to read every message
-//! as a whole a second time. So this looks at tags only, allocates one list, and knows what our writers write: no
+//! A rule must not take the codec's word for what it has written, and with a million devices there is no time to read every
+//! message as a whole a second time. So this looks at tags only, allocates one list, and knows what our writers write: no
 //! comments, no `CDATA`, no prefixes, no blocks of commands. Whatever else comes is nothing that it can read, which is a
-//! broken rule in a fleet.
+//! broken rule.
 
 use memchr::memchr;
 
