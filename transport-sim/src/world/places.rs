@@ -315,6 +315,45 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_is_off_leaves_a_node_its_clock_and_its_pause() {
+        let after_a_look = |change: fn(&mut Status)| {
+            let (mut status, alarm) = (Status::default(), Alarm { at: Tick(50), seq: 1 });
+            change(&mut status);
+            assert!(status.set_timer(alarm));
+            status.stop_timer();
+            assert_eq!(status.came(alarm), Came::Nothing);
+            status
+        };
+        assert_eq!(after_a_look(|status| status.pause(Tick(10), Millis(90))).paused(), Some(Tick(100)));
+        assert!(after_a_look(|status| *status.clock_mut() = Clock::default()).clock().is_some());
+    }
+
+    #[test]
+    fn what_heals_waits_for_nothing_more() {
+        let mut status = Status::default();
+        status.pause(Tick(10), Millis(90));
+        status.pause(Tick(20), Millis(30));
+        assert_eq!(status.paused(), Some(Tick(100)), "a shorter pause in a longer one ends with it");
+        status.heal(Tick(30));
+        assert_eq!(status.paused(), None);
+    }
+
+    #[test]
+    fn a_node_that_is_added_again_is_new() {
+        let (mut places, alarm) = (places(&[1, 2]), Alarm { at: Tick(50), seq: 1 });
+        let slot = places.slot(NodeId(1)).unwrap();
+        let status = places.status_mut(slot).unwrap();
+        (status.down, status.channels) = (true, 7);
+        status.pause(Tick(10), Millis(90));
+        assert!(status.set_timer(alarm));
+        assert_eq!(places.add(NodeId(1), "server"), slot);
+        let status = places.status_mut(slot).unwrap();
+        assert_eq!((status.down, status.channels, status.paused()), (false, 0, None));
+        assert_eq!(status.came(alarm), Came::Nothing);
+        assert_eq!(places.name(NodeId(1)), Some("server"));
+    }
+
+    #[test]
     fn a_choice_of_a_node_does_not_depend_on_those_that_are_not_chosen() {
         let all = places(&[1, 2, 3, 4, 5, 101]);
         for drawn in 0..200 {
