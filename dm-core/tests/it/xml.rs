@@ -438,6 +438,10 @@ fn an_element_without_content_may_be_written_in_two_ways() {
              </Delete>",
         ),
         ("<Add><CmdID>1</CmdID><Item/></Add>", "<Add><CmdID>1</CmdID><Item></Item></Add>"),
+        (
+            "<Add><CmdID>1</CmdID><Item><Data/>\n</Item></Add>",
+            "<Add><CmdID>1</CmdID><Item><Data></Data>\n</Item></Add>",
+        ),
     ] {
         assert_eq!(accepted(&with_body(short)), accepted(&with_body(long)), "{long}");
     }
