@@ -302,6 +302,14 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_is_set_again_to_its_time_goes_off_behind_what_was_scheduled_between() {
+        let mut status = Status::default();
+        let alarm = |seq| Alarm { at: Tick(50), seq };
+        assert_eq!([alarm(1), alarm(3)].map(|alarm| status.set_timer(alarm)), [true, false]);
+        assert_eq!([alarm(1), alarm(3)].map(|alarm| status.came(alarm)), [Came::Later(alarm(3)), Came::Now]);
+    }
+
+    #[test]
     fn a_timer_that_is_set_to_an_earlier_time_goes_back_to_the_entries_that_it_has() {
         let mut status = Status::default();
         let alarm = |at, seq| Alarm { at: Tick(at), seq };
@@ -347,9 +355,10 @@ mod tests {
         status.pause(Tick(10), Millis(90));
         assert!(status.set_timer(alarm));
         assert_eq!(places.add(NodeId(1), "server"), slot);
-        let status = places.status_mut(slot).unwrap();
+        let (status, own) = (places.status_mut(slot).unwrap(), Alarm { at: Tick(70), seq: 2 });
         assert_eq!((status.down, status.channels, status.paused()), (false, 0, None));
-        assert_eq!(status.came(alarm), Came::Nothing);
+        assert!(status.set_timer(own));
+        assert_eq!([alarm, own].map(|alarm| status.came(alarm)), [Came::Nothing, Came::Now]);
         assert_eq!(places.name(NodeId(1)), Some("server"));
     }
 
