@@ -151,7 +151,15 @@ impl<'de> Deserialize<'de> for Body {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
+
+    fn hashed(body: &Body) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        hasher.finish()
+    }
 
     #[test]
     fn text_stays_text_and_other_bytes_become_hex() {
@@ -173,6 +181,7 @@ mod tests {
             for body in [Body::from(bytes), Body::from(bytes.to_vec())] {
                 assert_eq!((&*body, &body.to_bytes()[..]), (bytes, bytes));
                 assert_eq!((&body, body.cmp(&shared), &body.clone()), (&shared, Ordering::Equal, &body));
+                assert_eq!(hashed(&body), hashed(&shared));
                 assert!(body < Body::from(&octets[1..]) && (length == 0 || body > Body::default()));
             }
         }

@@ -380,4 +380,14 @@ mod tests {
         let expected = [("", 5), ("a", 6), ("a rule", 4), ("a rule of order", 9), ("a rule of stock", 1), ("b", 3)];
         assert_eq!(rules, expected);
     }
+
+    #[test]
+    fn rules_whose_names_begin_at_one_place_are_not_taken_for_each_other() {
+        let (mut ledger, long) = (Ledger::default(), "a rule of stock");
+        for name in [long, &long[..6], long, &long[..1], &long[..6], long] {
+            ledger.judge(Rule { id: RuleId(name), says: "it holds" }, true, || "");
+        }
+        let rules: Vec<(&str, u64)> = ledger.rules().map(|(rule, met)| (rule.id.0, met)).collect();
+        assert_eq!(rules, [("a", 1), ("a rule", 2), (long, 3)]);
+    }
 }

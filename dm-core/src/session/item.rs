@@ -93,6 +93,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_one_of_xml_if_all_its_characters_are() {
+        for c in ('\0'..='\u{FF}').chain(['\u{D7FF}', '\u{E000}', '\u{FFFD}', '\u{FFFE}', '\u{FFFF}', '\u{1F512}']) {
+            for text in [alloc::format!("{c}"), alloc::format!("{c} ~"), alloc::format!("a{c}")] {
+                assert_eq!(is_xml_text(&text), crate::wire::chars::is_char(c), "{c:?}");
+            }
+        }
+        assert!(is_xml_text("") && !is_xml_text("\u{1F}") && is_xml_text("\t\r\n\u{7F}"));
+    }
+
+    #[test]
     fn octets_are_opaque_in_wbxml() {
         let item = filled(&content(Some(Format::Bin), b"ab"), Encoding::Wbxml);
         assert_eq!(item.data, Some(Data::Opaque(bytes::Bytes::from_static(b"ab"))));

@@ -144,6 +144,26 @@ fn the_number_and_the_length_of_attributes_are_bounded() {
 }
 
 #[test]
+fn tags_as_nearly_all_peers_write_them_are_held_to_the_limits_too() {
+    let declared = with_body("<Sync><CmdID>1</CmdID><NumberOfChanges>0</NumberOfChanges></Sync>");
+    let root = "<SyncML xmlns=\"SYNCML:SYNCML1.2\">";
+    let bare = declared.replace(root, "<SyncML>");
+    for (text, tag) in [(&declared, root), (&bare, "<NumberOfChanges>"), (&bare, "</NumberOfChanges>")] {
+        let limits = WireLimits { tag_bytes_max: tag.len() - 1, ..WireLimits::CLIENT };
+        let error = read_bytes(text.as_bytes(), &limits).expect_err(tag);
+        assert_eq!((error.kind, Some(error.offset)), (Kind::TagTooLong, text.find(tag)), "{tag}");
+    }
+    for (text, longest) in [(&declared, root), (&bare, "</NumberOfChanges>")] {
+        let limits = WireLimits { tag_bytes_max: longest.len(), ..WireLimits::CLIENT };
+        assert!(read_bytes(text.as_bytes(), &limits).is_ok(), "{longest}");
+    }
+    let limits = WireLimits { attributes_max: 0, ..WireLimits::CLIENT };
+    for (text, kind) in [(&declared, Some(Kind::TooManyAttributes)), (&bare, None)] {
+        assert_eq!(read_bytes(text.as_bytes(), &limits).err().map(|error| error.kind), kind, "{text}");
+    }
+}
+
+#[test]
 fn namespaces_in_scope_are_bounded() {
     let many = "<Atomic xmlns:a='urn:a' xmlns:b='urn:b' xmlns:c='urn:c'>".repeat(25);
     assert_eq!(refused(&with_body(&many)), Kind::TooManyAttributes);

@@ -348,6 +348,7 @@ fn text_is_put_together_from_all_its_pieces() {
         ("&#32;&amp;&quot;&apos;&gt;&#9;", " &\"'>\t"),
         ("a<!-- b -->c<!---->", "ac"),
         ("  kept as it is\n", "  kept as it is\n"),
+        ("one\r\ntwo\rthree\r", "one\ntwo\nthree\n"),
         ("one\r\ntwo\rthree\r\r\n<![CDATA[four\r\n]]>", "one\ntwo\nthree\n\nfour\n"),
         ("kept&#13;&#10;", "kept\r\n"),
         ("<![CDATA[]]>", ""),
@@ -437,6 +438,10 @@ fn an_element_without_content_may_be_written_in_two_ways() {
              </Delete>",
         ),
         ("<Add><CmdID>1</CmdID><Item/></Add>", "<Add><CmdID>1</CmdID><Item></Item></Add>"),
+        (
+            "<Add><CmdID>1</CmdID><Item><Data/>\n</Item></Add>",
+            "<Add><CmdID>1</CmdID><Item><Data></Data>\n</Item></Add>",
+        ),
     ] {
         assert_eq!(accepted(&with_body(short)), accepted(&with_body(long)), "{long}");
     }
@@ -487,6 +492,10 @@ fn an_error_says_where_it_is_and_who_sent_it() {
     assert_eq!(error.header.as_deref(), Some(&accepted(&with_body("")).message.header));
     let shown = format!("unexpected content in Get at byte {} in SyncML/SyncBody/Sequence/Get", error.offset);
     assert_eq!(error.to_string(), shown);
+
+    let again = with_body("<Get><CmdID>2</CmdID><NoResp></NoResp><NoResp/></Get>");
+    let error = read(&again).expect_err("a second NoResp");
+    assert_eq!(Some(error.offset), again.find("<NoResp/>"));
 
     let missing = with_body("<Get></Get>");
     let error = read(&missing).expect_err("no CmdID");

@@ -121,3 +121,31 @@ fn what_xml_cannot_carry_is_refused_with_its_place() {
     let octets = with_item(Item { data: Some(Data::Opaque(b"a"[..].into())), ..Item::default() });
     assert_eq!(wire::encode(Encoding::Xml, &octets), Err(EncodeError::Opaque(Tag::Data)));
 }
+
+#[test]
+fn what_cannot_stand_in_text_is_replaced_or_refused_wherever_it_is() {
+    let plain: Vec<char> = ('a'..='z').cycle().take(100).collect();
+    let written = |text: &str| -> Result<String, EncodeError> {
+        let item = Item { data: Some(text.into()), ..Item::default() };
+        let commands = vec![Command::Add(Edit { items: vec![item], ..Edit::default() })];
+        let octets = wire::encode(Encoding::Xml, &Message { commands, ..Message::default() })?;
+        Ok(String::from_utf8(octets).expect("XML is text"))
+    };
+    for length in (1..40).chain([63, 64, 65, 100]) {
+        for at in 0..length {
+            let with = |piece: &str| {
+                let (before, after) = (&plain[..at], &plain[at + 1..length]);
+                [String::from_iter(before), piece.into(), String::from_iter(after)].concat()
+            };
+            let all = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;"), ("\u{20AC}", "\u{20AC}")];
+            for (piece, as_written) in all {
+                let text = written(&with(piece)).expect("XML can carry it");
+                assert!(text.contains(&format!("<Data>{}</Data>", with(as_written))), "{piece:?} {at} of {length}");
+            }
+            for bad in ["\u{B}", "\u{FFFE}"] {
+                let refused = Err(EncodeError::BadCharacter(Tag::Data));
+                assert_eq!(written(&with(bad)), refused, "{bad:?} {at} of {length}");
+            }
+        }
+    }
+}

@@ -162,6 +162,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_put_before_what_was_looked_at_comes_before_it() {
+        let mut agenda = Agenda::new();
+        agenda.put(Tick(5_000), Due::Start(Slot(0)));
+        assert_eq!(agenda.next().map(|next| next.at), Some(Tick(5_000)));
+        for at in [5_001, 10, 2_000] {
+            agenda.put(Tick(at), Due::Start(Slot(0)));
+        }
+        let times: Vec<u64> = core::iter::from_fn(|| agenda.pop()).map(|next| next.at.0).collect();
+        assert_eq!(times, [10, 2_000, 5_000, 5_001]);
+    }
+
+    #[test]
     fn what_comes_comes_in_order_of_time_and_then_of_scheduling() {
         let mut agenda = Agenda::new();
         let times = [5_000, 0, 1_023, 1_024, 5_000, 9_000_000_000, u64::MAX, 3];

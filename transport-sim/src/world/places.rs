@@ -302,6 +302,14 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_is_set_again_to_its_time_goes_off_behind_what_was_scheduled_between() {
+        let mut status = Status::default();
+        let alarm = |seq| Alarm { at: Tick(50), seq };
+        assert_eq!([alarm(1), alarm(3)].map(|alarm| status.set_timer(alarm)), [true, false]);
+        assert_eq!([alarm(1), alarm(3)].map(|alarm| status.came(alarm)), [Came::Later(alarm(3)), Came::Now]);
+    }
+
+    #[test]
     fn a_timer_that_is_set_to_an_earlier_time_goes_back_to_the_entries_that_it_has() {
         let mut status = Status::default();
         let alarm = |at, seq| Alarm { at: Tick(at), seq };
@@ -312,6 +320,46 @@ mod tests {
         assert_eq!(status.came(alarm(95, 5)), Came::Now);
         assert!(status.set_timer(alarm(99, 6)));
         assert_eq!(Status::default().came(alarm(99, 6)), Came::Nothing, "a node that takes the place of another");
+    }
+
+    #[test]
+    fn a_timer_that_is_off_leaves_a_node_its_clock_and_its_pause() {
+        let after_a_look = |change: fn(&mut Status)| {
+            let (mut status, alarm) = (Status::default(), Alarm { at: Tick(50), seq: 1 });
+            change(&mut status);
+            assert!(status.set_timer(alarm));
+            status.stop_timer();
+            assert_eq!(status.came(alarm), Came::Nothing);
+            status
+        };
+        assert_eq!(after_a_look(|status| status.pause(Tick(10), Millis(90))).paused(), Some(Tick(100)));
+        assert!(after_a_look(|status| *status.clock_mut() = Clock::default()).clock().is_some());
+    }
+
+    #[test]
+    fn what_heals_waits_for_nothing_more() {
+        let mut status = Status::default();
+        status.pause(Tick(10), Millis(90));
+        status.pause(Tick(20), Millis(30));
+        assert_eq!(status.paused(), Some(Tick(100)), "a shorter pause in a longer one ends with it");
+        status.heal(Tick(30));
+        assert_eq!(status.paused(), None);
+    }
+
+    #[test]
+    fn a_node_that_is_added_again_is_new() {
+        let (mut places, alarm) = (places(&[1, 2]), Alarm { at: Tick(50), seq: 1 });
+        let slot = places.slot(NodeId(1)).unwrap();
+        let status = places.status_mut(slot).unwrap();
+        (status.down, status.channels) = (true, 7);
+        status.pause(Tick(10), Millis(90));
+        assert!(status.set_timer(alarm));
+        assert_eq!(places.add(NodeId(1), "server"), slot);
+        let (status, own) = (places.status_mut(slot).unwrap(), Alarm { at: Tick(70), seq: 2 });
+        assert_eq!((status.down, status.channels, status.paused()), (false, 0, None));
+        assert!(status.set_timer(own));
+        assert_eq!([alarm, own].map(|alarm| status.came(alarm)), [Came::Nothing, Came::Now]);
+        assert_eq!(places.name(NodeId(1)), Some("server"));
     }
 
     #[test]

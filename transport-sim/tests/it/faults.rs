@@ -468,6 +468,17 @@ fn f27_what_comes_to_a_node_that_stands_still_comes_later_in_the_same_order() {
     only(FaultId::F27, 1000);
 }
 
+#[test]
+fn a_node_that_crashes_while_it_stands_still_is_at_work_again_when_it_is_back() {
+    let mut world = world(1, 10);
+    world.strike_at(Tick(2_500), Strike::Pause(SERVER, Millis(3_000)));
+    world.strike_at(Tick(3_500), Strike::Crash(SERVER, Millis(300)));
+    let world = ran(world);
+    let server = world.node(SERVER).expect("it is there");
+    let times: Vec<u64> = server.saw.iter().map(|(at, ..)| at.0).filter(|at| (2_500..5_500).contains(at)).collect();
+    assert_eq!(times, [3_800, 4_020, 4_020, 5_020, 5_020]);
+}
+
 /// What A's clock showed when it asked, both its times.
 fn clocks(change: ClockChange) -> Vec<(u64, u64)> {
     let world = strike(Strike::Clock(A, change));

@@ -59,6 +59,17 @@ pub(crate) fn the_state_does_not_grow_with_the_object() {
 }
 
 #[test]
+fn a_session_that_is_over_keeps_nothing_of_an_object() {
+    let mut device = waiting();
+    let stored = |device: &Device| serde_json::to_string(&device.session.snapshot()).unwrap();
+    assert_eq!(sent(&mut device, reply(1, 1, &chunk(Some("10"), "abcd", true))), ACCEPTED);
+    assert!(stored(&device).contains("./Settings/Volume"));
+    device.send(Input::Abort(Reason::Requested));
+    assert_eq!(device.finished, Some(Outcome::Aborted(Reason::Requested)));
+    assert!(!stored(&device).contains("./Settings/Volume"));
+}
+
+#[test]
 pub(crate) fn an_object_of_the_wrong_size_is_424_and_leaves_nothing() {
     for (size, first, last) in [("9", "abcd", "efgh"), ("7", "abcd", "efgh")] {
         let mut device = waiting();

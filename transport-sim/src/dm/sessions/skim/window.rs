@@ -241,7 +241,9 @@ mod tests {
         assert_eq!(start("MaxMsgSize xmlns=\"syncml:metinf\">9<"), Some((Tag::MaxMsgSize, false, false, 33)));
         assert_eq!(start("Final/>"), Some((Tag::Other, true, true, 7)));
         assert_eq!(start("Final a=\"b\"/>"), Some((Tag::Other, true, true, 13)));
-        assert_eq!(start("Fina/>"), Some((Tag::Other, true, false, 6)));
+        for other in ["Fina/>", "Finals/>", "Finally/>", "Finalised/>"] {
+            assert_eq!(start(other), Some((Tag::Other, true, false, other.len())), "{other}");
+        }
         assert_eq!(start("SyncBodies>"), Some((Tag::Other, false, false, 11)));
         for broken in ["", ">", "/>", " >", "Cmd", "Cmd ", "Cmd!>", "a!>", "SessionID", "a-name-without-end"] {
             assert_eq!(start(broken), None, "{broken}");
