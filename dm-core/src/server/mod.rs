@@ -132,6 +132,10 @@ impl Session {
         self.phase.open().map(Asking::question)
     }
 
+    const fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Asking(..))
+    }
+
     /// The phase that the session is in.
     #[must_use]
     pub const fn phase(&self) -> PhaseKind {
@@ -263,14 +267,19 @@ impl Session {
         let env = Env { now: env.now.max(self.common.now), ..*env };
         let due = self.due(env.now);
         let accepted = self.accept(&input, read, due)?;
-        let (start, mut kept) = (out.len(), self.kept.take());
+        let (start, mut before) = (out.len(), self.kept.take().map(Since::from));
         if due {
-            kept = None;
+            if self.is_recorded {
+                before = None;
+            } else if before.is_none() {
+                // Without a record a message is undone with all that it has brought about, and so is this end.
+                before = self.phase.at_rest().map(|rest| Since::at_rest(self.common.clone(), rest.clone()));
+            }
             self.common.now = env.now;
             let outcome = self.common.abort.map_or(Outcome::TimedOut, Outcome::Aborted);
             self.end(outcome, out);
         }
-        self.apply(&env, input, accepted, kept, out);
+        self.apply(&env, input, accepted, before, out);
         if let Some(new) = out.get_mut(start..) {
             new.sort_by_key(Output::rank);
         }
@@ -278,22 +287,22 @@ impl Session {
     }
 
     /// Takes what was accepted.
-    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, kept: Option<Arc<Stable>>, out: &mut Vec<Output>) {
+    fn apply(&mut self, env: &Env, input: Input, accepted: Accepted, before: Option<Since>, out: &mut Vec<Output>) {
         match accepted {
             Accepted::Nothing => {}
             Accepted::Repeat(reply) => out.push(Output::Reply(reply)),
             Accepted::Refuse(fault) => out.push(Output::Refuse(fault)),
             Accepted::Anew { taken, deviations } => {
-                let Some((_, encoding, since)) = self.leave_rest(env, input, kept) else { return };
+                let Some((_, encoding, since)) = self.leave_rest(env, input, before) else { return };
                 self.begin_anew();
                 self.take_message(env, (PhaseKind::Fresh, encoding), taken, deviations, since, out);
             }
             Accepted::Message { taken, deviations } => {
-                let Some((from, encoding, since)) = self.leave_rest(env, input, kept) else { return };
+                let Some((from, encoding, since)) = self.leave_rest(env, input, before) else { return };
                 self.take_message(env, (from, encoding), taken, deviations, since, out);
             }
             Accepted::Broken { header, hash, fault } => {
-                let Some((from, encoding, since)) = self.leave_rest(env, input, kept) else { return };
+                let Some((from, encoding, since)) = self.leave_rest(env, input, before) else { return };
                 let next = self.refuse(env, header, hash, encoding, fault, out);
                 self.enter(from, EventKind::Ended, next, since, out);
             }
@@ -360,18 +369,13 @@ impl Session {
     }
 
     /// Begins to work on a message: where from, how it is written, and what the session is stored as until that is done.
-    fn leave_rest(
-        &mut self,
-        env: &Env,
-        input: Input,
-        kept: Option<Arc<Stable>>,
-    ) -> Option<(PhaseKind, Encoding, Since)> {
+    fn leave_rest(&mut self, env: &Env, input: Input, before: Option<Since>) -> Option<(PhaseKind, Encoding, Since)> {
         let (from, rest) = (self.phase(), self.phase.leave()?);
         let encoding = match &input {
             Input::Received(packet) => packet.encoding,
             _ => Encoding::Xml,
         };
-        let mut since = kept.map_or_else(|| Since::at_rest(self.common.clone(), rest), Since::from);
+        let mut since = before.unwrap_or_else(|| Since::at_rest(self.common.clone(), rest));
         if self.is_recorded {
             since.push(env, input);
         }

@@ -7,7 +7,9 @@ use core_kit::{
     journal::{self, RecordOf},
 };
 
-use super::{Arrival, Input, Misuse, Output, Profile, Question, Report, RestoreError, Session, Snapshot, Why};
+use super::{
+    Arrival, Input, Misuse, Output, Profile, Question, Report, RestoreError, Session, Snapshot, Why, arrival::Read,
+};
 use crate::{Packet, fault::PeerFault, session::Outcome};
 
 /// A session between load and commit. It belongs to one node; if the commit is lost it is thrown away and run again.
@@ -18,6 +20,16 @@ pub struct Turn {
     /// Of the step under way: its room is used for all of them.
     outputs: Vec<Output>,
     facts: Facts,
+    /// What the turn is when it ends with a question open and without a record.
+    settled: Settled,
+}
+
+/// What a turn had come to before the message that it works on.
+#[derive(Debug, Default)]
+struct Settled {
+    facts: Facts,
+    revision: u64,
+    deadline: Option<Deadline<Why>>,
 }
 
 /// What a turn came to. All of it but the reply goes into one transaction; the reply leaves after that.
@@ -45,16 +57,29 @@ impl Turn {
             Some(snapshot) => Session::of_snapshot(snapshot, profile.into())?,
             None => Session::new(profile),
         };
-        Ok(Self { loaded: session.revision(), session, outputs: Vec::new(), facts: Facts::default() })
+        let (facts, settled) = (Facts::default(), Settled::default());
+        Ok(Self { loaded: session.revision(), session, outputs: Vec::new(), facts, settled })
     }
 
     /// The same turn, for a node that keeps no journal and answers every question of a turn before its end: every record
-    /// is a copy of what goes in and out. A turn that is finished with a question open stores the session as it was
-    /// before the message, which the device sends again.
+    /// is a copy of what goes in and out. A turn that is finished with a question open is as it was before the message,
+    /// which the device sends again; nothing that has come of the message so far is told.
     #[must_use]
     pub fn unrecorded(mut self) -> Self {
         self.session.is_recorded = false;
+        self.settle();
         self
+    }
+
+    /// Keeps what the turn is to come to if what follows is undone.
+    fn settle(&mut self) {
+        let (revision, deadline) = (self.session.revision(), self.session.deadline());
+        self.settled = Settled { facts: self.facts.clone(), revision, deadline };
+    }
+
+    /// Whether the session is stored as it was before the message that it works on.
+    const fn is_undone(&self) -> bool {
+        !self.session.is_recorded && self.session.is_asking()
     }
 
     /// Takes one input. Where it leaves a question, the turn goes on with the answer to it.
@@ -68,8 +93,7 @@ impl Turn {
             self.facts.records.push(record);
             return Ok(open);
         }
-        self.session.handle(env, input, &mut self.outputs)?;
-        Ok(self.facts.take(self.outputs.drain(..)))
+        self.step_unrecorded(env, input, None)
     }
 
     /// Takes a message that was read already: the same as [`step`](Self::step) with its packet.
@@ -82,7 +106,14 @@ impl Turn {
         if self.session.is_recorded {
             return self.step(env, input);
         }
-        self.session.take_input(env, input, Some(read), &mut self.outputs)?;
+        self.step_unrecorded(env, input, Some(read))
+    }
+
+    fn step_unrecorded(&mut self, env: &Env, input: Input, read: Option<Read>) -> Result<Option<Question>, Misuse> {
+        if !self.session.is_asking() {
+            self.settle();
+        }
+        self.session.take_input(env, input, read, &mut self.outputs)?;
         Ok(self.facts.take(self.outputs.drain(..)))
     }
 
@@ -103,21 +134,27 @@ impl Turn {
     #[must_use]
     pub fn is_worth_keeping(&self) -> bool {
         let never_stored = self.loaded == 0;
-        let over_at_once = self.facts.finished.as_ref().is_some_and(|outcome| *outcome != Outcome::Completed);
+        let (facts, revision) = if self.is_undone() {
+            (&self.settled.facts, self.settled.revision)
+        } else {
+            (&self.facts, self.session.revision())
+        };
+        let over_at_once = facts.finished.as_ref().is_some_and(|outcome| *outcome != Outcome::Completed);
         let is_stranger = never_stored && over_at_once && !core_kit::planted!("D09-stranger-kept");
-        self.session.revision() != self.loaded && !is_stranger
+        revision != self.loaded && !is_stranger
     }
 
     /// When the stored session wants to be woken.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline<Why>> {
-        self.session.deadline()
+        if self.is_undone() { self.settled.deadline } else { self.session.deadline() }
     }
 
     /// The end: what to store, and what came of it.
     #[must_use]
     pub fn finish(self) -> (Snapshot, Facts) {
-        (self.session.into_snapshot(), self.facts)
+        let facts = if self.is_undone() { self.settled.facts } else { self.facts };
+        (self.session.into_snapshot(), facts)
     }
 }
 

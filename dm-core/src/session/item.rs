@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use crate::{
     tree::Content,
-    wire::{Data, Encoding, Format, Item, Meta},
+    wire::{Data, Encoding, Format, Item, Meta, chars::is_char},
 };
 
 /// What an item holds. What its own `Meta` says goes before what the command's says [DM RepPro 1.2, 6.3.3].
@@ -59,12 +59,7 @@ fn trimmed(text: &SmolStr) -> SmolStr {
 /// Whether XML 1.0 has all characters of the text.
 pub(crate) fn is_xml_text(text: &str) -> bool {
     // Most values are printable ASCII, which is seen without a look at its characters.
-    text.bytes().all(|octet| matches!(octet, b' '..=b'~')) || text.chars().all(is_xml)
-}
-
-/// Whether XML 1.0 has the character.
-const fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+    text.bytes().all(|octet| matches!(octet, b' '..=b'~')) || text.chars().all(is_char)
 }
 
 #[cfg(test)]
@@ -96,7 +91,7 @@ mod tests {
     fn a_text_is_one_of_xml_if_all_its_characters_are() {
         for c in ('\0'..='\u{FF}').chain(['\u{D7FF}', '\u{E000}', '\u{FFFD}', '\u{FFFE}', '\u{FFFF}', '\u{1F512}']) {
             for text in [alloc::format!("{c}"), alloc::format!("{c} ~"), alloc::format!("a{c}")] {
-                assert_eq!(is_xml_text(&text), crate::wire::chars::is_char(c), "{c:?}");
+                assert_eq!(is_xml_text(&text), is_char(c), "{c:?}");
             }
         }
         assert!(is_xml_text("") && !is_xml_text("\u{1F}") && is_xml_text("\t\r\n\u{7F}"));

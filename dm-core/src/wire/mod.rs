@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::WireLimits;
 
-#[cfg(any(feature = "xml", feature = "wbxml"))]
+#[cfg_attr(
+    not(any(feature = "xml", feature = "wbxml")),
+    expect(dead_code, reason = "without a codec it is only asked what XML can hold")
+)]
 pub(crate) mod chars;
 mod command;
 mod message;

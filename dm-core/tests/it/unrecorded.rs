@@ -1,10 +1,10 @@
 //! Sessions that keep no record of what they are working on do and say the same as those that keep one.
 
-use core_kit::{Durable, Machine};
+use core_kit::{Deadline, Durable, Machine};
 use dm_core::{
     Packet,
     client::{self, Trigger},
-    server::{self, Entry, Input, Order, Profile, Request, Turn},
+    server::{self, Arrival, Entry, Input, Order, Profile, Request, Turn},
     session::{Outcome, Reason},
     wire::Encoding,
 };
@@ -123,26 +123,90 @@ fn check_turns_without_a_record(encoding: Encoding) {
     assert_eq!((turns, device.finished), (3, Some(Outcome::Completed)));
 }
 
-/// What a turn stores that ends with a question open, after so many answers; nothing if there are not so many questions.
-fn early_end(stored: Option<&server::Snapshot>, packet: &Packet, answers: usize) -> Option<server::Snapshot> {
+/// What a turn comes to that ends with a question open, after so many answers; nothing if there are not so many questions.
+fn early_end(mut turn: Turn, packet: &Packet, answers: usize) -> Option<End> {
     let mut node = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
-    let mut turn = Turn::begin(stored.cloned(), &node.profile).unwrap().unrecorded();
-    let mut open = turn.step(&env(9), Input::Received(packet.clone())).unwrap()?;
+    let arrival = Arrival::read(packet.clone(), &node.profile).unwrap();
+    let mut open = turn.receive(&env(9), arrival).unwrap()?;
     for _ in 0..answers {
         open = turn.step(&env(9), node.answer(open)).unwrap()?;
     }
-    Some(turn.finish().0)
+    Some(End::of(turn))
+}
+
+/// All that a node takes from a turn.
+#[derive(Debug, PartialEq)]
+struct End {
+    is_worth_keeping: bool,
+    deadline: Option<Deadline<server::Why>>,
+    stored: server::Snapshot,
+    reports: Vec<server::Report>,
+    replied: bool,
+    finished: Option<Outcome>,
+}
+
+impl End {
+    fn of(turn: Turn) -> Self {
+        let (is_worth_keeping, deadline) = (turn.is_worth_keeping(), turn.deadline());
+        let (stored, facts) = turn.finish();
+        let server::Facts { reports, reply, finished, .. } = facts;
+        Self { is_worth_keeping, deadline, stored, reports, replied: reply.is_some(), finished }
+    }
+
+    /// That of a turn in which nothing has happened.
+    fn without_a_message(stored: Option<&server::Snapshot>) -> Self {
+        let end = Self::of(begun(stored));
+        assert!(!end.is_worth_keeping && !end.replied && end.reports.is_empty() && end.finished.is_none());
+        end
+    }
+}
+
+fn begun(stored: Option<&server::Snapshot>) -> Turn {
+    Turn::begin(stored.cloned(), Profile::new(SERVER)).unwrap().unrecorded()
+}
+
+/// A session after the device's first message, and its second one, which answers orders.
+fn in_the_middle() -> (server::Snapshot, Packet) {
+    let mut device = Device::new(Device::usual());
+    let mut node = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
+    let (stored, facts) = turn(&mut node, None, Input::Received(device.start()), false);
+    (stored, device.send(client::Input::Received(facts.reply.unwrap())).unwrap())
 }
 
 #[test]
-fn a_turn_without_a_record_that_ends_too_early_stores_the_session_as_it_was() {
-    let mut device = Device::new(Device::usual());
-    let mut node = Server { orders: orders(), ..Server::new(Profile::new(SERVER)) };
-    let first = device.start();
-    let before = server::Session::new(&node.profile).snapshot();
-    let ends: Vec<_> = (0..).map_while(|answers| early_end(None, &first, answers)).collect();
-    assert!(ends.len() > 1 && ends.iter().all(|stored| *stored == before), "{ends:?}");
-    let (stored, facts) = turn(&mut node, None, Input::Received(first), false);
-    let second = device.send(client::Input::Received(facts.reply.unwrap())).unwrap();
-    assert_eq!(early_end(Some(&stored), &second, 0), Some(stored));
+fn a_turn_without_a_record_that_ends_too_early_comes_to_nothing() {
+    let (stored, second) = in_the_middle();
+    for (stored, packet) in [(None, Device::new(Device::usual()).start()), (Some(&stored), second)] {
+        let ends: Vec<_> = (0..).map_while(|answers| early_end(begun(stored), &packet, answers)).collect();
+        assert!(!ends.is_empty());
+        for end in ends {
+            assert_eq!(end, End::without_a_message(stored));
+        }
+    }
+}
+
+#[test]
+fn what_a_turn_without_a_record_did_before_the_message_that_is_undone_counts() {
+    let (stored, second) = in_the_middle();
+    let device_is_silent = || {
+        let mut turn = begun(Some(&stored));
+        let late = turn.deadline().unwrap().at.0;
+        assert_eq!(turn.step(&env(late), Input::Wake), Ok(None));
+        turn
+    };
+    let end = End::of(device_is_silent());
+    assert_eq!((end.is_worth_keeping, end.finished.clone()), (true, Some(Outcome::TimedOut)));
+    // Of a session with the same identifier.
+    let opening = Device::new(client::Profile { device_info: [].into(), ..Device::usual() }).start();
+    assert_eq!(early_end(device_is_silent(), &opening, 0), Some(end));
+    // In one step with the message it is undone with it.
+    let late = begun(Some(&stored)).deadline().unwrap().at.0;
+    let mut turn = begun(Some(&stored));
+    assert!(turn.step(&env(late), Input::Received(opening)).unwrap().is_some());
+    assert_eq!(End::of(turn), End::without_a_message(Some(&stored)));
+    // A record that was begun before is stored with all that it has brought.
+    let mut turn = Turn::begin(Some(stored), Profile::new(SERVER)).unwrap();
+    assert!(turn.step(&env(9), Input::Received(second)).unwrap().is_some());
+    let end = End::of(turn.unrecorded());
+    assert!(end.is_worth_keeping && !end.reports.is_empty());
 }
