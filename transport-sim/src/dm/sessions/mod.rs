@@ -36,6 +36,9 @@ use case::{Case, Proof, Rooms, Sent, Told, sent_mut};
 use skim::{HEADER, Skim};
 use world::order_of;
 
+/// What of [`BYTES`] is judged here: nothing is written anew.
+const READS: Rule = Rule { id: BYTES.id, says: "what a party sends reads as a message of its session" };
+
 /// What an idle device may take.
 pub const COMPACT: Rule = Rule { id: RuleId("idle"), says: "a device takes at most 300 octets between two sessions" };
 const IDLE_MAX: usize = 300;
@@ -189,7 +192,7 @@ impl SessionRules {
             return;
         }
         let read = Skim::read(&message.bytes).filter(|skim| session_of(skim) == Some(case.session));
-        ledger.judge(BYTES, read.is_some(), || format!("message {} of device {device}", message.number));
+        ledger.judge(READS, read.is_some(), || format!("message {} of device {device}", message.number));
         let Some(skim) = read else { return };
         case.messages += 1;
         self.tally.exchanges += u64::from(side == Side::Client);
@@ -494,7 +497,7 @@ where
             HALF_DUPLEX,
             ENDS,
             FITS,
-            BYTES,
+            READS,
             AUTHENTICATED,
             FRESH,
             PERMITTED,
