@@ -58,7 +58,7 @@ pub trait Around {
     }
 }
 
-/// What went wrong: a mistake of the comparison, as nothing is to go wrong in it.
+/// What went wrong: a mistake of these programs, as nothing is to go wrong in their sessions.
 pub type Wrong = Box<dyn std::error::Error + Send + Sync>;
 
 impl Plan {

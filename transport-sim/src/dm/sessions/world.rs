@@ -15,8 +15,8 @@ use crate::{
 /// A world with DM sessions, as [`SessionRules`](super::SessionRules) look at it: what its nodes have in common knows who is
 /// who, what was agreed on, and what is stored.
 ///
-/// A device is a number, from 0 on and without large gaps. It may be another one than before that a node is, but only when
-/// nothing of the last one's sessions can come any more but for what is stored of them.
+/// A device is a number, from 0 on and without large gaps. A node may be another device from one session to the next, once
+/// no message of the last session can come any more; what is stored of the device that it was stays.
 pub trait SessionWorld {
     /// The device that a node is now; nothing for a node of the server.
     fn device_at(&self, node: NodeId) -> Option<u32>;
