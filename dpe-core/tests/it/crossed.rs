@@ -286,6 +286,27 @@ fn an_answer_from_before_a_session_is_none_to_a_query_that_asks_for_something_el
 }
 
 #[test]
+fn an_answer_from_before_a_session_is_none_to_a_policy_whose_group_has_another_id_since() {
+    let (mut bench, client) = settled(|_| {});
+    let lost = asked_before_a_session(&mut bench, &client, &group_policy("20", &client, "dark", "screen"));
+    bench.pass(31);
+    for kind in WHOLE {
+        let step = bench.client_got();
+        assert_eq!(step.kind, kind);
+        bench.dpe2(&answer(&client, &step));
+    }
+    let asked = bench.client_got();
+    assert_eq!(asked.policy_id, lost.policy_id);
+    assert_ne!(asked.group_id, lost.group_id);
+    let mut late = answer(&client, &lost);
+    late.status = Ie::Is(Code::GROUP_ID_NOT_REGISTERED);
+    assert_eq!(bench.dpe2(&late), None, "late, and dropped");
+    assert!(bench.to_client.is_empty() && bench.to_sp.is_empty());
+    bench.dpe2(&answer(&client, &asked));
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::OK));
+}
+
+#[test]
 fn what_a_client_has_not_got_yet_when_a_session_begins_is_not_taken_to_be_gone() {
     let (mut bench, client) = settled(|_| {});
     let lost = asked_before_a_session(&mut bench, &client, &group(Kind::GroupQuery, "20", &client, "screen"));
