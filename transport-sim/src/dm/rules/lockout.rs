@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_kit::{Millis, Tick};
-use dm_core::{auth::LockoutLimits, codes::StatusCode, wire::Command};
+use dm_core::{auth::LockoutLimits, codes::StatusCode, ids::SessionId, wire::Command};
 
-use super::{Key, Side, Sight, Stage, Watcher};
+use super::{Side, Sight, Stage, Watcher};
 use crate::{
     Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
@@ -27,10 +27,14 @@ pub(super) struct Closed {
     /// Services that do not count as the rule does: their stores have forgotten what was guessed since the backup.
     unsure: BTreeSet<usize>,
     /// Whom each session of whoever it is says to be.
-    claims: BTreeMap<Key, (usize, String)>,
+    claims: BTreeMap<Thread, (usize, String)>,
     /// Of each node that sends a stored reply once more: whose. It was judged when that was made.
-    repeats: BTreeMap<NodeId, Key>,
+    repeats: BTreeMap<NodeId, Thread>,
 }
+
+/// A session as its server's node tells of it: the node, the client's end, the name. A stranger who repeats a message of a
+/// device, or of a copy of one, is judged as himself, while the session that it is of is theirs.
+type Thread = (NodeId, NodeId, SessionId);
 
 #[derive(Default)]
 struct Account {
@@ -65,7 +69,7 @@ impl Watcher for Closed {
         // By the node that judges: whoever repeats a message of somebody else may send it to another service.
         let service = stage.servers.get(&sight.server).copied();
         if let Some(service) = service {
-            self.claims.insert(sight.key, (service, sight.message.header.source.uri.to_string()));
+            self.claims.insert(thread(sight), (service, sight.message.header.source.uri.to_string()));
         }
     }
 
@@ -74,11 +78,10 @@ impl Watcher for Closed {
             self.unsure.extend(stage.servers.get(&node));
         }
         if let Fact::Repeated { device, session } = fact {
-            self.repeats.extend(stage.told_by(node, *device, session).map(|key| (node, key)));
+            self.repeats.insert(node, (node, *device, session.clone()));
         }
         let Fact::Judged { device, session, believed } = fact else { return };
-        let key = stage.told_by(node, *device, session);
-        let Some(claim) = key.and_then(|key| self.claims.get(&key)) else { return };
+        let Some(claim) = self.claims.get(&(node, *device, session.clone())) else { return };
         let Some(limits) = services.of(claim.0).and_then(|backend| backend.lockout.as_ref()) else { return };
         let account = self.accounts.entry(claim.clone()).or_default();
         if *believed {
@@ -90,10 +93,14 @@ impl Watcher for Closed {
 
     fn sent(&mut self, stage: &Stage, sight: &Sight<'_>, ledger: &mut Ledger) {
         // The node that made the reply may have died with it: then it is sent for the first time now.
-        if sight.side == Side::Client || self.repeats.remove(&sight.server) == Some(sight.key) || !sight.is_judged() {
+        if sight.side == Side::Client {
             return;
         }
-        let claim = self.claims.get(&sight.key).filter(|(service, _)| !self.unsure.contains(service));
+        let thread = thread(sight);
+        if self.repeats.remove(&sight.server).as_ref() == Some(&thread) || !sight.is_judged() {
+            return;
+        }
+        let claim = self.claims.get(&thread).filter(|(service, _)| !self.unsure.contains(service));
         let Some((claim, account)) = claim.and_then(|claim| Some((claim, self.accounts.get(claim)?))) else { return };
         let code = sight.message.commands.iter().find_map(|command| match command {
             Command::Status(status) if status.is_for_header() => Some(status.code),
@@ -114,4 +121,8 @@ impl Watcher for Closed {
             _ => {}
         }
     }
+}
+
+fn thread(sight: &Sight<'_>) -> Thread {
+    (sight.server, sight.end, sight.message.header.session_id.clone())
 }

@@ -263,6 +263,7 @@ impl Rules {
             hash,
             channel: sent.channel,
             server: if side == Side::Client { sent.to } else { sent.from },
+            end,
             first,
             is_real: is_real && (side == Side::Client || stage.session(key).is_none_or(|session| !session.is_reopened)),
             is_altered: tampered,
@@ -303,6 +304,7 @@ impl Rules {
         }
         let Some(Some(read)) = read.get_mut(&hash) else { return };
         let first = !core::mem::replace(&mut read.has_arrived, true);
+        let end = device;
         let device = in_whose_name(stage, came, device, side, &read.message.header);
         let key = stage.key(device, &read.message.header.session_id);
         // A reply to another device, which the network takes to this connection, is not this one's.
@@ -347,6 +349,7 @@ impl Rules {
             hash,
             channel: came.channel,
             server: if side == Side::Client { came.to } else { came.from },
+            end,
             first,
             is_real: stage.devices.contains_key(&came.from) || stage.servers.contains_key(&came.from),
             is_altered: came.altered,

@@ -40,6 +40,8 @@ pub(super) struct Sight<'a> {
     pub(super) channel: Channel,
     /// The server's end.
     pub(super) server: NodeId,
+    /// The client's end: a stranger, where one repeats a message of the session.
+    pub(super) end: NodeId,
     /// Whether these bytes were never sent before; of a message that arrives, whether they have never arrived.
     pub(super) first: bool,
     /// Whether a device or a server made it.
