@@ -47,7 +47,7 @@ struct Incoming {
     takes: Option<u64>,
     too_large: Option<String>,
     has_staged: bool,
-    /// Whether the device is in the middle of a session that it had forgotten a part of.
+    /// Whether the device is in the middle of a session that it had forgotten a part of, or that damage has misnumbered.
     is_in_doubt: bool,
     /// The last message, and the value as it was before that: after a crash a device may get it once more.
     before: Option<(MsgId, Option<Value>)>,
@@ -67,6 +67,9 @@ impl Watcher for Chunks {
         // A reply of another session, which the network takes to this connection, is no part of this one's value.
         if sight.side == Side::Server && sight.taken && stage.current(sight.key.device) == Some(sight.key) {
             let incoming = self.devices.entry(sight.key.device).or_default();
+            // Damage may give a message the number of the last one. Whether the device reads it hangs on what it remembers.
+            let says_last = incoming.before.as_ref().is_some_and(|(last, _)| *last == sight.msg_id());
+            incoming.is_in_doubt |= sight.is_altered && says_last;
             match &incoming.before {
                 Some((last, before)) if *last == sight.msg_id() => incoming.value = before.clone(),
                 _ => incoming.before = Some((sight.msg_id(), incoming.value.clone())),
