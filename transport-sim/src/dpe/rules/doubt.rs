@@ -51,6 +51,8 @@ pub(super) struct Doubt {
     /// Of these, those who have not registered since: whoever does gets his settings again.
     emptied: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
+    /// The contacts in each device's registrations that were damaged: whatever is for that device goes there.
+    led_to: BTreeMap<NodeId, BTreeSet<String>>,
     /// Who said that his next message is not his machine's, and how.
     hostile: BTreeMap<NodeId, FaultId>,
     /// Messages that are not those of their machines, by number; those that their machines did send, at another time; and
@@ -75,6 +77,12 @@ impl Doubt {
     pub(super) fn is_under(&self, client: &ClientId) -> bool {
         let is_of = |node: &NodeId| self.given.get(node).is_some_and(|given| given.contains(client));
         self.misnamed.contains(client) || self.misled.iter().chain(self.posed.keys()).any(is_of)
+    }
+
+    /// Whether damage made another device, which was given this Client-ID, register with the contact of this one.
+    pub(super) fn is_led_to(&self, node: NodeId, contact: &str, client: &ClientId) -> bool {
+        let is_of = |from: &NodeId| self.given.get(from).is_some_and(|given| given.contains(client));
+        self.led_to.iter().any(|(from, contacts)| *from != node && contacts.contains(contact) && is_of(from))
     }
 
     /// Whether this device may not be the one that has this Client-ID.
@@ -195,6 +203,10 @@ impl Doubt {
             self.spoilt(message);
         }
         let Some(message) = message.filter(|_| is_altered || is_reply) else { return };
+        if is_altered && message.kind == Kind::RegisterRequest {
+            let contact = message.contact.get().cloned();
+            self.led_to.entry(sent.from).or_default().extend(contact);
+        }
         let client = client_of(message);
         let is_given = |client: &ClientId| self.given.get(&sent.to).is_some_and(|given| given.contains(client));
         let is_astray =

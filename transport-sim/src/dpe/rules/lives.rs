@@ -11,7 +11,10 @@ use dpe_core::{
 };
 
 use super::{Doubt, Post, Watched, client_of, doubt::excused};
-use crate::{Channel, Ledger, NodeId, Rule, RuleId, dpe::Backend};
+use crate::{
+    Channel, Ledger, NodeId, Rule, RuleId,
+    dpe::{Backend, server::WORK_MS},
+};
 
 /// P10. A Client-ID is the same for all SPs, so that those of one device can be linked; its promise is that it says
 /// nothing: neither of the person or device, nor of other Client-IDs.
@@ -42,6 +45,9 @@ pub const DECLINED: Rule = Rule {
 /// What two random Client-IDs do not share at either end.
 const SHARED: usize = 12;
 
+/// How long the server may take for the end of a registration, which comes again after each race that it loses.
+const TAKING_MS: u64 = 10 * WORK_MS.most.0;
+
 pub(super) struct Lives {
     identities: Vec<String>,
     known: BTreeSet<ClientId>,
@@ -55,6 +61,9 @@ pub(super) struct Lives {
     /// The identities that each device has registered with so far.
     asked_as: BTreeMap<NodeId, BTreeSet<String>>,
     patience: u64,
+    contacts: BTreeMap<NodeId, String>,
+    /// The last end of a registration that each device has said, and until when the server may be about to take it.
+    ends: BTreeMap<NodeId, (ClientId, Tick)>,
 }
 
 struct Last {
@@ -76,6 +85,8 @@ impl Lives {
             last: BTreeMap::new(),
             asked_as: BTreeMap::new(),
             patience: watched.config.reg.ack_timeout.0,
+            contacts: watched.devices.clone(),
+            ends: BTreeMap::new(),
         }
     }
 
@@ -86,12 +97,13 @@ impl Lives {
     }
 
     /// A message of a client has reached the server.
-    pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
+    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
         if message.kind == Kind::RegisterSuccess {
             // With this the registration takes effect: whoever else has the same user or device may lose what he was given.
             // And this client's own other request is over, when what it takes is what an earlier one was given.
             let asked = self.asked_as.entry(node).or_default();
             let taken = client_of(message);
+            self.ends.extend(taken.clone().map(|client| (node, (client, Tick(at.0 + TAKING_MS)))));
             self.last.retain(|of, last| match (*of == node, &last.given, &taken) {
                 (false, ..) => last.identities.is_disjoint(asked),
                 (true, Some((given, _)), Some(taken)) => given == taken,
@@ -115,6 +127,14 @@ impl Lives {
             let last = Last { channels: [channel].into(), body: body.clone(), identities, given: None };
             self.last.insert(node, last);
         }
+    }
+
+    /// The machine of a client has taken a step. What arrived after an end of its registration may have been taken before
+    /// it, as the step lost its race: the other request is over only now.
+    pub(super) fn stepped(&mut self, at: Tick, client: &ClientId) {
+        let Self { ends, last, .. } = self;
+        let is_end = |node: &NodeId| ends.get(node).is_some_and(|(taken, until)| taken == client && at <= *until);
+        last.retain(|of, last| !is_end(of) || last.given.as_ref().is_none_or(|(given, _)| given == client));
     }
 
     /// A client is given a Client-ID.
@@ -160,7 +180,9 @@ impl Lives {
         }
         let came = self.registered.get(&node).copied().unwrap_or_default();
         let before = self.turned.insert((client.clone(), node), came).unwrap_or_default();
-        let (is_new, doubted) = (came > before, doubt.is_about(node, &client));
+        // Whoever registered with this device's contact, as damage had it, is asked here.
+        let is_led = self.contacts.get(&node).is_some_and(|contact| doubt.is_led_to(node, contact, &client));
+        let (is_new, doubted) = (came > before, is_led || doubt.is_about(node, &client));
         let is_its = is_new || excused("excused-P15", !is_new, doubted, ledger);
         ledger.judge(ONE_ACTIVE, is_its, || format!("{client} goes over to device {node}, which has not registered"));
     }

@@ -271,7 +271,7 @@ impl Rules {
             }
             if let Some(message) = read.message() {
                 self.values.arrived(at, message);
-                self.lives.arrived(sent.from, sent.channel, body, message);
+                self.lives.arrived(at, sent.from, sent.channel, body, message);
                 if sent.altered {
                     self.reports.altered(message);
                 }
@@ -319,6 +319,7 @@ impl Rules {
                 self.stored = *step;
                 for client in stepped {
                     self.exchange.stepped(client, self.stored);
+                    self.lives.stepped(at, client);
                 }
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took
