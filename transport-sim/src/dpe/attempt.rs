@@ -48,6 +48,13 @@ pub(super) struct HeldGate {
     was: u64,
 }
 
+impl HeldGate {
+    /// Whether the machine has taken a step that it remembers.
+    pub(super) fn has_stepped(&self) -> bool {
+        self.machine.revision() != self.was
+    }
+}
+
 /// The directory as it was read, or as it is to be stored.
 pub(super) struct HeldDirectory {
     pub(super) revision: u64,
@@ -96,7 +103,7 @@ impl Attempt {
         };
         let mut attempt = transaction.held;
         for held in attempt.gates.values_mut() {
-            held.changed |= held.machine.revision() != held.was;
+            held.changed |= held.has_stepped();
         }
         attempt.effects = effects;
         Ok(attempt)

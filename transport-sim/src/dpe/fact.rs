@@ -47,6 +47,8 @@ pub enum Fact {
         downlinks: usize,
         /// The Client-IDs whose machines have taken the step.
         stepped: Vec<ClientId>,
+        /// The SPs whose machines have taken it. One that only notes a request on its line has not.
+        gates: Vec<SpId>,
     },
     /// A server node stored that it took the request of this number from the SP's line.
     Took {

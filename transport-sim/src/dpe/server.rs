@@ -228,7 +228,8 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
         ctx.note(&Fact::Posted { sp: sp.clone(), number: *number, body: body.clone(), at: attempt.at });
     }
     let stepped = attempt.devices.iter().filter(|(_, held)| held.changed).map(|(client, _)| client.clone()).collect();
-    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks(), stepped });
+    let gates = attempt.gates.iter().filter(|(_, held)| held.has_stepped()).map(|(sp, _)| sp.clone()).collect();
+    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks(), stepped, gates });
     Some(posted)
 }
 

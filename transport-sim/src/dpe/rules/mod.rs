@@ -286,7 +286,6 @@ impl Rules {
         match fact {
             Fact::Took { sp, number, at: step } => {
                 self.step.took = Some((sp.clone(), *number, *step));
-                self.window.stepped(sp, *step);
                 if let Some(request) = self.requests.get(&(sp.clone(), *number)) {
                     self.answers.took(sp, request);
                     self.policies.took(sp, request);
@@ -298,7 +297,6 @@ impl Rules {
                 }
             }
             Fact::Posted { sp, body, at: step, .. } => {
-                self.window.stepped(sp, *step);
                 let read = self.reader.read(body);
                 let Some(message) = read.message() else { return };
                 let post = Post { sp, id: text(&message.message_id), message, body };
@@ -315,8 +313,11 @@ impl Rules {
                     self.step.answers.push((post.key(), message.status.clone()));
                 }
             }
-            Fact::Committed { at: step, downlinks, stepped } => {
+            Fact::Committed { at: step, downlinks, stepped, gates } => {
                 self.stored = *step;
+                for sp in gates {
+                    self.window.stepped(sp, self.stored);
+                }
                 for client in stepped {
                     self.exchange.stepped(client, self.stored);
                     self.lives.stepped(at, client);
