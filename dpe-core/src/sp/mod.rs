@@ -421,9 +421,11 @@ impl Sp {
                 self.state.groups.insert(group.clone(), client.clone());
             }
             What::GroupRelease(group) if status.is_ok() || status == Code::GROUP_ID_NOT_REGISTERED => {
-                self.state.groups.remove(group);
+                // The client may have another Client-ID since this was asked, and what it has goes by that one.
+                let of = self.state.groups.remove(group);
+                let is_its = |known: &Active| known.client == *client || Some(&known.client) == of.as_ref();
                 // The policies on a group end with it, and nobody else says so.
-                let is_on = |known: &Active| known.group.as_ref() == Some(group) && known.client == *client;
+                let is_on = |known: &Active| known.group.as_ref() == Some(group) && is_its(known);
                 let on = self.state.policies.iter().filter(|(_, known)| is_on(known)).map(|(policy, _)| policy.clone());
                 for policy in on.collect::<Vec<_>>() {
                     self.state.policies.remove(&policy);

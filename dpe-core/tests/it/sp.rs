@@ -199,17 +199,23 @@ fn reports_are_matched_and_an_expired_policy_is_deleted() {
     assert_eq!(desk.out.remove(0), Output::Ignored);
 }
 
+/// A user's client has another Client-ID.
+fn client_id_report(new: &str, old: &str) -> Message {
+    let mut told = Message::new(Kind::ClientIdReport);
+    told.message_id = token("500001");
+    told.users = Ie::Is(vec![Identity::new("generic", "x")]);
+    told.clients = Ie::Is(vec![new.try_into().unwrap()]);
+    told.replaces = Ie::Is(vec![old.try_into().unwrap()]);
+    told
+}
+
 #[test]
 fn a_client_id_report_replaces_what_was_known() {
     let mut desk = Desk::new();
     let asked = desk.asks("a", What::GroupSet("screen".try_into().unwrap(), vec![name("muted")]));
     desk.gets(&answer(&asked, Code::OK));
     desk.out.clear();
-    let mut told = Message::new(Kind::ClientIdReport);
-    told.message_id = token("500001");
-    told.users = Ie::Is(vec![Identity::new("generic", "x")]);
-    told.clients = Ie::Is(vec!["c8".try_into().unwrap()]);
-    told.replaces = Ie::Is(vec!["c7".try_into().unwrap()]);
+    let mut told = client_id_report("c8", "c7");
     desk.gets(&told);
     let changed = ClientChanged {
         users: vec![Identity::new("generic", "x")],
@@ -237,8 +243,8 @@ fn client_ids_are_looked_up() {
     assert_eq!(desk.out.remove(0), Output::Done(found), "an absent status is success here");
 }
 
-#[test]
-fn the_policies_on_a_group_end_when_it_is_released() {
+/// An SP with a group, a policy on it, and one on a property.
+fn with_policies() -> Desk {
     let mut desk = Desk::new();
     let group = || "screen".try_into().unwrap();
     let terms = Terms::new("Periodic", &[("interval", "60")]);
@@ -248,9 +254,27 @@ fn the_policies_on_a_group_end_when_it_is_released() {
         desk.gets(&answer(&asked, Code::OK));
         desk.out.clear();
     }
-    let asked = desk.asks("a", What::GroupRelease(group()));
+    desk
+}
+
+#[test]
+fn the_policies_on_a_group_end_when_it_is_released() {
+    let mut desk = with_policies();
+    let asked = desk.asks("a", What::GroupRelease("screen".try_into().unwrap()));
     desk.gets(&answer(&asked, Code::OK));
     let ended = Output::PolicyEnded("all".try_into().unwrap(), Code::POLICY_ID_NOT_REGISTERED);
     assert_eq!(desk.out, [ended, done("a", Some(Code::OK))]);
     assert_eq!(desk.sp.policies().count(), 1);
+}
+
+#[test]
+fn they_end_too_when_the_client_has_another_id_before_the_answer_comes() {
+    let mut desk = with_policies();
+    let asked = desk.asks("a", What::GroupRelease("screen".try_into().unwrap()));
+    desk.gets(&client_id_report("c8", "c7"));
+    desk.out.clear();
+    desk.gets(&answer(&asked, Code::OK));
+    let ended = Output::PolicyEnded("all".try_into().unwrap(), Code::POLICY_ID_NOT_REGISTERED);
+    assert_eq!(desk.out, [ended, done("a", Some(Code::OK))]);
+    assert_eq!((desk.sp.policies().count(), desk.sp.groups().count()), (1, 0));
 }
