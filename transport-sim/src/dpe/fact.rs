@@ -10,7 +10,7 @@ use dpe_core::{
     ids::{ClientId, SpId, dpe3},
 };
 
-use crate::{FaultId, NodeId};
+use crate::{Channel, FaultId, NodeId};
 
 /// Something that a party of a DPE world did. No identity of a person or device is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub enum Fact {
         stepped: Vec<ClientId>,
         /// The SPs whose machines have taken it. One that only notes a request on its line has not.
         gates: Vec<SpId>,
+        /// The exchange whose message the step took.
+        exchange: Option<Channel>,
     },
     /// A server node stored that it took the request of this number from the SP's line.
     Took {

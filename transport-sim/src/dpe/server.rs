@@ -153,7 +153,7 @@ impl Server {
                 return true;
             }
             let_a_rival_in(ctx, &job, from);
-            let stored = if ctx.buggify(AGAIN, about) { None } else { commit(ctx, &job, &attempt) };
+            let stored = if ctx.buggify(AGAIN, about) { None } else { commit(ctx, &job, from, &attempt) };
             let Some(stored) = stored else {
                 ctx.note(&Fact::LostRace);
                 // Of a wake-up that somebody else has done nothing is left.
@@ -215,7 +215,12 @@ impl Server {
 }
 
 /// Stores an attempt and notes it: what it has for SPs, or nothing if another commit came first.
-fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<Vec<(SpId, u64, Bytes)>> {
+fn commit(
+    ctx: &mut Context<'_, Party>,
+    job: &Job,
+    from: Option<(NodeId, Channel)>,
+    attempt: &Attempt,
+) -> Option<Vec<(SpId, u64, Bytes)>> {
     let now = ctx.now();
     let (commit, posted) = ctx.shared().commit(attempt, now);
     if commit == Commit::Lost {
@@ -229,7 +234,8 @@ fn commit(ctx: &mut Context<'_, Party>, job: &Job, attempt: &Attempt) -> Option<
     }
     let stepped = attempt.devices.iter().filter(|(_, held)| held.changed).map(|(client, _)| client.clone()).collect();
     let gates = attempt.gates.iter().filter(|(_, held)| held.has_stepped()).map(|(sp, _)| sp.clone()).collect();
-    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks(), stepped, gates });
+    let exchange = from.map(|(_, channel)| channel);
+    ctx.note(&Fact::Committed { at: attempt.at, downlinks: attempt.downlinks(), stepped, gates, exchange });
     Some(posted)
 }
 
@@ -244,7 +250,7 @@ fn let_a_rival_in(ctx: &mut Context<'_, Party>, job: &Job, from: Option<(NodeId,
     if let Ok(rival) = Attempt::run(ctx.shared(), &env, job)
         && rival.counts()
     {
-        commit(ctx, job, &rival);
+        commit(ctx, job, from, &rival);
     }
 }
 

@@ -11,10 +11,7 @@ use dpe_core::{
 };
 
 use super::{Doubt, Post, Watched, client_of, doubt::excused};
-use crate::{
-    Channel, Ledger, NodeId, Rule, RuleId,
-    dpe::{Backend, server::WORK_MS},
-};
+use crate::{Channel, Ledger, NodeId, Rule, RuleId, dpe::Backend};
 
 /// P10. A Client-ID is the same for all SPs, so that those of one device can be linked; its promise is that it says
 /// nothing: neither of the person or device, nor of other Client-IDs.
@@ -45,9 +42,6 @@ pub const DECLINED: Rule = Rule {
 /// What two random Client-IDs do not share at either end.
 const SHARED: usize = 12;
 
-/// How long the server may take for the end of a registration, which comes again after each race that it loses.
-const TAKING_MS: u64 = 10 * WORK_MS.most.0;
-
 pub(super) struct Lives {
     identities: Vec<String>,
     known: BTreeSet<ClientId>,
@@ -62,8 +56,8 @@ pub(super) struct Lives {
     asked_as: BTreeMap<NodeId, BTreeSet<String>>,
     patience: u64,
     contacts: BTreeMap<NodeId, String>,
-    /// The last end of a registration that each device has said, and until when the server may be about to take it.
-    ends: BTreeMap<NodeId, (ClientId, Tick)>,
+    /// The ends of registrations that have come and were not taken yet, by their exchanges: whose, and of which Client-ID.
+    ends: BTreeMap<Channel, (NodeId, ClientId)>,
 }
 
 struct Last {
@@ -97,13 +91,13 @@ impl Lives {
     }
 
     /// A message of a client has reached the server.
-    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
+    pub(super) fn arrived(&mut self, node: NodeId, channel: Channel, body: &Bytes, message: &Message) {
         if message.kind == Kind::RegisterSuccess {
             // With this the registration takes effect: whoever else has the same user or device may lose what he was given.
             // And this client's own other request is over, when what it takes is what an earlier one was given.
             let asked = self.asked_as.entry(node).or_default();
             let taken = client_of(message);
-            self.ends.extend(taken.clone().map(|client| (node, (client, Tick(at.0 + TAKING_MS)))));
+            self.ends.extend(taken.clone().map(|client| (channel, (node, client))));
             self.last.retain(|of, last| match (*of == node, &last.given, &taken) {
                 (false, ..) => last.identities.is_disjoint(asked),
                 (true, Some((given, _)), Some(taken)) => given == taken,
@@ -129,12 +123,12 @@ impl Lives {
         }
     }
 
-    /// The machine of a client has taken a step. What arrived after an end of its registration may have been taken before
-    /// it, as the step lost its race: the other request is over only now.
-    pub(super) fn stepped(&mut self, at: Tick, client: &ClientId) {
-        let Self { ends, last, .. } = self;
-        let is_end = |node: &NodeId| ends.get(node).is_some_and(|(taken, until)| taken == client && at <= *until);
-        last.retain(|of, last| !is_end(of) || last.given.as_ref().is_none_or(|(given, _)| given == client));
+    /// The server has taken the message of this exchange. A request that arrived after the end of another registration may
+    /// have been taken before it, when that lost a race: it is over only now.
+    pub(super) fn took(&mut self, exchange: Channel) {
+        let Some((node, taken)) = self.ends.remove(&exchange) else { return };
+        let is_it = |last: &Last| last.given.as_ref().is_none_or(|(given, _)| *given == taken);
+        self.last.retain(|of, last| *of != node || is_it(last));
     }
 
     /// A client is given a Client-ID.

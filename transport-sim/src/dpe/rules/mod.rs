@@ -271,7 +271,7 @@ impl Rules {
             }
             if let Some(message) = read.message() {
                 self.values.arrived(at, message);
-                self.lives.arrived(at, sent.from, sent.channel, body, message);
+                self.lives.arrived(sent.from, sent.channel, body, message);
                 if sent.altered {
                     self.reports.altered(message);
                 }
@@ -313,14 +313,16 @@ impl Rules {
                     self.step.answers.push((post.key(), message.status.clone()));
                 }
             }
-            Fact::Committed { at: step, downlinks, stepped, gates } => {
+            Fact::Committed { at: step, downlinks, stepped, gates, exchange } => {
                 self.stored = *step;
                 for sp in gates {
                     self.window.stepped(sp, self.stored);
                 }
                 for client in stepped {
                     self.exchange.stepped(client, self.stored);
-                    self.lives.stepped(at, client);
+                }
+                if let Some(exchange) = exchange {
+                    self.lives.took(*exchange);
                 }
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took

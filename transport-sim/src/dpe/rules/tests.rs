@@ -90,7 +90,10 @@ impl Film {
     }
 
     pub(super) fn asked(&mut self, node: NodeId, kind: Kind, id: &str) {
-        self.note(SERVER, &Fact::Committed { at: self.at, downlinks: 1, stepped: Vec::new(), gates: Vec::new() });
+        self.note(
+            SERVER,
+            &Fact::Committed { at: self.at, downlinks: 1, stepped: Vec::new(), gates: Vec::new(), exchange: None },
+        );
         let request = Message { sp_id: Ie::Absent, ..message(kind, id) };
         self.carry(SERVER, node, &Envelope::Contact(bytes(&request)));
     }
@@ -102,7 +105,10 @@ impl Film {
         for answer in answers {
             self.posts(answer);
         }
-        self.note(SERVER, &Fact::Committed { at: self.at, downlinks, stepped: Vec::new(), gates: vec![sp()] });
+        self.note(
+            SERVER,
+            &Fact::Committed { at: self.at, downlinks, stepped: Vec::new(), gates: vec![sp()], exchange: None },
+        );
     }
 
     pub(super) fn posts(&mut self, message: &Message) {
