@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use core_kit::{Millis, Tick};
 use dm_core::{auth::LockoutLimits, codes::StatusCode, ids::SessionId, wire::Command};
 
-use super::{Side, Sight, Stage, Watcher};
+use super::{Side, Sight, Stage, Watcher, stage::one_name};
 use crate::{
     Ledger, NodeId, Rule, RuleId,
     dm::{Fact, Services},
@@ -124,5 +124,5 @@ impl Watcher for Closed {
 }
 
 fn thread(sight: &Sight<'_>) -> Thread {
-    (sight.server, sight.end, sight.message.header.session_id.clone())
+    (sight.server, sight.end, one_name(&sight.message.header.session_id))
 }

@@ -166,6 +166,7 @@ impl Stage {
 
     /// The session of that name; a new one where there is none.
     pub(super) fn key(&mut self, device: NodeId, id: &SessionId) -> Key {
+        let id = &one_name(id);
         let known = self.numbers.entry(device).or_default();
         if let Some(number) = known.get(id) {
             return Key { device, number: *number };
@@ -192,7 +193,7 @@ impl Stage {
 
     /// The session of that name, if anybody has named it.
     pub(super) fn find(&self, device: NodeId, id: &SessionId) -> Option<Key> {
-        let number = *self.numbers.get(&device)?.get(id)?;
+        let number = *self.numbers.get(&device)?.get(&one_name(id))?;
         Some(Key { device, number })
     }
 
@@ -329,4 +330,9 @@ impl Stage {
             _ => {}
         }
     }
+}
+
+/// The name of a session, whose letters may be of either case: a server takes both for the same.
+pub(super) fn one_name(id: &SessionId) -> SessionId {
+    id.as_str().to_ascii_uppercase().into()
 }

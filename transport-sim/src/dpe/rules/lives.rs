@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use core_kit::Tick;
+use core_kit::{Millis, Tick};
 use dpe_core::{
     ids::ClientId,
     server::device::table::PhaseKind,
@@ -54,7 +54,7 @@ pub(super) struct Lives {
     last: BTreeMap<NodeId, Last>,
     /// The identities that each device has registered with so far.
     asked_as: BTreeMap<NodeId, BTreeSet<String>>,
-    patience: u64,
+    patience: Millis,
     contacts: BTreeMap<NodeId, String>,
     /// The ends of registrations that have come and were not taken yet, by their exchanges: whose, and of which Client-ID.
     ends: BTreeMap<Channel, (NodeId, ClientId)>,
@@ -65,7 +65,15 @@ struct Last {
     channels: BTreeSet<Channel>,
     body: Bytes,
     identities: BTreeSet<String>,
-    given: Option<(ClientId, Tick)>,
+    given: Option<Given>,
+}
+
+/// The answer to a request. All times are those of the steps of server nodes, whose clocks differ.
+struct Given {
+    client: ClientId,
+    /// When the server no longer waits for the end of this registration, and the latest of its steps so far.
+    until: Tick,
+    latest: Tick,
 }
 
 impl Lives {
@@ -78,7 +86,7 @@ impl Lives {
             turned: BTreeMap::new(),
             last: BTreeMap::new(),
             asked_as: BTreeMap::new(),
-            patience: watched.config.reg.ack_timeout.0,
+            patience: watched.config.reg.ack_timeout,
             contacts: watched.devices.clone(),
             ends: BTreeMap::new(),
         }
@@ -100,7 +108,7 @@ impl Lives {
             self.ends.extend(taken.clone().map(|client| (channel, (node, client))));
             self.last.retain(|of, last| match (*of == node, &last.given, &taken) {
                 (false, ..) => last.identities.is_disjoint(asked),
-                (true, Some((given, _)), Some(taken)) => given == taken,
+                (true, Some(given), Some(taken)) => given.client == *taken,
                 (true, ..) => true,
             });
         }
@@ -127,11 +135,17 @@ impl Lives {
     /// have been taken before it, when that lost a race: it is over only now.
     pub(super) fn took(&mut self, exchange: Channel) {
         let Some((node, taken)) = self.ends.remove(&exchange) else { return };
-        let is_it = |last: &Last| last.given.as_ref().is_none_or(|(given, _)| *given == taken);
+        let is_it = |last: &Last| last.given.as_ref().is_none_or(|given| given.client == taken);
         self.last.retain(|of, last| *of != node || is_it(last));
     }
 
-    /// A client is given a Client-ID.
+    /// The machine of a client has taken a step, at this time of its node.
+    pub(super) fn stepped(&mut self, at: Tick, client: &ClientId) {
+        let given = self.last.values_mut().filter_map(|last| last.given.as_mut());
+        given.filter(|given| given.client == *client).for_each(|given| given.latest = given.latest.max(at));
+    }
+
+    /// A client is given a Client-ID, by a step at this time of its node.
     pub(super) fn given(
         &mut self,
         at: Tick,
@@ -143,13 +157,13 @@ impl Lives {
         let Some(client) = client_of(message).filter(|_| message.kind == Kind::RegisterResponse) else { return };
         if let Some(last) = self.last.get_mut(&sent.to).filter(|last| last.channels.contains(&sent.channel)) {
             match &last.given {
-                Some((before, then)) if at.0 < then.0 + self.patience => {
+                Some(Given { client: before, until, latest }) if at.max(*latest) < *until => {
                     let is_other = *before != client;
                     let is_same = !is_other || excused("excused-P16", is_other, doubt.is_of(sent.to), ledger);
                     ledger
                         .judge(IDEMPOTENT, is_same, || format!("device {} is given {before}, then {client}", sent.to));
                 }
-                _ => last.given = Some((client.clone(), at)),
+                _ => last.given = Some(Given { client: client.clone(), until: at + self.patience, latest: at }),
             }
         }
         if !self.known.contains(&client) {

@@ -222,7 +222,7 @@ impl Rules {
                 self.exchange.sent((at, self.stored), sent.to, message, ledger);
             }
             Envelope::Reply(_) => {
-                self.lives.given(at, sent, message, &self.doubt, ledger);
+                self.lives.given(self.stored, sent, message, &self.doubt, ledger);
                 if let Some(client) = client_of(message) {
                     self.refusals.given(client.clone());
                     self.kept.given(sent.to, client);
@@ -320,6 +320,7 @@ impl Rules {
                 }
                 for client in stepped {
                     self.exchange.stepped(client, self.stored);
+                    self.lives.stepped(self.stored, client);
                 }
                 if let Some(exchange) = exchange {
                     self.lives.took(*exchange);
