@@ -12,6 +12,7 @@ mod backend;
 mod binding;
 mod device;
 mod fact;
+mod outline;
 pub mod play;
 mod rules;
 mod run;

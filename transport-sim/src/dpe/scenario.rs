@@ -11,7 +11,9 @@ use dpe_core::{
     wire::{Identity, Secret},
 };
 
-use super::{Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, run::Run};
+use super::{
+    Backend, Device, Doing, Party, Rules, Server, Sp, Watched, device::SERVER_NAME, outline::outline, run::Run,
+};
 use crate::{
     Bounds, CrashPlan, Decider, Decision, Extent, FaultId, Group, Halt, Link, Mode, NodeId, Permille, Site, Span,
     Strike, Swarm, Trouble, Who, World, draw_sequence,
@@ -266,13 +268,13 @@ impl Scenario {
         Run::of(self.seed, world, halt)
     }
 
-    /// The run with these choices as a picture for people.
+    /// The run with these choices as a picture for people, with what each message says.
     #[must_use]
     pub fn draw(&self, decisions: &[Decision]) -> String {
         let (mut world, _) = self.world(Decider::from_decisions(self.seed, decisions), true);
         let (traffic, marks) = (world.take_traffic(), world.take_marks());
         let name = |id| world.name(id).unwrap_or_default().to_owned();
-        draw_sequence(&traffic, &marks, name, |_| Vec::new())
+        draw_sequence(&traffic, &marks, name, |message| outline(&message.bytes))
     }
 
     fn world(&self, mut decider: Decider, is_drawn: bool) -> (World<Party>, Halt) {
