@@ -87,6 +87,9 @@ pub(in crate::dm) struct Target {
     pub(in crate::dm) user: String,
 }
 
+/// How often an attacker answers in one session: far more than any server takes.
+const ANSWERS: u32 = 1_000;
+
 /// A client that breaks the protocol.
 pub struct Attacker {
     /// What it is where it does not lie: a device with an account of scheme `Basic`.
@@ -127,9 +130,9 @@ impl Attacker {
         let Ok(decoded) = decode(Encoding::Xml, &body, &WireLimits::SERVER) else { return };
         let heard = decoded.message;
         let Some((attack, target, session, answers)) = &mut self.open else { return };
-        // A server may turn down each message of a session that it has given up, and store nothing: then only the end of all
-        // faults ends what never comes to an end.
-        if heard.header.session_id != *session || ctx.is_healed() {
+        // A server may turn down each message of a session that it has given up, and store nothing: then only the attacker ends
+        // what never comes to an end. Each copy of a reply that the network makes is answered, too.
+        if heard.header.session_id != *session || ctx.is_healed() || *answers >= ANSWERS {
             return;
         }
         *answers += 1;
