@@ -171,6 +171,30 @@ fn a_registration_that_is_given_another_client_id_when_it_comes_again_is_found()
     film.breaks(IDEMPOTENT);
 }
 
+/// A registration that comes again and is given another Client-ID, by the clock of the server's node that takes it; before
+/// that, perhaps, another node takes a step of the client by a clock of its own.
+fn comes_again(between: Option<u64>, at: u64) -> bool {
+    let mut film = film();
+    let mut steps = |film: &mut Film, at: u64| {
+        let stepped = vec![CLIENT.try_into().unwrap()];
+        let step = Fact::Committed { at: Tick(at), downlinks: 0, stepped, gates: Vec::new(), exchange: None };
+        film.note(SERVER, &step);
+    };
+    steps(&mut film, 1_000);
+    registers(&mut film, DEVICE, 1, CLIENT);
+    between.into_iter().for_each(|between| steps(&mut film, between));
+    steps(&mut film, at);
+    registers(&mut film, DEVICE, 1, "cffffffffffffffffffffffffffffffff");
+    film.broken().contains(&IDEMPOTENT.id)
+}
+
+#[test]
+fn a_registration_is_waited_for_by_the_clocks_of_the_servers_nodes() {
+    assert!(comes_again(None, 30_999));
+    assert!(!comes_again(None, 31_000));
+    assert!(!comes_again(Some(31_000), 30_000));
+}
+
 #[test]
 fn a_registration_may_be_given_another_client_id_once_its_device_took_that_of_another_one() {
     const EARLIER: &str = "cffffffffffffffffffffffffffffffff";
@@ -271,6 +295,32 @@ fn forgets_a_group(others: &[NodeId]) -> Film {
 #[test]
 fn a_setting_that_is_gone_after_a_crash_is_found() {
     forgets_a_group(&[]).breaks(DURABLE);
+}
+
+#[test]
+fn a_policy_goes_with_its_group_also_where_it_was_acknowledged_while_the_release_was_out() {
+    let released = |is_ok: bool| {
+        let mut film = film();
+        registers(&mut film, DEVICE, 1, "c1");
+        let (set, release) = (policy_set("2"), message(Kind::GroupRelease, "3"));
+        film.takes(1, &set, &[], 1);
+        film.takes(2, &release, &[], 0);
+        film.posts(&answer(Kind::GroupPolicySetAck, "2", Code::OK));
+        film.posts(&answer(Kind::GroupReleaseAck, "3", if is_ok { Code::OK } else { Code::GROUP_ID_NOT_REGISTERED }));
+        film.show(&Event::Crashed(SERVER));
+        let mut gone = message(Kind::PolicyRelease, "4");
+        gone.policy_id = token("p");
+        film.takes(3, &gone, &[&answer(Kind::PolicyReleaseAck, "4", Code::POLICY_ID_NOT_REGISTERED)], 0);
+        film.broken().contains(&DURABLE.id)
+    };
+    assert!(released(false));
+    assert!(!released(true));
+}
+
+fn policy_set(id: &str) -> Message {
+    let mut set = message(Kind::GroupPolicySet, id);
+    (set.group_id, set.policy_id) = (token("g"), token("p"));
+    set
 }
 
 #[test]
