@@ -94,7 +94,7 @@ impl<N: Node> Context<'_, N> {
     }
 
     /// Sets the node's one timer, or with `None` turns it off. A time that has passed comes at once, but after this event.
-    /// The time is one of the node's own clock.
+    /// The time is one of the node's own clock, whatever becomes of that until then.
     pub fn wake_at(&mut self, at: Option<Tick>) {
         let at = match self.ground.clock(self.slot) {
             Some(clock) => at.map(|at| clock.world(at)),

@@ -240,8 +240,12 @@ impl<N: Node> Ground<N> {
             }
             Strike::Clock(node, change) => {
                 let now = self.now;
-                if let Some(status) = self.places.slot(node).and_then(|slot| self.places.status_mut(slot)) {
-                    status.clock_mut().change(now, change);
+                if let Some(slot) = self.places.slot(node)
+                    && let Some(status) = self.places.status_mut(slot)
+                {
+                    if let Some(at) = status.change_clock(|clock| clock.change(now, change)) {
+                        self.set_timer(slot, Some(at));
+                    }
                     self.trace.note(now, "clock", node, &change.fault());
                     self.struck(change.fault(), Some(node), None);
                 }
@@ -280,8 +284,10 @@ impl<N: Node> Ground<N> {
         let now = self.now;
         self.weather.heal(now);
         self.links.heal();
-        for status in self.places.all_mut() {
-            status.heal(now);
+        let healed = self.places.all_mut().filter_map(|(slot, status)| Some((slot, status.heal(now)?)));
+        let timers: Vec<(Slot, Tick)> = healed.collect();
+        for (slot, at) in timers {
+            self.set_timer(slot, Some(at));
         }
         self.trace.world(now, "heal", &"-");
         self.traffic.mark(now, None, || MarkKind::Healed);

@@ -126,8 +126,17 @@ impl Status {
         self.rare.as_ref()?.clock.as_ref()
     }
 
-    pub(super) fn clock_mut(&mut self) -> &mut Clock {
-        self.rare.get_or_insert_default().clock.get_or_insert_default()
+    /// Changes the clock. The timer goes off when this clock shows its time: what it is to be set to, where that is another
+    /// time of the world now.
+    #[must_use]
+    pub(super) fn change_clock(&mut self, change: impl FnOnce(&mut Clock)) -> Option<Tick> {
+        // What was put off to the end of a pause comes then, whatever the clock shows.
+        let timer = Some(self.timer).filter(|timer| timer.is_set() && self.paused() != Some(timer.at));
+        let clock = self.rare.get_or_insert_default().clock.get_or_insert_default();
+        let shown = timer.map(|timer| clock.now(timer.at));
+        change(clock);
+        let at = shown.map(|shown| clock.world(shown));
+        at.filter(|at| timer.is_some_and(|timer| timer.at != *at))
     }
 
     pub(super) fn paused(&self) -> Option<Tick> {
@@ -146,12 +155,13 @@ impl Status {
         }
     }
 
-    pub(super) fn heal(&mut self, now: Tick) {
+    /// What the timer is to be set to, where that is another time now.
+    #[must_use]
+    pub(super) fn heal(&mut self, now: Tick) -> Option<Tick> {
+        let at = self.clock().is_some().then(|| self.change_clock(|clock| clock.heal(now)));
         // What was put off comes when it was to; from now on nothing is.
         self.unpause();
-        if let Some(clock) = self.rare.as_mut().and_then(|rare| rare.clock.as_mut()) {
-            clock.heal(now);
-        }
+        at.flatten()
     }
 }
 
@@ -236,8 +246,8 @@ impl Places {
         self.status.get_mut(slot.index())
     }
 
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Status> {
-        self.status.iter_mut()
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (Slot, &mut Status)> {
+        (0..).map(Slot).zip(&mut self.status)
     }
 
     pub(super) fn name(&self, id: NodeId) -> Option<&str> {
@@ -267,6 +277,7 @@ fn best(nodes: impl Iterator<Item = NodeId>, drawn: u32) -> Option<NodeId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::ClockChange;
 
     fn places(ids: &[u32]) -> Places {
         let mut places = Places::default();
@@ -333,7 +344,7 @@ mod tests {
             status
         };
         assert_eq!(after_a_look(|status| status.pause(Tick(10), Millis(90))).paused(), Some(Tick(100)));
-        assert!(after_a_look(|status| *status.clock_mut() = Clock::default()).clock().is_some());
+        assert!(after_a_look(|status| assert_eq!(status.change_clock(|_| {}), None)).clock().is_some());
     }
 
     #[test]
@@ -342,8 +353,35 @@ mod tests {
         status.pause(Tick(10), Millis(90));
         status.pause(Tick(20), Millis(30));
         assert_eq!(status.paused(), Some(Tick(100)), "a shorter pause in a longer one ends with it");
-        status.heal(Tick(30));
+        assert_eq!(status.heal(Tick(30)), None);
         assert_eq!(status.paused(), None);
+    }
+
+    #[test]
+    fn a_timer_goes_off_when_the_clock_shows_its_time_however_that_has_changed() {
+        let drift =
+            |status: &mut Status, at, by| status.change_clock(|clock| clock.change(Tick(at), ClockChange::Drift(by)));
+        let (mut status, mut seq) = (Status::default(), 0);
+        let mut set = |status: &mut Status, at: Tick| {
+            seq += 1;
+            _ = status.set_timer(Alarm { at, seq });
+        };
+        assert_eq!(drift(&mut status, 0, 0), None, "no timer is set");
+        set(&mut status, Tick(10_000));
+        assert_eq!(drift(&mut status, 2_000, -200_000), Some(Tick(12_000)));
+        set(&mut status, Tick(12_000));
+        assert_eq!(drift(&mut status, 4_500, -200_000), None, "the clock runs as before");
+        assert_eq!(status.change_clock(|clock| clock.change(Tick(5_000), ClockChange::Epoch)), None);
+        assert_eq!(status.heal(Tick(7_000)), Some(Tick(11_000)), "a second was lost, and no other will be");
+    }
+
+    #[test]
+    fn what_was_put_off_to_the_end_of_a_pause_comes_then_whatever_the_clock_shows() {
+        let mut status = Status::default();
+        status.pause(Tick(1_000), Millis(4_000));
+        assert!(status.set_timer(Alarm { at: Tick(5_000), seq: 1 }));
+        assert_eq!(status.change_clock(|clock| clock.change(Tick(2_000), ClockChange::Drift(-200_000))), None);
+        assert_eq!(status.heal(Tick(3_000)), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core_kit::{Millis, Tick, UnixMillis};
 use transport_sim::{
     Bounds, Channel, ClockChange, Context, Counts, Decider, DiskFault, EPOCH, Fate, FaultId, Group, Halt, Harm,
-    Message, Node, NodeId, Permille, ResetAt, Site, Strike, Swarm, Trouble, World,
+    Message, Mode, Node, NodeId, Permille, ResetAt, Site, Strike, Swarm, Trouble, World,
 };
 
 pub(crate) const SERVER: NodeId = NodeId(100);
@@ -492,20 +492,30 @@ fn clocks(change: ClockChange) -> Vec<(u64, u64)> {
     times
 }
 
+/// When A asked, by the clock of the world.
+fn asked_by_a(world: &World<Party>) -> Vec<u64> {
+    let server = world.node(SERVER).expect("it is there");
+    let of_a = server.saw.iter().filter(|(.., saw)| matches!(saw, Saw::Message { channel, .. } if channel.opener == A));
+    of_a.map(|(at, ..)| at.0 - 20).collect()
+}
+
 #[test]
 fn f35_a_clock_drifts() {
-    let world = strike(Strike::Clock(A, ClockChange::Drift(250_000)));
-    let asked: Vec<u64> = {
-        let server = world.node(SERVER).expect("it is there");
-        let of_a =
-            server.saw.iter().filter(|(.., saw)| matches!(saw, Saw::Message { channel, .. } if channel.opener == A));
-        of_a.map(|(at, ..)| at.0 - 20).collect()
-    };
-    // What was set before keeps its time; of the seconds after that each is shorter.
-    assert_eq!(asked[..6], [0, 1_000, 2_000, 3_000, 3_800, 4_600]);
+    let asked = asked_by_a(&strike(Strike::Clock(A, ClockChange::Drift(250_000))));
+    // What was left of the second, and each one after that, is shorter.
+    assert_eq!(asked[..6], [0, 1_000, 2_000, 2_900, 3_700, 4_500]);
     let times = clocks(ClockChange::Drift(250_000));
-    assert_eq!(times[3..6], [(3_125, EPOCH.0 + 3_125), (4_125, EPOCH.0 + 4_125), (5_125, EPOCH.0 + 5_125)]);
+    assert_eq!(times[3..6], [(3_000, EPOCH.0 + 3_000), (4_000, EPOCH.0 + 4_000), (5_000, EPOCH.0 + 5_000)]);
     only(FaultId::F35, 1000);
+}
+
+#[test]
+fn what_was_set_by_a_clock_that_drifts_comes_when_it_shows_that_once_it_runs_true() {
+    let mut world = world(1, 10);
+    world.strike_at(Tick(1_500), Strike::Clock(A, ClockChange::Drift(-200_000)));
+    assert_eq!(world.run_in(Mode::Converge { heal: Tick(2_625) }, FOREVER), Halt::Quiet);
+    // It shows 2,000 late, and 2,400 when it is healed.
+    assert_eq!(asked_by_a(&world)[..5], [0, 1_000, 2_125, 3_225, 4_225]);
 }
 
 #[test]
