@@ -423,15 +423,16 @@ impl Backend {
         let _ = self.devices.compare_and_swap(id, revision, revision + 1, device);
     }
 
-    /// Gives a device something to do that has nothing: where neither side has anything to say, a session is over with its
-    /// first exchange, and whose nonces are stale has no message to be challenged with.
-    pub(super) fn give(&mut self, id: &DeviceId, orders: Vec<Order>) {
+    /// Gives a device something to do that has nothing, and again where that has come to nothing: where neither side has
+    /// anything to say, a session is over with its first exchange, and whose nonces are stale has no message to be
+    /// challenged with.
+    pub(super) fn give(&mut self, id: &DeviceId, order: Order) {
         self.change(id, |device| {
-            if device.queue.is_empty() {
-                let queued =
-                    |order: &Order| (order.tag.clone(), Job { order: order.clone(), state: OrderState::Queued });
-                device.orders.extend(orders.iter().map(queued));
-                device.queue.push_back(orders);
+            let before = device.orders.get(&order.tag).map(|job| &job.state);
+            let is_wanted = matches!(before, None | Some(OrderState::Unknown | OrderState::NotSent(_)));
+            if device.queue.is_empty() && is_wanted {
+                device.orders.insert(order.tag.clone(), Job { order: order.clone(), state: OrderState::Queued });
+                device.queue.push_back(vec![order]);
             }
         });
     }

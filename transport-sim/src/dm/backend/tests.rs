@@ -1,4 +1,4 @@
-//! What becomes of a session whose row cannot be read any more.
+//! What becomes of a session whose row cannot be read any more, and which orders are given again.
 
 use core_kit::Durable as _;
 use dm_core::{auth::Scheme, server::Request};
@@ -81,4 +81,29 @@ fn a_session_is_given_up_again_when_its_store_went_back() {
     assert_eq!(states(&backend), ["handed-out", "handed-out", "handed-out", "queued"]);
     assert!(backend.close_damaged(&key("1")).is_some());
     assert_eq!(states(&backend), ["unknown", "unknown", "handed-out", "queued"]);
+}
+
+#[test]
+fn what_has_come_to_nothing_is_given_again_to_whom_nothing_waits_for() {
+    let mut backend = backend();
+    let id = DeviceId::from(DEVICE);
+    let last = || Order::new("last", Request::Get(vec!["./DevInfo/Man".into()]));
+    let waiting = |backend: &Backend| backend.devices.load(&DEVICE.into()).unwrap().value.queue.len();
+    backend.give(&id, last());
+    assert_eq!(waiting(&backend), 1, "another one waits");
+    let done = Done { tag: tag("last"), items: Vec::new() };
+    for (state, given) in [
+        (None, true),
+        (Some(OrderState::HandedOut), false),
+        (Some(OrderState::NotSent(Some(OrderFault::TooLarge))), true),
+        (Some(OrderState::Unknown), true),
+        (Some(OrderState::Done(done)), false),
+    ] {
+        backend.change(&id, |device| {
+            device.queue.clear();
+            state.clone().into_iter().for_each(|state| _ = settle(device, &tag("last"), state));
+        });
+        backend.give(&id, last());
+        assert_eq!(waiting(&backend), usize::from(given), "{state:?}");
+    }
 }
