@@ -279,6 +279,7 @@ impl Stage {
         match fact {
             Fact::HungUp => _ = self.open.remove(&node),
             Fact::Forgot { resumes, .. } => {
+                self.vault.went_back(|device, _| device == node);
                 self.open.remove(&node);
                 self.doubt(self.current(node));
                 if let Some(id) = resumes {
@@ -289,6 +290,9 @@ impl Stage {
                 }
             }
             Fact::Restored { sessions, .. } => {
+                let Self { vault, devices, servers, .. } = self;
+                let service_of = |device, at: usize| devices.get(&device)?.towards.get(at)?.service;
+                vault.went_back(|device, at| service_of(device, at) == servers.get(&node).copied());
                 for (device, id) in sessions {
                     // A store knows a session by the name that its client said: a stranger may say any, and so may a
                     // device with another's accounts.

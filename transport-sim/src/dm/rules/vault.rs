@@ -15,7 +15,7 @@ use super::{
 };
 use crate::NodeId;
 
-/// Nonces of an account that are tried, from the newest on.
+/// Nonces of an account that are tried, from the newest on, as long as nobody has gone back to an earlier one.
 const TRIED_MAX: usize = 8;
 
 /// What credentials show.
@@ -56,6 +56,7 @@ struct Known {
     account: Account,
     hash: CredentialHash,
     is_by_transport: bool,
+    has_gone_back: bool,
     /// With the session that each was given in.
     nonces: Vec<(Nonce, Option<Key>)>,
 }
@@ -75,6 +76,7 @@ impl Vault {
                         hash: CredentialHash::new(&account.user, account.password.reveal()),
                         account: account.clone(),
                         is_by_transport: towards.service.is_none(),
+                        has_gone_back: false,
                         nonces: vec![(account.nonce.clone(), None)],
                     };
                     accounts.insert((*node, at, side), known);
@@ -89,6 +91,12 @@ impl Vault {
         if let Some(known) = self.accounts.get_mut(&owner) {
             known.nonces.push((nonce, Some(here)));
         }
+    }
+
+    /// One side of these accounts went back to what it had stored before: any nonce may be used again.
+    pub(super) fn went_back(&mut self, of: impl Fn(NodeId, usize) -> bool) {
+        let known = self.accounts.iter_mut().filter(|((device, towards, _), _)| of(*device, *towards));
+        known.for_each(|(_, known)| known.has_gone_back = true);
     }
 
     /// What the credentials of a message show, if the owner sent it.
@@ -155,7 +163,8 @@ impl Known {
             }
             _ => false,
         };
-        let tried = self.nonces.iter().enumerate().rev().take(TRIED_MAX);
+        let tried_max = if self.has_gone_back { usize::MAX } else { TRIED_MAX };
+        let tried = self.nonces.iter().enumerate().rev().take(tried_max);
         let found = tried.into_iter().find(|(_, (nonce, _))| made_with(nonce));
         if let Some((at, _)) = found {
             let last_here = self.nonces.iter().rposition(|(_, given)| *given == Some(here));

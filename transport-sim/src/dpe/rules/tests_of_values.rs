@@ -175,7 +175,7 @@ fn a_registration_that_is_given_another_client_id_when_it_comes_again_is_found()
 /// that, perhaps, another node takes a step of the client by a clock of its own.
 fn comes_again(between: Option<u64>, at: u64) -> bool {
     let mut film = film();
-    let mut steps = |film: &mut Film, at: u64| {
+    let steps = |film: &mut Film, at: u64| {
         let stepped = vec![CLIENT.try_into().unwrap()];
         let step = Fact::Committed { at: Tick(at), downlinks: 0, stepped, gates: Vec::new(), exchange: None };
         film.note(SERVER, &step);
