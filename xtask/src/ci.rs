@@ -183,5 +183,6 @@ fn finish(command: &mut Command) -> Result<()> {
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
-    here.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    // Of a name alone it is empty, which is no directory to go to.
+    here.parent().filter(|root| *root != Path::new("")).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
