@@ -182,8 +182,9 @@ fn comes_again(between: Option<u64>, at: u64) -> bool {
     };
     steps(&mut film, 1_000);
     registers(&mut film, DEVICE, 1, CLIENT);
-    between.into_iter().for_each(|between| steps(&mut film, between));
-    steps(&mut film, at);
+    for at in between.into_iter().chain([at]) {
+        steps(&mut film, at);
+    }
     registers(&mut film, DEVICE, 1, "cffffffffffffffffffffffffffffffff");
     film.broken().contains(&IDEMPOTENT.id)
 }
