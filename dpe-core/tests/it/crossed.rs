@@ -373,3 +373,41 @@ fn a_synchronisation_that_fails_does_not_take_along_the_one_of_the_next_session(
         assert_eq!(bench.device(&client).settings(), (1, 2));
     }
 }
+
+#[test]
+fn what_a_synchronisation_has_not_set_is_not_taken_to_be_gone_and_is_released_by_that() {
+    let (mut bench, client) = settled(|_| {});
+    begin_session(&mut bench, &client);
+    for kind in [Kind::GroupRelease, Kind::PolicyRelease] {
+        let step = bench.client_got();
+        assert_eq!(step.kind, kind);
+        bench.dpe2(&answer(&client, &step));
+    }
+    // The client has nothing now, and is silent when its group is to be set again.
+    bench.pass(4 * 31);
+    bench.to_client.clear();
+    for (request, code, told) in [
+        (group(Kind::GroupQuery, "20", &client, "screen"), Code::GROUP_ID_NOT_REGISTERED, Code::NOT_RESPONDING),
+        (group_policy("21", &client, "dark", "screen"), Code::GROUP_ID_NOT_REGISTERED, Code::NOT_RESPONDING),
+        (release("22", &client, "low"), Code::POLICY_ID_NOT_REGISTERED, Code::OK),
+    ] {
+        bench.dpe3(&request);
+        let asked = bench.client_got();
+        assert_eq!(asked.kind, request.kind);
+        let mut unknown = answer(&client, &asked);
+        unknown.status = Ie::Is(code);
+        bench.dpe2(&unknown);
+        let answered = bench.sp_got();
+        assert_eq!((answered.message_id, answered.status), (request.message_id, Ie::Is(told)));
+    }
+    // The next session sets what is left: the group, and the policy on it.
+    begin_session(&mut bench, &client);
+    let rest = [Kind::GroupRelease, Kind::PolicyRelease, Kind::GroupSet, Kind::GroupPolicySet];
+    assert_eq!(served(&mut bench, &client), rest);
+    // With everything set, the client is believed.
+    bench.dpe3(&group(Kind::GroupQuery, "23", &client, "screen"));
+    let mut unknown = answer(&client, &bench.client_got());
+    unknown.status = Ie::Is(Code::GROUP_ID_NOT_REGISTERED);
+    bench.dpe2(&unknown);
+    assert_eq!(bench.sp_got().status, Ie::Is(Code::GROUP_ID_NOT_REGISTERED));
+}

@@ -152,19 +152,8 @@ impl Device {
         let Some(out) = self.state.outstanding.take() else { return };
         step.withdraw();
         self.state.paused = None;
-        // A repetition finds what the first one did.
         let is_repetition = out.messages.len() > 1;
-        let status = match (&out.op, status) {
-            (Op::GroupSet { .. }, Code::GROUP_ID_REPEATED)
-            | (Op::PolicySet { .. }, Code::POLICY_ID_REPEATED)
-            | (Op::GroupRelease { .. }, Code::GROUP_ID_NOT_REGISTERED)
-            | (Op::PolicyRelease { .. }, Code::POLICY_ID_NOT_REGISTERED)
-                if is_repetition =>
-            {
-                Code::OK
-            }
-            (_, status) => status,
-        };
+        let status = self.outcome(&out.op, is_repetition, status);
         let keeps = matches!(out.op, Op::PolicySet { .. }) && status.is_ok();
         if !keeps && is_repetition {
             for message in &out.messages {
@@ -198,6 +187,29 @@ impl Device {
             }
         }
         self.clean_up();
+    }
+
+    /// What the client's answer to this says of it. A repetition finds what the first one did. And what a synchronisation
+    /// that came to no end has not set is not there, while it is registered: the next session sets it [DPE digest 3.9].
+    fn outcome(&self, op: &Op, is_repetition: bool, status: Code) -> Code {
+        let is_owed = self.state.sync_owed && op.from().is_some();
+        match (op, status) {
+            (Op::GroupSet { .. }, Code::GROUP_ID_REPEATED) | (Op::PolicySet { .. }, Code::POLICY_ID_REPEATED)
+                if is_repetition =>
+            {
+                Code::OK
+            }
+            (Op::GroupRelease { .. }, Code::GROUP_ID_NOT_REGISTERED)
+            | (Op::PolicyRelease { .. }, Code::POLICY_ID_NOT_REGISTERED)
+                if is_repetition || is_owed =>
+            {
+                Code::OK
+            }
+            (Op::GroupQuery { .. } | Op::PolicySet { .. }, Code::GROUP_ID_NOT_REGISTERED) if is_owed => {
+                Code::NOT_RESPONDING
+            }
+            (_, status) => status,
+        }
     }
 
     /// Whether the client says that it has not got what is about to be set again: a registration has come since it was asked.
