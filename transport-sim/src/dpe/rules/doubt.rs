@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core_kit::Tick;
 use dpe_core::{
-    ids::ClientId,
+    ids::{ClientId, Token},
     property::read_result,
-    wire::{Kind, Message, PropertyName},
+    wire::{Ie, Kind, Message, PropertyName},
 };
 
 use super::client_of;
@@ -51,6 +51,9 @@ pub(super) struct Doubt {
     /// Of these, those who have not registered since: whoever does gets his settings again.
     emptied: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
+    /// Client-IDs whose settings a device has released since it was given them: it was another client then, and was told to
+    /// release all that it had.
+    stripped: BTreeSet<(NodeId, ClientId)>,
     /// The contacts in each device's registrations that were damaged: whatever is for that device goes there.
     led_to: BTreeMap<NodeId, BTreeSet<String>>,
     /// Who said that his next message is not his machine's, and how.
@@ -137,6 +140,11 @@ impl Doubt {
         self.emptied.contains(&node)
     }
 
+    /// Whether the device has released what it had as this client, when it was another one.
+    pub(super) fn is_stripped(&self, node: NodeId, client: &ClientId) -> bool {
+        self.stripped.contains(&(node, client.clone()))
+    }
+
     /// Whether several devices were this client: what one of them has, another one has not got.
     pub(super) fn is_shared(&self, client: &ClientId) -> bool {
         self.given.values().filter(|given| given.contains(client)).count() > 1
@@ -192,6 +200,7 @@ impl Doubt {
                 self.emptied.insert(sent.to);
             }
         }
+        message.into_iter().for_each(|message| self.settled(sent.to, message));
         let is_registered = |message: &Message| {
             message.kind == Kind::RegisterResponse && message.status.get().is_some_and(|status| status.is_ok())
         };
@@ -218,6 +227,23 @@ impl Doubt {
                 self.misled.extend([sent.from, sent.to]);
                 self.misnamed.extend(client);
             }
+        }
+    }
+
+    /// What a device is told of its settings: those of all Client-IDs that it had go with those of one, and come again one
+    /// by one.
+    fn settled(&mut self, node: NodeId, message: &Message) {
+        let Some(client) = client_of(message) else { return };
+        let is_all = |id: &Ie<Token>| id.get().is_some_and(Token::is_all);
+        match message.kind {
+            Kind::PolicyRelease | Kind::GroupRelease if is_all(&message.policy_id) || is_all(&message.group_id) => {
+                let others = self.given.get(&node).into_iter().flatten().filter(|other| **other != client);
+                self.stripped.extend(others.map(|other| (node, other.clone())));
+            }
+            Kind::GroupSet | Kind::PropertyPolicySet | Kind::GroupPolicySet => {
+                self.stripped.remove(&(node, client));
+            }
+            _ => {}
         }
     }
 

@@ -126,10 +126,9 @@ impl Stored {
         ledger: &mut Ledger,
     ) {
         // A client that has lost its memory may say the same, and is believed. So may a device that has become this client
-        // by another one's identity.
-        let is_other = doubt.is_shared(client);
-        let is_lost =
-            self.owners.get(client).is_none_or(|node| doubt.has_less(*node) || doubt.is_of(*node)) || is_other;
+        // by another one's identity, and one that was another client meanwhile.
+        let may_lack = |node: &NodeId| doubt.has_less(*node) || doubt.is_of(*node) || doubt.is_stripped(*node, client);
+        let is_lost = self.owners.get(client).is_none_or(may_lack) || doubt.is_shared(client);
         let is_kept = !is_gone || excused("excused-P35", is_gone, is_lost, ledger);
         ledger.judge(DURABLE, is_kept, || format!("{name} of {} is gone", post.sp));
     }

@@ -270,8 +270,8 @@ fn reports_that_follow_each_other_too_soon_are_found() {
     film.breaks(SPACED);
 }
 
-/// A group that was acknowledged, a crash, and the group is unknown; in between other devices become its client.
-fn forgets_a_group(others: &[NodeId]) -> Film {
+/// A group that was acknowledged, a crash, and the group is unknown; what is in between comes in between.
+fn forgets_a_group(between: impl FnOnce(&mut Film)) -> Film {
     let mut film = film();
     registers(&mut film, DEVICE, 1, "c1");
     let mut set = message(Kind::GroupSet, "1");
@@ -282,9 +282,7 @@ fn forgets_a_group(others: &[NodeId]) -> Film {
     // What is there by half is another rule's.
     film.shared.hold(Directory::default());
     film.show(&Event::Crashed(SERVER));
-    for (other, number) in others.iter().zip(2..) {
-        registers(&mut film, *other, number, "c1");
-    }
+    between(&mut film);
     let mut query = message(Kind::GroupQuery, "2");
     query.group_id = token("g");
     let mut gone = answer(Kind::GroupResult, "2", Code::GROUP_ID_NOT_REGISTERED);
@@ -295,7 +293,7 @@ fn forgets_a_group(others: &[NodeId]) -> Film {
 
 #[test]
 fn a_setting_that_is_gone_after_a_crash_is_found() {
-    forgets_a_group(&[]).breaks(DURABLE);
+    forgets_a_group(|_| {}).breaks(DURABLE);
 }
 
 #[test]
@@ -326,7 +324,29 @@ fn policy_set(id: &str) -> Message {
 
 #[test]
 fn a_device_that_becomes_the_client_of_another_one_has_nothing_to_keep() {
-    assert!(!forgets_a_group(&[OTHER_DEVICE]).broken().contains(&DURABLE.id));
+    let film = forgets_a_group(|film| registers(film, OTHER_DEVICE, 2, "c1"));
+    assert!(!film.broken().contains(&DURABLE.id));
+}
+
+#[test]
+fn a_device_that_was_another_client_meanwhile_has_nothing_to_keep_until_it_is_set_again() {
+    let told = |film: &mut Film, kind: Kind, client: &str, group: &str| {
+        let told = Message { client_id: token(client), group_id: token(group), ..Message::new(kind) };
+        film.carry(SERVER, DEVICE, &Envelope::Contact(bytes(&told)));
+    };
+    let was_another = |film: &mut Film, group: &str| {
+        registers(film, DEVICE, 2, "c2");
+        told(film, Kind::GroupRelease, "c2", group);
+        registers(film, DEVICE, 3, "c1");
+    };
+    let is_blamed = |film: Film| film.broken().contains(&DURABLE.id);
+    assert!(!is_blamed(forgets_a_group(|film| was_another(film, "*"))));
+    assert!(is_blamed(forgets_a_group(|film| was_another(film, "70007"))), "a group of the other one");
+    assert!(is_blamed(forgets_a_group(|film| {
+        was_another(film, "*");
+        told(film, Kind::GroupSet, "c1", "70008");
+    })));
+    assert!(is_blamed(forgets_a_group(|film| told(film, Kind::GroupRelease, "c1", "*"))), "it was no other");
 }
 
 #[test]
