@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use core_kit::Body;
 use dm_core::{
     ids::DeviceId,
     server::Request,
@@ -24,7 +25,10 @@ pub const SAME_VIEW: Rule = Rule {
 /// Every value that was read, by device and address.
 #[derive(Default)]
 pub(super) struct View {
-    read: BTreeMap<(NodeId, String), BTreeSet<[u8; 16]>>,
+    read: BTreeMap<(NodeId, String), BTreeMap<[u8; 16], Body>>,
+    /// Services with devices whose sessions were open when the store went back: of a value that came in parts then, the first
+    /// ones may be gone with it, and the last one is taken for the whole, since a message may be missing [DM digest 3.3].
+    gone_back: BTreeSet<(usize, DeviceId)>,
 }
 
 impl Watcher for View {
@@ -33,21 +37,23 @@ impl Watcher for View {
     }
 
     fn noted(&mut self, stage: &Stage, node: NodeId, fact: &Fact, _: &Services, ledger: &mut Ledger) {
+        if let (Fact::Restored { sessions, .. }, Some(service)) = (fact, stage.servers.get(&node)) {
+            self.gone_back.extend(sessions.iter().map(|(device, _)| (*service, device.clone())));
+        }
         let Some(step) = step_of(fact).filter(|step| step.result.status.is_success()) else { return };
         let node = stage.original(node);
         match &step.op {
             Op::Get { .. } => {
                 for found in &step.result.found {
                     if let Some(data) = &found.content.data {
-                        let values = self.read.entry((node, found.uri.to_string())).or_default();
-                        values.insert(Fingerprint::of(data).hash);
+                        self.reads(node, &found.uri, data);
                     }
                 }
             }
             // The size of a message may leave the whole of a value to be read apart, and yet to be sent as one.
             Op::Read { uri, .. } => {
                 if let Some(value) = step.after.node(uri).and_then(|node| node.value()) {
-                    self.read.entry((node, uri.to_string())).or_default().insert(Fingerprint::of(value).hash);
+                    self.reads(node, uri, value);
                 }
             }
             Op::Add { uri, content } | Op::Replace { uri, content } if !uri.contains('?') && is_plain(content) => {
@@ -64,11 +70,11 @@ impl Watcher for View {
         let stores = end.shared.iter().map(Backend::devices).enumerate();
         let rows = stores.flat_map(|(service, devices)| devices.rows().map(move |(id, row)| (service, id, row)));
         // What was changed on its way, and sealed by nothing, is believed.
-        for (_, id, row) in rows.filter(|(service, id, _)| !stage.is_misled(id, *service)) {
+        for (service, id, row) in rows.filter(|(service, id, _)| !stage.is_misled(id, *service)) {
             for job in row.value.orders.values() {
                 let (Request::Get(_), OrderState::Done(done)) = (&job.order.request, &job.state) else { continue };
                 for found in done.items.iter().flat_map(|item| &item.found) {
-                    self.judge(row.value.node, id, &found.uri, &found.content, ledger);
+                    self.judge((service, id, row.value.node), &found.uri, &found.content, ledger);
                 }
             }
         }
@@ -76,11 +82,24 @@ impl Watcher for View {
 }
 
 impl View {
-    fn judge(&self, node: NodeId, id: &DeviceId, uri: &str, content: &Content, ledger: &mut Ledger) {
+    fn reads(&mut self, node: NodeId, uri: &str, value: &Body) {
+        let values = self.read.entry((node, uri.to_owned())).or_default();
+        values.entry(Fingerprint::of(value).hash).or_insert_with(|| value.clone());
+    }
+
+    fn judge(
+        &self,
+        (service, id, node): (usize, &DeviceId, NodeId),
+        uri: &str,
+        content: &Content,
+        ledger: &mut Ledger,
+    ) {
         let Some(data) = content.data.as_ref().filter(|_| content.format != Some(Format::B64)) else { return };
-        let was_read =
-            self.read.get(&(node, uri.to_owned())).is_some_and(|all| all.contains(&Fingerprint::of(data).hash));
-        ledger.judge(SAME_VIEW, was_read, || format!("{uri} of {id} never had the value that its server has"));
+        let values = self.read.get(&(node, uri.to_owned()));
+        let was_read = values.is_some_and(|all| all.contains_key(&Fingerprint::of(data).hash));
+        let is_end = || values.is_some_and(|all| all.values().any(|value| value.ends_with(data)));
+        let is_so = was_read || (self.gone_back.contains(&(service, id.clone())) && is_end());
+        ledger.judge(SAME_VIEW, is_so, || format!("{uri} of {id} never had the value that its server has"));
     }
 }
 

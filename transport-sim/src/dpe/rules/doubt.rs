@@ -51,8 +51,7 @@ pub(super) struct Doubt {
     /// Of these, those who have not registered since: whoever does gets his settings again.
     emptied: BTreeSet<NodeId>,
     given: BTreeMap<NodeId, BTreeSet<ClientId>>,
-    /// Client-IDs whose settings a device has released since it was given them: it was another client then, and was told to
-    /// release all that it had.
+    /// Client-IDs whose settings a device has released when it was another client, and was told to release all that it had.
     stripped: BTreeSet<(NodeId, ClientId)>,
     /// The contacts in each device's registrations that were damaged: whatever is for that device goes there.
     led_to: BTreeMap<NodeId, BTreeSet<String>>,
@@ -200,7 +199,9 @@ impl Doubt {
                 self.emptied.insert(sent.to);
             }
         }
-        message.into_iter().for_each(|message| self.settled(sent.to, message));
+        if let Some(message) = message {
+            self.settled(sent.to, message);
+        }
         let is_registered = |message: &Message| {
             message.kind == Kind::RegisterResponse && message.status.get().is_some_and(|status| status.is_ok())
         };
@@ -230,21 +231,18 @@ impl Doubt {
         }
     }
 
-    /// What a device is told of its settings: those of all Client-IDs that it had go with those of one, and come again one
-    /// by one.
+    /// A device is told to release all: what it had as any other client goes, too, and that of this one is set anew.
     fn settled(&mut self, node: NodeId, message: &Message) {
-        let Some(client) = client_of(message) else { return };
         let is_all = |id: &Ie<Token>| id.get().is_some_and(Token::is_all);
-        match message.kind {
-            Kind::PolicyRelease | Kind::GroupRelease if is_all(&message.policy_id) || is_all(&message.group_id) => {
-                let others = self.given.get(&node).into_iter().flatten().filter(|other| **other != client);
-                self.stripped.extend(others.map(|other| (node, other.clone())));
-            }
-            Kind::GroupSet | Kind::PropertyPolicySet | Kind::GroupPolicySet => {
-                self.stripped.remove(&(node, client));
-            }
-            _ => {}
-        }
+        let is_of_all = match message.kind {
+            Kind::PolicyRelease => is_all(&message.policy_id),
+            Kind::GroupRelease => is_all(&message.group_id),
+            _ => false,
+        };
+        let Some(client) = client_of(message).filter(|_| is_of_all) else { return };
+        let given = self.given.get(&node).into_iter().flatten().cloned();
+        self.stripped.extend(given.map(|given| (node, given)));
+        self.stripped.remove(&(node, client));
     }
 
     /// What such a message says of properties may be believed all the same.

@@ -329,7 +329,7 @@ fn a_device_that_becomes_the_client_of_another_one_has_nothing_to_keep() {
 }
 
 #[test]
-fn a_device_that_was_another_client_meanwhile_has_nothing_to_keep_until_it_is_set_again() {
+fn a_device_that_was_another_client_meanwhile_has_nothing_to_keep_until_its_settings_are_established() {
     let told = |film: &mut Film, kind: Kind, client: &str, group: &str| {
         let told = Message { client_id: token(client), group_id: token(group), ..Message::new(kind) };
         film.carry(SERVER, DEVICE, &Envelope::Contact(bytes(&told)));
@@ -344,7 +344,7 @@ fn a_device_that_was_another_client_meanwhile_has_nothing_to_keep_until_it_is_se
     assert!(is_blamed(forgets_a_group(|film| was_another(film, "70007"))), "a group of the other one");
     assert!(is_blamed(forgets_a_group(|film| {
         was_another(film, "*");
-        told(film, Kind::GroupSet, "c1", "70008");
+        told(film, Kind::GroupRelease, "c1", "*");
     })));
     assert!(is_blamed(forgets_a_group(|film| told(film, Kind::GroupRelease, "c1", "*"))), "it was no other");
 }
