@@ -174,3 +174,33 @@ impl Known {
         if made_with(&Nonce::resync()) { Proof::Zero } else { Proof::Wrong }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::Scenario;
+
+    #[test]
+    fn a_nonce_from_long_ago_is_good_where_somebody_went_back_to_it() {
+        let (device, other) = (NodeId(1), NodeId(2));
+        let watched = Scenario::standard(1).watched();
+        let account = watched.towards[0].client.clone();
+        let hash = CredentialHash::new(&account.user, account.password.reveal());
+        let mut vault = Vault::new(&BTreeMap::from([(device, watched)]));
+        let (owner, here) = ((device, 0, Side::Client), Key { device, number: 0 });
+        let judge = |vault: &Vault, nonce: &Nonce| {
+            let digest = digest::md5(&hash, nonce);
+            vault.accounts[&owner].judge(&Presented::Md5 { user: None, digest }, here)
+        };
+        for number in 0..8_u8 {
+            assert!(judge(&vault, &account.nonce).is_good(), "{number} were given since");
+            vault.given(owner, Nonce::new(&[number]), here);
+        }
+        assert_eq!(judge(&vault, &account.nonce), Proof::Wrong);
+        vault.went_back(|of, _| of == other);
+        assert_eq!(judge(&vault, &account.nonce), Proof::Wrong, "it was another one");
+        vault.went_back(|of, towards| (of, towards) == (device, 0));
+        assert_eq!(judge(&vault, &account.nonce), Proof::Nonce { at: 0, last_here: Some(8) });
+        assert_eq!(judge(&vault, &Nonce::new(b"nobody's")), Proof::Wrong);
+    }
+}
