@@ -307,6 +307,56 @@ fn an_answer_from_before_a_session_is_none_to_a_policy_whose_group_has_another_i
 }
 
 #[test]
+fn what_was_set_before_a_session_went_with_its_reset_and_is_set_again() {
+    for is_late in [false, true] {
+        let (mut bench, client) = settled(|_| {});
+        for request in [group_set("20", &client, "dark", &["muted"]), property_policy("21", &client, "full")] {
+            let lost = asked_before_a_session(&mut bench, &client, &request);
+            bench.pass(31);
+            let mut asked = bench.client_got();
+            while asked.group_id != lost.group_id || asked.policy_id != lost.policy_id {
+                bench.dpe2(&answer(&client, &asked));
+                asked = bench.client_got();
+            }
+            if is_late {
+                assert_eq!(bench.dpe2(&answer(&client, &lost)), None, "late, and dropped");
+            }
+            assert!(bench.to_client.is_empty() && bench.to_sp.is_empty());
+            bench.dpe2(&answer(&client, &asked));
+            let told = bench.sp_got();
+            assert_eq!((told.message_id, told.status), (request.message_id, Ie::Is(Code::OK)));
+        }
+        assert_eq!(bench.device(&client).settings(), (2, 3));
+    }
+}
+
+#[test]
+fn a_policy_that_waits_for_a_group_which_the_client_refuses_is_refused_and_reports_nothing() {
+    let (mut bench, client) = settled(|_| {});
+    asked_before_a_session(&mut bench, &client, &group_policy("20", &client, "dark", "screen"));
+    bench.pass(31);
+    let mut asked = bench.client_got();
+    while asked.kind != Kind::GroupSet {
+        bench.dpe2(&answer(&client, &asked));
+        asked = bench.client_got();
+    }
+    let mut refused = answer(&client, &asked);
+    refused.status = Ie::Is(Code::PROPERTY_NAME_MISSING);
+    bench.dpe2(&refused);
+    assert_eq!(served(&mut bench, &client), [Kind::PropertyPolicySet], "nothing is there to set the other two on");
+    let told = [bench.sp_got(), bench.sp_got()].map(|told| (told.kind, told.policy_id, told.status));
+    assert_eq!(
+        told,
+        [
+            (Kind::GroupReport, token("all"), Ie::Is(Code::POLICY_ID_NOT_REGISTERED)),
+            (Kind::GroupPolicySetAck, token("dark"), Ie::Is(Code::GROUP_ID_NOT_REGISTERED))
+        ]
+    );
+    assert!(bench.to_sp.is_empty());
+    assert_eq!(bench.device(&client).settings(), (0, 1));
+}
+
+#[test]
 fn what_a_client_has_not_got_yet_when_a_session_begins_is_not_taken_to_be_gone() {
     let (mut bench, client) = settled(|_| {});
     let lost = asked_before_a_session(&mut bench, &client, &group(Kind::GroupQuery, "20", &client, "screen"));

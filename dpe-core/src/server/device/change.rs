@@ -511,8 +511,11 @@ impl Device {
     /// A group cannot be kept, nor can the policies on it.
     pub(super) fn lose_group(&mut self, number: u64, step: &mut Step<'_>) {
         let Some(group) = self.state.groups.remove(&number) else { return };
+        // A set that is on its way finds its group gone, and its dialogue ends then.
         let is_on = |policy: &Policy| {
-            policy.sp == group.sp && matches!(&policy.watched, Watched::Group(name) if *name == group.name)
+            policy.life != Life::Pending
+                && policy.sp == group.sp
+                && matches!(&policy.watched, Watched::Group(name) if *name == group.name)
         };
         let on: Vec<u64> =
             self.state.policies.iter().filter(|(_, policy)| is_on(policy)).map(|(number, _)| *number).collect();

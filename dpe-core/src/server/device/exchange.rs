@@ -58,9 +58,9 @@ impl Device {
     }
 
     /// Sends a request, or ends it at once where there is nothing left to ask. It may have been out before, under these
-    /// Message-IDs: each of them was one attempt, and they are good again where what is asked cannot be another thing. What a
-    /// property query asks depends on the cache. The group of a policy has another identifier after a synchronisation, and the
-    /// acknowledgement does not name it [DPE 8.2.2].
+    /// Message-IDs, until a synchronisation put it back: each of them was one attempt, and they are good again where an answer
+    /// from before says what one from now on would. What was set before went with the reset [DPE 8.2.2], and what a property
+    /// query asks depends on the cache.
     fn start(&mut self, op: Op, mut messages: Vec<dpe2::MessageId>, syncing: bool, step: &mut Step<'_>) {
         if let Some(readings) = self.answered_by_cache(&op, step.now) {
             if let Some(from) = op.from() {
@@ -82,8 +82,8 @@ impl Device {
         message.message_id = Ie::Is((&id).into());
         let until = step.now + self.wait(&op);
         let spent = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let may_be_other = matches!(op, Op::Query { .. }) || kind == Kind::GroupPolicySet;
-        let former = if may_be_other { messages.len() } else { 0 };
+        let is_void = matches!(op, Op::Query { .. } | Op::GroupSet { .. } | Op::PolicySet { .. });
+        let former = if is_void { messages.len() } else { 0 };
         messages.push(id);
         self.state.outstanding = Some(Outstanding {
             op,
