@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use core_kit::{Millis, Tick};
 use dpe_core::{
     config::Config,
-    ids::ClientId,
+    ids::{ClientId, Token},
     wire::{Ie, Kind, Message},
 };
 
 use super::{doubt::excused, reader::Read, text};
-use crate::{Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
+use crate::{Channel, Figure, Ledger, NodeId, Rule, RuleId, dpe::server::WORK_MS};
 
 /// P01.
 pub const ONE_OUT: Rule =
@@ -52,10 +52,21 @@ struct Inbox {
     begins: Option<Tick>,
 }
 
+/// What has come as an answer.
+struct Answer {
+    node: NodeId,
+    id: String,
+    client: Option<Ie<Token>>,
+    /// A policy's reports have the Message-ID of its request, and may overtake the acknowledgement: they are no answer.
+    is_report: bool,
+}
+
 pub(super) struct Exchange {
     query_wait: Millis,
     other_wait: Millis,
     out: BTreeMap<NodeId, Vec<Out>>,
+    /// What has come and was not taken yet, by its exchange: a node that stands still takes it later than any other would.
+    coming: BTreeMap<Channel, Answer>,
     inboxes: BTreeMap<NodeId, Inbox>,
     /// The time of each client's machine: the latest that any node's clock has shown it.
     now: BTreeMap<String, Tick>,
@@ -65,7 +76,15 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) const fn new(config: &Config) -> Self {
         let (query_wait, other_wait) = (config.dpe2.noreply_timeout, config.dpe2.ack_timeout);
-        Self { query_wait, other_wait, out: BTreeMap::new(), inboxes: BTreeMap::new(), now: BTreeMap::new(), most: 0 }
+        Self {
+            query_wait,
+            other_wait,
+            out: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            now: BTreeMap::new(),
+            most: 0,
+        }
     }
 
     /// The machine of a client has taken a step, which the clock of its node put at this time.
@@ -118,7 +137,7 @@ impl Exchange {
 
     /// A message of the client at a node has reached the server. An answer that is none any more, but for its Message-ID,
     /// is a faulty one: the server asks again [DPE 7.3.6]. Of one that is not what it was nobody sees which request it answered.
-    pub(super) fn arrived(&mut self, at: Tick, node: NodeId, read: &Read, is_altered: bool) {
+    pub(super) fn arrived(&mut self, at: Tick, (node, channel): (NodeId, Channel), read: &Read, is_altered: bool) {
         let inbox = self.inboxes.entry(node).or_default();
         let next = inbox.empty.max(at);
         let taken = Tick(next.0 + WORK_MS.most.0);
@@ -130,17 +149,29 @@ impl Exchange {
             inbox.begins = Some(next);
             return;
         }
-        // A policy's reports have the Message-ID of its request, and may overtake the acknowledgement: they are no answer.
+        let client = read.message().map(|message| message.client_id.clone());
         let is_report = read.message().is_some_and(|message| message.kind.is_report());
+        let answer = Answer { node, id: read.message_id(), client, is_report };
+        self.answered(&answer, taken);
+        self.coming.insert(channel, answer);
+    }
+
+    /// The server has taken the message of this exchange.
+    pub(super) fn took(&mut self, at: Tick, exchange: Channel) {
+        if let Some(answer) = self.coming.remove(&exchange) {
+            self.answered(&answer, at);
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer, taken: Tick) {
         // A device that was this client once may have the request, too, and answer it.
-        let (id, client) = (read.message_id(), read.message().map(|message| &message.client_id));
         for (place, out) in &mut self.out {
-            let is_meant = |out: &&mut Out| *place == node || client == Some(&out.what.client_id);
-            for out in
-                out.iter_mut().filter(is_meant).filter(|out| out.ids.contains(&id) && !(is_report && out.sets_policy()))
-            {
+            let is_meant =
+                |out: &&mut Out| *place == answer.node || answer.client.as_ref() == Some(&out.what.client_id);
+            let is_it = |out: &&mut Out| out.ids.contains(&answer.id) && !(answer.is_report && out.sets_policy());
+            for out in out.iter_mut().filter(is_meant).filter(is_it) {
                 // An earlier one may not have been believed: of a client whose token was another one by then.
-                out.answered = Some(taken);
+                out.answered = out.answered.max(Some(taken));
             }
         }
     }

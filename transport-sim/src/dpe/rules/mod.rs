@@ -264,7 +264,8 @@ impl Rules {
             // again, and nobody has looked for credentials.
             let is_unproven = self.doubt.is_unproven(sent);
             if !is_unproven || read.message().is_none() {
-                self.exchange.arrived(at, sent.from, &read, sent.altered || self.doubt.is_forged(sent));
+                let from = (sent.from, sent.channel);
+                self.exchange.arrived(at, from, &read, sent.altered || self.doubt.is_forged(sent));
             }
             if is_unproven {
                 return;
@@ -324,6 +325,7 @@ impl Rules {
                 }
                 if let Some(exchange) = exchange {
                     self.lives.took(*exchange);
+                    self.exchange.took(at, *exchange);
                 }
                 let step = core::mem::take(&mut self.step);
                 if let Some((sp, number, at)) = &step.took

@@ -234,6 +234,24 @@ fn an_answer_that_crosses_the_repetition_counts_also_where_an_earlier_one_was_no
     }
 }
 
+#[test]
+fn an_answer_counts_when_a_node_takes_it_which_stood_still_when_it_came() {
+    for is_taken in [true, false] {
+        let mut film = film();
+        film.asked(DEVICE, Kind::PropertyQuery, "70001");
+        film.at = Tick(1_000);
+        film.carry(DEVICE, SERVER, &Envelope::Messages(bytes(&answer(Kind::PropertyResult, "70001", Code::OK))));
+        let exchange = is_taken.then_some(Channel { opener: DEVICE, number: film.number });
+        film.at = Tick(30_000);
+        film.asked(DEVICE, Kind::PropertyQuery, "70003");
+        film.at = Tick(40_000);
+        let step = Fact::Committed { at: film.at, downlinks: 1, stepped: Vec::new(), gates: Vec::new(), exchange };
+        film.note(SERVER, &step);
+        film.asked(DEVICE, Kind::GroupQuery, "70004");
+        assert_eq!(film.broken().contains(&ONE_OUT.id), !is_taken);
+    }
+}
+
 /// What comes of a node's queue: some messages, then the end of a registration, and then two requests.
 fn begins_a_session_after(waiting: usize) -> Film {
     let mut film = film();
