@@ -104,8 +104,11 @@ impl Stored {
                 let is_gone = status == Some(Code::POLICY_ID_NOT_REGISTERED);
                 self.judge((&client, &name), post, is_gone, doubt, ledger);
             }
-            // What was acknowledged since it was asked for went with the group, too.
-            Kind::GroupReleaseAck if post.is_ok() => self.live.retain(|(of, _), _| of != post.sp),
+            // What was acknowledged since it was asked for went with the group, too, and what waits to be released.
+            Kind::GroupReleaseAck if post.is_ok() => {
+                self.live.retain(|(of, _), _| of != post.sp);
+                self.leaving.retain(|(of, _), _| of != post.sp);
+            }
             Kind::PropertyReport | Kind::GroupReport if !post.is_ok() => {
                 let policy = text(&post.message.policy_id);
                 // It has ended by itself.

@@ -298,22 +298,30 @@ fn a_setting_that_is_gone_after_a_crash_is_found() {
 
 #[test]
 fn a_policy_goes_with_its_group_also_where_it_was_acknowledged_while_the_release_was_out() {
-    let released = |is_ok: bool| {
+    let released = |is_ok: bool, waits: bool| {
         let mut film = film();
         registers(&mut film, DEVICE, 1, "c1");
         let (set, release) = (policy_set("2"), message(Kind::GroupRelease, "3"));
         film.takes(1, &set, &[], 1);
         film.takes(2, &release, &[], 0);
         film.posts(&answer(Kind::GroupPolicySetAck, "2", Code::OK));
-        film.posts(&answer(Kind::GroupReleaseAck, "3", if is_ok { Code::OK } else { Code::GROUP_ID_NOT_REGISTERED }));
         film.show(&Event::Crashed(SERVER));
         let mut gone = message(Kind::PolicyRelease, "4");
         gone.policy_id = token("p");
-        film.takes(3, &gone, &[&answer(Kind::PolicyReleaseAck, "4", Code::POLICY_ID_NOT_REGISTERED)], 0);
+        let done = answer(Kind::GroupReleaseAck, "3", if is_ok { Code::OK } else { Code::GROUP_ID_NOT_REGISTERED });
+        let unknown = answer(Kind::PolicyReleaseAck, "4", Code::POLICY_ID_NOT_REGISTERED);
+        if waits {
+            film.takes(3, &gone, &[&done, &unknown], 0);
+        } else {
+            film.posts(&done);
+            film.takes(3, &gone, &[&unknown], 0);
+        }
         film.broken().contains(&DURABLE.id)
     };
-    assert!(released(false));
-    assert!(!released(true));
+    for waits in [false, true] {
+        assert!(released(false, waits));
+        assert!(!released(true, waits));
+    }
 }
 
 fn policy_set(id: &str) -> Message {
