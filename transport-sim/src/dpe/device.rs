@@ -242,8 +242,9 @@ impl Device {
             Doing::Register | Doing::Twice => {
                 self.twice = doing == Doing::Twice;
                 if core::mem::take(&mut self.unsure) {
-                    self.drive(ctx, Input::Want(self.wants));
+                    // First who it is: whatever it does from now on, it does as that.
                     self.become_of(ctx, self.profile.device.clone(), self.profile.user.clone());
+                    self.drive(ctx, Input::Want(self.wants));
                 }
                 self.drive(ctx, Input::Start);
             }

@@ -1,6 +1,6 @@
 //! D05: one message at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dm_core::{ids::MsgId, wire::Command};
 
@@ -15,6 +15,8 @@ pub const HALF_DUPLEX: Rule =
 #[derive(Default)]
 pub(super) struct Duplex {
     unanswered: BTreeMap<(Key, Side), MsgId>,
+    /// Those whose peer has given the session up: it may not have waited for what it is answered now.
+    given_up: BTreeSet<(Key, Side)>,
 }
 
 impl Watcher for Duplex {
@@ -30,6 +32,7 @@ impl Watcher for Duplex {
             || stage.watched(sight.key).is_none()
             || gives_up(sight.message)
             || stage.is_in_doubt(sight.key)
+            || self.given_up.contains(&(sight.key, sight.side))
         {
             return;
         }
@@ -51,6 +54,9 @@ impl Watcher for Duplex {
             _ => None,
         });
         let waiting = (sight.key, sight.side.peer());
+        if gives_up(sight.message) {
+            self.given_up.insert(waiting);
+        }
         // Who is given up has no answer to wait for.
         if gives_up(sight.message) || answered.is_some() && self.unanswered.get(&waiting).copied() == answered {
             self.unanswered.remove(&waiting);

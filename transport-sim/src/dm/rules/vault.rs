@@ -86,9 +86,10 @@ impl Vault {
         Self { accounts }
     }
 
-    /// Keeps a nonce that was given to the owner.
+    /// Keeps a nonce that was given to the owner. In a reply that is sent once more, and changed, it is the one that it was.
     pub(super) fn given(&mut self, owner: Owner, nonce: Nonce, here: Key) {
-        if let Some(known) = self.accounts.get_mut(&owner) {
+        let known = self.accounts.get_mut(&owner).filter(|known| known.nonces.iter().all(|(known, _)| *known != nonce));
+        if let Some(known) = known {
             known.nonces.push((nonce, Some(here)));
         }
     }
@@ -194,6 +195,7 @@ mod tests {
         };
         for number in 0..8_u8 {
             assert!(judge(&vault, &account.nonce).is_good(), "{number} were given since");
+            vault.given(owner, Nonce::new(&[number]), here);
             vault.given(owner, Nonce::new(&[number]), here);
         }
         assert_eq!(judge(&vault, &account.nonce), Proof::Wrong);

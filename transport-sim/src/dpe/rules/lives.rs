@@ -132,11 +132,12 @@ impl Lives {
     }
 
     /// The server has taken the message of this exchange. A request that arrived after the end of another registration may
-    /// have been taken before it, when that lost a race: it is over only now.
+    /// have been taken before it, when that lost a race or its node stood still: what that ends is over only now.
     pub(super) fn took(&mut self, exchange: Channel) {
         let Some((node, taken)) = self.ends.remove(&exchange) else { return };
+        let asked = self.asked_as.entry(node).or_default();
         let is_it = |last: &Last| last.given.as_ref().is_none_or(|given| given.client == taken);
-        self.last.retain(|of, last| *of != node || is_it(last));
+        self.last.retain(|of, last| if *of == node { is_it(last) } else { last.identities.is_disjoint(asked) });
     }
 
     /// The machine of a client has taken a step, at this time of its node.
